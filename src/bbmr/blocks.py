@@ -1,0 +1,85 @@
+"""The block grid: which pixels, and which LR samples, belong to which block.
+
+Blocks at the right and bottom edge may be partial: a block that holds h x w true pixels has
+ceil(h/k) x ceil(w/k) LR samples at scale k.  `split` and `stitch` invert each other.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCALES = (1, 2, 4, 8, 16)
+"""Every scaling factor that a block may have."""
+CELL = max(SCALES)
+"""Pixels per side of the smallest block: the largest scale has to divide it."""
+BLOCK_SIDES = (16, 32, 64, 128)
+
+
+@dataclass(frozen=True)
+class BlockGrid:
+    """A picture of `height` x `width` pixels cut into blocks of `side` x `side` pixels, row by row."""
+
+    height: int
+    width: int
+    side: int
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width < 1:
+            raise ValueError(f"a picture has at least 1 x 1 pixels, not {self.width} x {self.height}")
+        if self.side not in BLOCK_SIDES:
+            raise ValueError(f"block side {self.side} is not one of {', '.join(map(str, BLOCK_SIDES))}")
+
+    @property
+    def rows(self) -> int:
+        return -(-self.height // self.side)
+
+    @property
+    def cols(self) -> int:
+        return -(-self.width // self.side)
+
+    def lr_size(self, factor: int) -> tuple[int, int]:
+        """(height, width) of the whole picture's LR plane at `factor`."""
+        return -(-self.height // factor), -(-self.width // factor)
+
+    def block_sizes(self, factor: int = 1) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """LR samples of each block at `factor`: heights (rows,) and widths (cols,); partial at the far edges."""
+        heights, widths = (
+            np.minimum(np.arange(1, count + 1) * (self.side // factor), samples) - np.arange(count) * (self.side // factor)
+            for count, samples in zip((self.rows, self.cols), self.lr_size(factor), strict=True)
+        )
+        return heights, widths
+
+    def costs(self, factor: int) -> NDArray[np.int64]:
+        """(rows, cols): number of LR samples (pixels) that each block stores at `factor`."""
+        heights, widths = self.block_sizes(factor)
+        return np.outer(heights, widths)
+
+    def block_sums(self, plane: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(rows, cols): sum of a (height, width) plane over the true pixels of each block."""
+        if plane.shape != (self.height, self.width):
+            raise ValueError(f"plane is {plane.shape}, the picture {(self.height, self.width)}")
+        by_row = np.add.reduceat(plane, np.arange(self.rows) * self.side, axis=0, dtype=np.float64)
+        return np.add.reduceat(by_row, np.arange(self.cols) * self.side, axis=1)
+
+
+def split(plane: NDArray[np.uint8], grid: BlockGrid, factor: int) -> NDArray[np.uint8]:
+    """Cut an LR plane (ceil(H/factor), ceil(W/factor), C) into blocks (rows, cols, side/factor, side/factor, C).
+
+    Partial blocks are filled by repeating their last row and column.
+    """
+    if plane.shape[:2] != grid.lr_size(factor):
+        raise ValueError(f"LR plane at factor {factor} has {plane.shape[:2]} samples, not {grid.lr_size(factor)}")
+    side = grid.side // factor
+    missing = [(0, count * side - have) for count, have in zip((grid.rows, grid.cols), plane.shape[:2], strict=True)]
+    whole = np.pad(plane, (*missing, (0, 0)), mode="edge")
+    return whole.reshape(grid.rows, side, grid.cols, side, plane.shape[2]).swapaxes(1, 2)
+
+
+def stitch(blocks: NDArray[np.uint8], grid: BlockGrid, factor: int) -> NDArray[np.uint8]:
+    """Inverse of `split`: blocks (rows, cols, side/factor, side/factor, C) -> plane (ceil(H/factor), ceil(W/factor), C)."""
+    side = grid.side // factor
+    if blocks.shape[:4] != (grid.rows, grid.cols, side, side):
+        raise ValueError(f"blocks are {blocks.shape[:4]}, not {(grid.rows, grid.cols, side, side)}")
+    height, width = grid.lr_size(factor)
+    return blocks.swapaxes(1, 2).reshape(grid.rows * side, grid.cols * side, -1)[:height, :width]

@@ -1,0 +1,67 @@
+"""`fast`: plain 3x3 convolutions on the H/4 grid, told the scale of every position.
+
+    pixels (48) --head--+-> [conv, + bias of the scale, SiLU, conv, x gain of the scale, + ] x pairs -+-> tail -> 48
+                        +---------------------------------------------------------------------------+
+
+The neighbourhood of an output position is bounded (`reach`), so a tile with that halo gives the samples of the whole
+picture.  The scale enters as one learned bias and one learned gain per channel in every pair: one set of weights serves every map,
+and each scale still gets a response of its own.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEVELS = 5  # scales 1, 2, 4, 8, 16 as their base-2 logarithm
+PIXELS = 48  # 4 x 4 RGB pixels of one position on the H/4 grid
+
+
+class ScaleConditionedPair(nn.Module):
+    """Residual pair of 3x3 convolutions; (N, C, h, w) and levels (N, h, w) in 0..4 -> (N, C, h, w)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.bias = nn.Parameter(torch.zeros(LEVELS, channels))
+        self.gain = nn.Parameter(torch.ones(LEVELS, channels))
+
+    def forward(self, features: Tensor, levels: Tensor) -> Tensor:
+        inner = self.first(features)
+        inner = F.silu(inner + _per_position(self.bias, levels, inner.dtype))
+        inner = self.second(inner)
+        return features + inner * _per_position(self.gain, levels, inner.dtype)
+
+
+class Fast(nn.Module):
+    """The network `fast`: 0.25 million multiply-accumulates per position of the H/4 grid at its default size.
+
+    Input: pixels (N, 48, h, w), the picture after pixel-unshuffle by 4, nominally in [0, 1]; levels (N, h, w) int64,
+    base-2 logarithm of the scale at each position.  Output: (N, 48, h, w), the correction before pixel shuffle.
+    """
+
+    def __init__(self, channels: int = 48, pairs: int = 5) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(PIXELS, channels, 3, padding=1)
+        self.head_bias = nn.Parameter(torch.zeros(LEVELS, channels))
+        self.body = nn.ModuleList(ScaleConditionedPair(channels) for _ in range(pairs))
+        self.tail = nn.Conv2d(channels, PIXELS, 3, padding=1)
+
+    @property
+    def reach(self) -> int:
+        """Positions of the H/4 grid, in each direction, that an output position depends on."""
+        return 2 + 2 * len(self.body)
+
+    def forward(self, pixels: Tensor, levels: Tensor) -> Tensor:
+        shallow = self.head(pixels - 0.5)
+        shallow = shallow + _per_position(self.head_bias, levels, shallow.dtype)
+        features = shallow
+        for pair in self.body:
+            features = pair(features, levels)
+        return self.tail(features + shallow)
+
+
+def _per_position(table: Tensor, levels: Tensor, dtype: torch.dtype) -> Tensor:
+    """(LEVELS, C) looked up at (N, h, w) -> (N, C, h, w) in channels-last memory; a gather, no multiplications."""
+    rows = table.to(dtype).index_select(0, levels.flatten())
+    return rows.view(*levels.shape, -1).permute(0, 3, 1, 2)

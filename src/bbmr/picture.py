@@ -1,0 +1,64 @@
+"""A picture as the library sees it: colour samples, alpha, and the metadata that travels with them."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a picture file says besides its samples; kept byte for byte."""
+
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """colour: (H, W, 1) gray or (H, W, 3) RGB, uint8; alpha: (H, W) uint8, or None for an opaque picture."""
+
+    colour: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None = None
+    metadata: Metadata = field(default_factory=Metadata)
+
+    def __post_init__(self) -> None:
+        if self.colour.dtype != np.uint8 or self.colour.ndim != 3 or self.colour.shape[2] not in (1, 3):
+            raise ValueError(f"colour samples are (H, W, 1 or 3) uint8, not {self.colour.shape} {self.colour.dtype}")
+        if 0 in self.colour.shape:
+            raise ValueError(f"a picture has at least 1 x 1 pixels, not {self.width} x {self.height}")
+        if self.alpha is not None and (self.alpha.dtype != np.uint8 or self.alpha.shape != self.colour.shape[:2]):
+            raise ValueError(f"alpha is (H, W) uint8 of the picture's size, not {self.alpha.shape} {self.alpha.dtype}")
+
+    @property
+    def height(self) -> int:
+        return self.colour.shape[0]
+
+    @property
+    def width(self) -> int:
+        return self.colour.shape[1]
+
+    @property
+    def mode(self) -> str:
+        """Pillow's name of the colour model: L, LA, RGB or RGBA."""
+        return ("L" if self.colour.shape[2] == 1 else "RGB") + ("" if self.alpha is None else "A")
+
+    def to_array(self) -> NDArray[np.uint8]:
+        """(H, W) for gray, (H, W, 2, 3 or 4) for gray with alpha, RGB and RGB with alpha; uint8."""
+        if self.alpha is not None:
+            return np.dstack([self.colour, self.alpha])
+        return self.colour[:, :, 0] if self.mode == "L" else self.colour
+
+    @classmethod
+    def from_array(cls, array: NDArray[np.uint8]) -> "Picture":
+        """The inverse of `to_array`; raises ValueError for other shapes, TypeError for other types than uint8."""
+        if array.dtype != np.uint8:
+            raise TypeError(f"a picture is an array of uint8 (0 to 255), not {array.dtype}")
+        if array.ndim == 2:
+            return cls(array[:, :, None])
+        if array.ndim != 3 or array.shape[2] not in (1, 2, 3, 4):
+            raise ValueError(f"a picture is (H, W) or (H, W, 1 to 4), not {array.shape}")
+        if array.shape[2] in (1, 3):
+            return cls(array)
+        return cls(np.ascontiguousarray(array[:, :, :-1]), np.ascontiguousarray(array[:, :, -1]))

@@ -1,0 +1,76 @@
+"""RescaledImage: what the sender stores and the receiver restores from."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bbmr.blocks import SCALES, BlockGrid
+from bbmr.picture import Metadata
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a picture was compressed for: the receiver needs the same restorer and weights to get the expected picture."""
+
+    pipeline: str
+    weights: str
+    weights_sha256: str
+    tune: str
+    expected_psnr: float | None = None
+    """PSNR-Y in dB that the sender's distortion estimate promises; None where it makes no such promise."""
+
+
+@dataclass(frozen=True)
+class RescaledImage:
+    """A picture whose blocks are stored at scales of their own.
+
+    grid: true size and block side.
+    scales: (rows, cols) uint8, the scaling factor of each block.
+    blocks: {factor: (N, side/factor, side/factor, C) uint8}, the LR samples of all blocks of that factor in raster
+        order, C = 1 (gray) or 3 (RGB); partial blocks at the right and bottom edge repeat their last column and row.  Every factor
+        that occurs in `scales` is there, and no other.
+    alpha: (H, W) uint8 at full size, or None.
+    """
+
+    grid: BlockGrid
+    scales: NDArray[np.uint8]
+    blocks: dict[int, NDArray[np.uint8]]
+    recipe: Recipe
+    alpha: NDArray[np.uint8] | None = None
+    metadata: Metadata = field(default_factory=Metadata)
+
+    def __post_init__(self) -> None:
+        grid = self.grid
+        if self.scales.shape != (grid.rows, grid.cols) or self.scales.dtype != np.uint8:
+            raise ValueError(f"scales are {self.scales.shape} {self.scales.dtype}, the grid {grid.rows} x {grid.cols} uint8")
+        counts = self.blocks_per_scale
+        if not set(counts) <= set(SCALES) or set(self.blocks) != set(counts):
+            raise ValueError(f"the map of scales has {sorted(counts)}, the LR blocks {sorted(self.blocks)}")
+        for factor, blocks in self.blocks.items():
+            side = grid.side // factor
+            if blocks.shape != (counts[factor], side, side, self.channels) or blocks.dtype != np.uint8:
+                raise ValueError(f"{counts[factor]} blocks of {side} x {side} samples expected at scale {factor}, not {blocks.shape}")
+        if self.channels not in (1, 3):
+            raise ValueError(f"LR samples have 1 or 3 channels, not {self.channels}")
+        if self.alpha is not None and self.alpha.shape != (grid.height, grid.width):
+            raise ValueError(f"alpha is {self.alpha.shape}, the picture {(grid.height, grid.width)}")
+
+    @property
+    def channels(self) -> int:
+        return next(iter(self.blocks.values())).shape[3]
+
+    @property
+    def mode(self) -> str:
+        """Pillow's name of the colour model: L, LA, RGB or RGBA."""
+        return ("L" if self.channels == 1 else "RGB") + ("" if self.alpha is None else "A")
+
+    @property
+    def blocks_per_scale(self) -> dict[int, int]:
+        factors, counts = np.unique(self.scales, return_counts=True)
+        return {int(factor): int(count) for factor, count in zip(factors, counts, strict=True)}
+
+    @property
+    def lr_pixels(self) -> int:
+        """Number of LR pixels stored, partial blocks counted by their true samples."""
+        return sum(int(self.grid.costs(factor)[self.scales == factor].sum()) for factor in self.blocks)
