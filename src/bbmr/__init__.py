@@ -1,0 +1,26 @@
+"""Image rescaling by blocks: each part of a photograph is stored at the scale it needs, one network restores the whole.
+
+    rescaled = bbmr.compress("photo.jpg")
+    bbmr.save(rescaled, "photo.bbmr")
+    picture = bbmr.restore("photo.bbmr")      # bbmr.Picture; picture.to_array() is (H, W, 3) uint8
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bbmr.api import compress, load, restore, save
+    from bbmr.errors import BbmrError
+    from bbmr.picture import Picture
+    from bbmr.rescaled import RescaledImage
+
+__all__ = ["BbmrError", "Picture", "RescaledImage", "compress", "load", "restore", "save"]
+
+_HOME = {"BbmrError": "bbmr.errors", "Picture": "bbmr.picture", "RescaledImage": "bbmr.rescaled"}
+
+
+def __getattr__(name: str) -> Any:
+    # Looked up at first use: torch takes seconds to import, and `bbmr --help` should not wait for it.
+    if name not in __all__:
+        raise AttributeError(f"module 'bbmr' has no attribute {name!r}")
+    return getattr(import_module(_HOME.get(name, "bbmr.api")), name)

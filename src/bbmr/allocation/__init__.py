@@ -1,0 +1,1 @@
+"""Which scale each block gets: distortion estimates in, scales out, never over the budget of LR pixels."""

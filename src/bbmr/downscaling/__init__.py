@@ -1,0 +1,40 @@
+"""The sender's side: from a picture to its LR planes."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bbmr.downscaling.bicubic import downscale
+from bbmr.samples import to_samples, to_tensor
+from bbmr.tiles import tiles
+
+_STRIP = 512  # pixels per side of a tile
+_HALO = 32  # the stencil of factor 16 reaches 32 pixels beyond the 16 it stands for, less half a sample
+
+
+class Downscaler(Protocol):
+    """Makes the LR samples that may be stored."""
+
+    def __call__(self, colour: NDArray[np.uint8], factors: Iterable[int]) -> dict[int, NDArray[np.uint8]]:
+        """(H, W, C) uint8 -> for each factor the LR plane of the whole picture, (ceil(H/k), ceil(W/k), C) uint8."""
+        ...
+
+
+def bicubic_planes(colour: NDArray[np.uint8], factors: Iterable[int]) -> dict[int, NDArray[np.uint8]]:
+    """MATLAB-bicubic LR planes of the whole picture, rounded to 8 bit; factor 1 is the picture itself.
+
+    A `Downscaler`.  Works through tiles: its memory does not grow with the picture beyond the planes.
+    """
+    height, width, channels = colour.shape
+    planes = {
+        factor: colour if factor == 1 else np.empty((-(-height // factor), -(-width // factor), channels), np.uint8)
+        for factor in factors
+    }
+    for tile in tiles(height, width, _STRIP, _HALO):
+        image = to_tensor(colour[tile.outer])
+        for factor in planes:
+            if factor > 1:
+                planes[factor][tile.core_at(factor)] = to_samples(downscale(image, factor))[tile.core_in_outer_at(factor)]
+    return planes

@@ -46,6 +46,9 @@ class Fast(nn.Module):
         self.head_bias = nn.Parameter(torch.zeros(LEVELS, channels))
         self.body = nn.ModuleList(ScaleConditionedPair(channels) for _ in range(pairs))
         self.tail = nn.Conv2d(channels, PIXELS, 3, padding=1)
+        # An untrained network leaves the mosaic as it is.
+        nn.init.zeros_(self.tail.weight)
+        nn.init.zeros_(self.tail.bias)
 
     @property
     def reach(self) -> int:

@@ -72,7 +72,8 @@ def cell_errors(hr: Tensor, planes: dict[int, Tensor]) -> tuple[Tensor, Tensor]:
     """Summed squared luma error of bicubic enlargement in each 16 x 16 cell, (N, scales, H/16, W/16), and the luma's
     variance there, (N, 1, H/16, W/16); grey levels squared."""
     target = luma(hr)
-    errors = [F.avg_pool2d((luma(upscale(plane, factor)) - target).square(), CELL) for factor, plane in planes.items()]
+    # Luma is linear, so one plane is enlarged in place of three.
+    errors = [F.avg_pool2d((upscale(luma(plane), factor) - target).square(), CELL) for factor, plane in planes.items()]
     variance = F.avg_pool2d(target.square(), CELL) - F.avg_pool2d(target, CELL).square()
     return torch.cat(errors, 1) * CELL * CELL, variance.clamp_min(0)
 
@@ -87,6 +88,10 @@ class BatchSource:
         area = np.array([photo.pixels.shape[1] * photo.pixels.shape[2] for photo in photos], np.float64)
         # The root of the area: small photographs bring variety that the few large ones lack.
         self.weights = np.sqrt(area) / np.sqrt(area).sum()
+
+    def reseed(self, seed: int) -> None:
+        """Draw other crops and maps from here on."""
+        self.random = np.random.default_rng(seed)
 
     def __iter__(self) -> Iterator[Batch]:
         while True:

@@ -1,0 +1,198 @@
+"""Compress and restore: a pipeline is downscaler + distortion + allocator + upscaler, chosen by name.
+
+    picture -> LR planes -> distortion of every block at every scale -> scales within the budget -> RescaledImage
+    RescaledImage -> mosaic -> network -> picture
+"""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bbmr.allocation.budget import Budget
+from bbmr.allocation.corrected import corrected_errors
+from bbmr.allocation.distortion import bicubic_errors, luma_variance, network_errors
+from bbmr.allocation.greedy import algorithm_1
+from bbmr.allocation.optimal import BudgetTooSmallError, least_squared_error
+from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, split
+from bbmr.downscaling import Downscaler, bicubic_planes
+from bbmr.errors import BbmrError
+from bbmr.picture import Picture
+from bbmr.progress import Progress, silent
+from bbmr.rescaled import Recipe, RescaledImage
+from bbmr.upscaling.mosaic import MosaicUpscaler
+from bbmr.weights import load_weights, weights_index
+
+DEFAULT_PIPELINE = "mosaic-fast"
+PLAIN_PIPELINE = "plain-x4"
+TUNES = ("visual", "psnr")
+DISTORTIONS = ("corrected", "bicubic", "network")
+ALLOCATORS = ("optimal", "greedy")
+
+VISUAL_VARIANCE = 20.0
+"""Grey levels squared, added to a block's variance by `--tune visual`: it keeps flat blocks from weighing without bound."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a picture is compressed.
+
+    block: pixels per side of a block, 16, 32, 64 or 128.  scales: the factors a block may have, out of 1, 2, 4, 8, 16.
+    budget: LR pixels that may be stored.  tune: what is minimised, `visual` (squared error over the root of the block's variance) or
+    `psnr` (squared error).  distortion: where the errors come from.  allocator: `optimal` (least squared error) or `greedy` (Algorithm 1;
+    three scales).  pipeline: downscaler, restorer and weights.
+    """
+
+    block: int = 16
+    scales: tuple[int, ...] = SCALES
+    budget: Budget = field(default_factory=Budget)
+    tune: str = "visual"
+    distortion: str = "corrected"
+    allocator: str = "optimal"
+    pipeline: str = DEFAULT_PIPELINE
+
+    def __post_init__(self) -> None:
+        choices = ((self.tune, TUNES, "tune"), (self.distortion, DISTORTIONS, "distortion"), (self.allocator, ALLOCATORS, "allocator"))
+        for value, allowed, name in choices:
+            if value not in allowed:
+                raise BbmrError(f"{name} {value!r} is unknown; choose one of {', '.join(allowed)}")
+        if self.block not in BLOCK_SIDES:
+            raise BbmrError(f"block {self.block} is not possible; choose one of {', '.join(map(str, BLOCK_SIDES))}")
+        if not self.scales or not set(self.scales) <= set(SCALES) or len(set(self.scales)) != len(self.scales):
+            raise BbmrError(f"scales {self.scales} are not possible; choose different ones out of {', '.join(map(str, SCALES))}")
+        if self.allocator == "greedy" and len(self.scales) != 3:
+            raise BbmrError(f"Algorithm 1 (greedy) trades between three scales; {len(self.scales)} were given")
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What a pipeline's name stands for."""
+
+    name: str
+    downscaler: Downscaler
+    weights: str
+
+    def upscaler(self) -> MosaicUpscaler:
+        return _upscaler(self.weights)
+
+
+PIPELINES: Mapping[str, Pipeline] = {
+    DEFAULT_PIPELINE: Pipeline(DEFAULT_PIPELINE, bicubic_planes, "mosaic-fast"),
+    # The yardstick: the same network, trained for uniform x4 alone.
+    PLAIN_PIPELINE: Pipeline(PLAIN_PIPELINE, bicubic_planes, "plain-fast-x4"),
+}
+
+
+def find_pipeline(name: str) -> Pipeline:
+    """The pipeline called `name`.  Raises BbmrError for an unknown one."""
+    if name not in PIPELINES:
+        raise BbmrError(f"no pipeline is called {name!r}; there are: {', '.join(sorted(PIPELINES))}")
+    return PIPELINES[name]
+
+
+def compress(picture: Picture, options: Options | None = None, progress: Progress = silent) -> RescaledImage:
+    """Choose a scale for every block, within the budget, and keep its LR samples.
+
+    Raises BbmrError where the budget is too small for the scales.
+    """
+    options = options or Options()
+    pipeline = find_pipeline(options.pipeline)
+    if pipeline.name == PLAIN_PIPELINE:
+        return compress_uniform(picture, 4, pipeline.name)
+    grid = BlockGrid(picture.height, picture.width, options.block)
+    scales = tuple(sorted(options.scales))
+    progress("downscale", 0.0)
+    # The correction looks at all scales, chosen or not.
+    planes = pipeline.downscaler(picture.colour, SCALES)
+    errors = measure_distortion(picture, planes, grid, options.distortion, pipeline, progress)
+    errors = errors[[SCALES.index(factor) for factor in scales]].reshape(len(scales), -1)
+    costs = np.stack([grid.costs(factor).ravel() for factor in scales])
+    rows = _allocate(picture, grid, options, errors, costs)
+    expected = None if options.distortion == "bicubic" else _psnr(errors[rows, np.arange(rows.size)].sum(), picture)
+    chosen = np.array(scales, np.uint8)[rows].reshape(grid.rows, grid.cols)
+    return _store(picture, grid, chosen, planes, Recipe(pipeline.name, *_weights_of(pipeline), options.tune, expected))
+
+
+def compress_uniform(picture: Picture, factor: int, pipeline: str = DEFAULT_PIPELINE) -> RescaledImage:
+    """Give every block the same scale: what usual image rescaling does."""
+    chosen = find_pipeline(pipeline)
+    grid = BlockGrid(picture.height, picture.width, max(BLOCK_SIDES))
+    scales = np.full((grid.rows, grid.cols), factor, np.uint8)
+    planes = chosen.downscaler(picture.colour, (factor,))
+    return _store(picture, grid, scales, planes, Recipe(chosen.name, *_weights_of(chosen), "uniform"))
+
+
+def measure_distortion(
+    picture: Picture,
+    planes: Mapping[int, NDArray[np.uint8]],
+    grid: BlockGrid,
+    distortion: str,
+    pipeline: Pipeline,
+    progress: Progress = silent,
+) -> NDArray[np.float64]:
+    """Estimate the summed squared luma error of every block at every scale, (5, rows, cols), scales 1 to 16.
+
+    planes: the LR planes of all scales.  distortion: one of DISTORTIONS.
+    """
+    if distortion == "network":
+        return network_errors(picture.colour, planes, grid, pipeline.upscaler(), progress)
+    progress("measure distortion", 0.0)
+    errors = bicubic_errors(picture.colour, planes, grid)
+    if distortion == "corrected":
+        errors = corrected_errors(errors, luma_variance(picture.colour, grid), grid)
+    progress("measure distortion", 1.0)
+    return errors
+
+
+def restore(rescaled: RescaledImage, progress: Progress = silent) -> Picture:
+    """Restore the picture at its true size and mode, metadata and alpha included.
+
+    Warns (UserWarning) where the weights differ from those it was compressed for.  Raises BbmrError for an unknown pipeline.
+    """
+    pipeline = find_pipeline(rescaled.recipe.pipeline)
+    if rescaled.recipe.weights_sha256 != weights_index()[pipeline.weights].sha256:
+        warnings.warn(
+            f"compressed for other weights of {pipeline.weights!r} than these: the picture may come out slightly different",
+            stacklevel=2,
+        )
+    colour = pipeline.upscaler().restore(rescaled, progress)
+    return Picture(colour, rescaled.alpha, rescaled.metadata)
+
+
+def _allocate(
+    picture: Picture, grid: BlockGrid, options: Options, errors: NDArray[np.float64], costs: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    budget = options.budget.pixels(grid.height, grid.width)
+    try:
+        if options.allocator == "greedy":
+            small, middle, large = sorted(options.scales)
+            return algorithm_1(errors, grid.costs(1).ravel(), costs, (small, middle, large), budget)
+        if options.tune == "visual":
+            errors = errors / np.sqrt(luma_variance(picture.colour, grid).ravel() + VISUAL_VARIANCE)
+        return least_squared_error(errors, costs, budget)
+    except BudgetTooSmallError as error:
+        raise BbmrError(f"the budget {options.budget.text} is too small: {error}; allow larger scales or more pixels") from error
+
+
+def _store(
+    picture: Picture, grid: BlockGrid, scales: NDArray[np.uint8], planes: Mapping[int, NDArray[np.uint8]], recipe: Recipe
+) -> RescaledImage:
+    blocks = {int(factor): split(planes[factor], grid, factor)[scales == factor] for factor in np.unique(scales).tolist()}
+    return RescaledImage(grid, scales, blocks, recipe, picture.alpha, picture.metadata)
+
+
+def _psnr(squared_error: float, picture: Picture) -> float | None:
+    mean = squared_error / (picture.width * picture.height)
+    return float(10 * np.log10(255**2 / mean)) if mean > 0 else None
+
+
+def _weights_of(pipeline: Pipeline) -> tuple[str, str]:
+    return pipeline.weights, weights_index()[pipeline.weights].sha256
+
+
+@cache
+def _upscaler(weights: str) -> MosaicUpscaler:
+    return MosaicUpscaler(load_weights(weights))
