@@ -1,8 +1,8 @@
 """Image rescaling by blocks: each part of a photograph is stored at the scale it needs, one network restores the whole.
 
-    rescaled = bbmr.compress("photo.jpg")
-    bbmr.save(rescaled, "photo.bbmr")
-    picture = bbmr.restore("photo.bbmr")      # bbmr.Picture; picture.to_array() is (H, W, 3) uint8
+rescaled = bbmr.compress("photo.jpg")
+bbmr.save(rescaled, "photo.bbmr")
+picture = bbmr.restore("photo.bbmr")      # bbmr.Picture; picture.to_array() is (H, W, 3) uint8
 """
 
 from importlib import import_module

@@ -21,8 +21,8 @@ def compress(
 ) -> RescaledImage:
     """Choose a scale for every block of a picture and keep its LR samples.
 
-    picture: a path, a Picture, or an array (H, W), (H, W, 2), (H, W, 3) or (H, W, 4) of uint8: gray, gray with alpha, RGB, RGB
-    with alpha.  options: the fields of `bbmr.pipeline.Options`, such as block=32 or tune="psnr".
+    picture: a path, a Picture, or an array (H, W), (H, W, 2), (H, W, 3) or (H, W, 4) of uint8: gray, gray with alpha,
+    RGB, RGB with alpha.  options: the fields of `bbmr.pipeline.Options`, such as block=32 or tune="psnr".
     Raises BbmrError for files and options that do not work; ValueError or TypeError for such arrays.
     """
     if isinstance(picture, np.ndarray):

@@ -45,7 +45,8 @@ class BlockGrid:
     def block_sizes(self, factor: int = 1) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """LR samples of each block at `factor`: heights (rows,) and widths (cols,); partial at the far edges."""
         heights, widths = (
-            np.minimum(np.arange(1, count + 1) * (self.side // factor), samples) - np.arange(count) * (self.side // factor)
+            np.minimum(np.arange(1, count + 1) * (self.side // factor), samples)
+            - np.arange(count) * (self.side // factor)
             for count, samples in zip((self.rows, self.cols), self.lr_size(factor), strict=True)
         )
         return heights, widths
@@ -77,7 +78,9 @@ def split(plane: NDArray[np.uint8], grid: BlockGrid, factor: int) -> NDArray[np.
 
 
 def stitch(blocks: NDArray[np.uint8], grid: BlockGrid, factor: int) -> NDArray[np.uint8]:
-    """Inverse of `split`: blocks (rows, cols, side/factor, side/factor, C) -> plane (ceil(H/factor), ceil(W/factor), C)."""
+    """Inverse of `split`: blocks (rows, cols, side/factor, side/factor, C) -> plane (ceil(H/factor), ceil(W/factor),
+    C).
+    """
     side = grid.side // factor
     if blocks.shape[:4] != (grid.rows, grid.cols, side, side):
         raise ValueError(f"blocks are {blocks.shape[:4]}, not {(grid.rows, grid.cols, side, side)}")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
+from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -97,7 +98,7 @@ class PictureWarning(UserWarning):
     """A picture was read or written in another mode than its own, or without a part that its format cannot hold."""
 
 
-def read_picture(path: str | Path, max_pixels: int = MAX_PIXELS) -> Picture:
+def read_picture(path: str | PathLike[str], max_pixels: int = MAX_PIXELS) -> Picture:
     """Read a still picture of 8 bits a sample, in its size and mode (L, LA, RGB or RGBA), pixels as stored.
 
     Metadata: EXIF as the bytes of its TIFF stream (starting with II or MM), ICC profile and XMP as stored.
@@ -127,7 +128,7 @@ def read_picture(path: str | Path, max_pixels: int = MAX_PIXELS) -> Picture:
             raise PictureError(f"{path}: the picture is damaged or truncated ({error}); get a new copy") from error
 
 
-def write_picture(path: str | Path, picture: Picture, overwrite: bool = False, quality: int = 95) -> None:
+def write_picture(path: str | PathLike[str], picture: Picture, overwrite: bool = False, quality: int = 95) -> None:
     """Write `picture` in the format that the suffix of `path` names, whole or not at all, metadata included.
 
     PNG, TIFF (uncompressed) and WebP (lossless) keep every sample.  JPEG and AVIF are lossy: `quality` 1 to 100, chroma

@@ -6,7 +6,9 @@ _WEIGHTS = (65.481, 128.553, 24.966)
 
 
 def luma(image: Tensor) -> Tensor:
-    """(N, 3, H, W) RGB in [0, 1] -> (N, 1, H, W) Y in grey levels, 16 to 235, not rounded; gray (N, 1, H, W) likewise."""
+    """(N, 3, H, W) RGB in [0, 1] -> (N, 1, H, W) Y in grey levels, 16 to 235, not rounded; gray (N, 1, H, W)
+    likewise.
+    """
     if image.shape[1] == 1:
         return 16 + sum(_WEIGHTS) * image
     red, green, blue = image.unbind(1)

@@ -33,11 +33,11 @@ class Picture:
 
     @property
     def height(self) -> int:
-        return self.colour.shape[0]
+        return int(self.colour.shape[0])
 
     @property
     def width(self) -> int:
-        return self.colour.shape[1]
+        return int(self.colour.shape[1])
 
     @property
     def mode(self) -> str:

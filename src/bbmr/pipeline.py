@@ -1,7 +1,7 @@
 """Compress and restore: a pipeline is downscaler + distortion + allocator + upscaler, chosen by name.
 
-    picture -> LR planes -> distortion of every block at every scale -> scales within the budget -> RescaledImage
-    RescaledImage -> mosaic -> network -> picture
+picture -> LR planes -> distortion of every block at every scale -> scales within the budget -> RescaledImage
+RescaledImage -> mosaic -> network -> picture
 """
 
 import warnings
@@ -33,7 +33,9 @@ DISTORTIONS = ("corrected", "bicubic", "network")
 ALLOCATORS = ("optimal", "greedy")
 
 VISUAL_VARIANCE = 20.0
-"""Grey levels squared, added to a block's variance by `--tune visual`: it keeps flat blocks from weighing without bound."""
+"""Grey levels squared, added to a block's variance by `--tune visual`: it keeps flat blocks from weighing without
+bound.
+"""
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,9 @@ class Options:
     """How a picture is compressed.
 
     block: pixels per side of a block, 16, 32, 64 or 128.  scales: the factors a block may have, out of 1, 2, 4, 8, 16.
-    budget: LR pixels that may be stored.  tune: what is minimised, `visual` (squared error over the root of the block's variance) or
-    `psnr` (squared error).  distortion: where the errors come from.  allocator: `optimal` (least squared error) or `greedy` (Algorithm 1;
-    three scales).  pipeline: downscaler, restorer and weights.
+    budget: LR pixels that may be stored.  tune: what is minimised, `visual` (squared error over the root of the
+    block's variance) or `psnr` (squared error).  distortion: where the errors come from.  allocator: `optimal` (least
+    squared error) or `greedy` (Algorithm 1; three scales).  pipeline: downscaler, restorer and weights.
     """
 
     block: int = 16
@@ -55,14 +57,20 @@ class Options:
     pipeline: str = DEFAULT_PIPELINE
 
     def __post_init__(self) -> None:
-        choices = ((self.tune, TUNES, "tune"), (self.distortion, DISTORTIONS, "distortion"), (self.allocator, ALLOCATORS, "allocator"))
+        choices = (
+            (self.tune, TUNES, "tune"),
+            (self.distortion, DISTORTIONS, "distortion"),
+            (self.allocator, ALLOCATORS, "allocator"),
+        )
         for value, allowed, name in choices:
             if value not in allowed:
                 raise BbmrError(f"{name} {value!r} is unknown; choose one of {', '.join(allowed)}")
         if self.block not in BLOCK_SIDES:
             raise BbmrError(f"block {self.block} is not possible; choose one of {', '.join(map(str, BLOCK_SIDES))}")
         if not self.scales or not set(self.scales) <= set(SCALES) or len(set(self.scales)) != len(self.scales):
-            raise BbmrError(f"scales {self.scales} are not possible; choose different ones out of {', '.join(map(str, SCALES))}")
+            raise BbmrError(
+                f"scales {self.scales} are not possible; choose different ones out of {', '.join(map(str, SCALES))}"
+            )
         if self.allocator == "greedy" and len(self.scales) != 3:
             raise BbmrError(f"Algorithm 1 (greedy) trades between three scales; {len(self.scales)} were given")
 
@@ -150,12 +158,14 @@ def measure_distortion(
 def restore(rescaled: RescaledImage, progress: Progress = silent) -> Picture:
     """Restore the picture at its true size and mode, metadata and alpha included.
 
-    Warns (UserWarning) where the weights differ from those it was compressed for.  Raises BbmrError for an unknown pipeline.
+    Warns (UserWarning) where the weights differ from those it was compressed for.  Raises BbmrError for an unknown
+    pipeline.
     """
     pipeline = find_pipeline(rescaled.recipe.pipeline)
     if rescaled.recipe.weights_sha256 != weights_index()[pipeline.weights].sha256:
         warnings.warn(
-            f"compressed for other weights of {pipeline.weights!r} than these: the picture may come out slightly different",
+            f"compressed for other weights of {pipeline.weights!r} than these: "
+            "the picture may come out slightly different",
             stacklevel=2,
         )
     colour = pipeline.upscaler().restore(rescaled, progress)
@@ -174,13 +184,21 @@ def _allocate(
             errors = errors / np.sqrt(luma_variance(picture.colour, grid).ravel() + VISUAL_VARIANCE)
         return least_squared_error(errors, costs, budget)
     except BudgetTooSmallError as error:
-        raise BbmrError(f"the budget {options.budget.text} is too small: {error}; allow larger scales or more pixels") from error
+        raise BbmrError(
+            f"the budget {options.budget.text} is too small: {error}; allow larger scales or more pixels"
+        ) from error
 
 
 def _store(
-    picture: Picture, grid: BlockGrid, scales: NDArray[np.uint8], planes: Mapping[int, NDArray[np.uint8]], recipe: Recipe
+    picture: Picture,
+    grid: BlockGrid,
+    scales: NDArray[np.uint8],
+    planes: Mapping[int, NDArray[np.uint8]],
+    recipe: Recipe,
 ) -> RescaledImage:
-    blocks = {int(factor): split(planes[factor], grid, factor)[scales == factor] for factor in np.unique(scales).tolist()}
+    blocks = {
+        int(factor): split(planes[factor], grid, factor)[scales == factor] for factor in np.unique(scales).tolist()
+    }
     return RescaledImage(grid, scales, blocks, recipe, picture.alpha, picture.metadata)
 
 

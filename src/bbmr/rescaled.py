@@ -11,7 +11,9 @@ from bbmr.picture import Metadata
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a picture was compressed for: the receiver needs the same restorer and weights to get the expected picture."""
+    """What a picture was compressed for: the receiver needs the same restorer and weights to get the expected
+    picture.
+    """
 
     pipeline: str
     weights: str
@@ -28,8 +30,8 @@ class RescaledImage:
     grid: true size and block side.
     scales: (rows, cols) uint8, the scaling factor of each block.
     blocks: {factor: (N, side/factor, side/factor, C) uint8}, the LR samples of all blocks of that factor in raster
-        order, C = 1 (gray) or 3 (RGB); partial blocks at the right and bottom edge repeat their last column and row.  Every factor
-        that occurs in `scales` is there, and no other.
+        order, C = 1 (gray) or 3 (RGB); partial blocks at the right and bottom edge repeat their last column and row.
+        Every factor that occurs in `scales` is there, and no other.
     alpha: (H, W) uint8 at full size, or None.
     """
 
@@ -43,14 +45,18 @@ class RescaledImage:
     def __post_init__(self) -> None:
         grid = self.grid
         if self.scales.shape != (grid.rows, grid.cols) or self.scales.dtype != np.uint8:
-            raise ValueError(f"scales are {self.scales.shape} {self.scales.dtype}, the grid {grid.rows} x {grid.cols} uint8")
+            raise ValueError(
+                f"scales are {self.scales.shape} {self.scales.dtype}, the grid {grid.rows} x {grid.cols} uint8"
+            )
         counts = self.blocks_per_scale
         if not set(counts) <= set(SCALES) or set(self.blocks) != set(counts):
             raise ValueError(f"the map of scales has {sorted(counts)}, the LR blocks {sorted(self.blocks)}")
         for factor, blocks in self.blocks.items():
             side = grid.side // factor
             if blocks.shape != (counts[factor], side, side, self.channels) or blocks.dtype != np.uint8:
-                raise ValueError(f"{counts[factor]} blocks of {side} x {side} samples expected at scale {factor}, not {blocks.shape}")
+                raise ValueError(
+                    f"{counts[factor]} blocks of {side} x {side} samples expected at scale {factor}, not {blocks.shape}"
+                )
         if self.channels not in (1, 3):
             raise ValueError(f"LR samples have 1 or 3 channels, not {self.channels}")
         if self.alpha is not None and self.alpha.shape != (grid.height, grid.width):
@@ -58,7 +64,7 @@ class RescaledImage:
 
     @property
     def channels(self) -> int:
-        return next(iter(self.blocks.values())).shape[3]
+        return int(next(iter(self.blocks.values())).shape[3])
 
     @property
     def mode(self) -> str:

@@ -1,7 +1,7 @@
 """Tiles with a halo: work on large pictures in bounded memory, with the samples of the whole.
 
-Every stage sees a bounded neighbourhood, so a tile enlarged by that neighbourhood gives, inside, the very samples that the whole
-picture gives.
+Every stage sees a bounded neighbourhood, so a tile enlarged by that neighbourhood gives, inside, the very samples
+that the whole picture gives.
 """
 
 from collections.abc import Iterator
@@ -40,7 +40,8 @@ class Tile:
 def tiles(height: int, width: int, side: int, halo: int) -> Iterator[Tile]:
     """Cut height x width pixels into tiles of at most side x side, row by row, each with `halo` more around it.
 
-    `side` and `halo` are multiples of 16, so that blocks of any allowed side up to gcd(side, 128) and LR samples stay whole.
+    `side` and `halo` are multiples of 16, so that blocks of any allowed side up to gcd(side, 128) and LR samples stay
+    whole.
     """
     if side % CELL or halo % CELL:
         raise ValueError(f"tile side {side} and halo {halo} have to be multiples of {CELL}")

@@ -12,8 +12,8 @@ from bbmr.errors import BbmrError
 class Budget:
     """How many LR pixels a picture may store.
 
-    text: "x4", the pixels of a uniform x4 (any factor from 1 up, fractions included), or a share of the picture's pixels as "1/16", "0.0625"
-    or "6.25%".  Raises BbmrError for anything else.
+    text: "x4", the pixels of a uniform x4 (any factor from 1 up, fractions included), or a share of the picture's
+    pixels as "1/16", "0.0625" or "6.25%".  Raises BbmrError for anything else.
     """
 
     text: str = "x4"
@@ -40,5 +40,6 @@ class Budget:
                 if not factor and 0 < value <= 1:
                     return "share", value
         raise BbmrError(
-            f"budget {self.text!r} is not one: give the factor of a uniform scale (x4) or a share of the pixels (1/16, 0.0625, 6.25%)"
+            f"budget {self.text!r} is not one: give the factor of a uniform scale (x4) "
+            "or a share of the pixels (1/16, 0.0625, 6.25%)"
         )

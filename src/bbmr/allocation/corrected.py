@@ -1,7 +1,8 @@
 """Bicubic errors corrected by a small fitted model: nearly the network's own distortions at nearly no cost.
 
-For each block side and scale, the log of the network's error per pixel is a linear function of the logs of the bicubic errors at
-scales 2, 4, 8, 16 and of the block's variance.  `bbmr.training.fit_correction` fits it on training photographs.
+For each block side and scale, the log of the network's error per pixel is a linear function of the logs of the
+bicubic errors at scales 2, 4, 8, 16 and of the block's variance.  `bbmr.training.fit_correction` fits it on training
+photographs.
 """
 
 import json
@@ -25,7 +26,9 @@ class Correction:
     coefficients: NDArray[np.float64]
 
 
-def features(errors: NDArray[np.float64], variance: NDArray[np.float64], pixels: NDArray[np.int64]) -> NDArray[np.float64]:
+def features(
+    errors: NDArray[np.float64], variance: NDArray[np.float64], pixels: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """(6, ...): one, logs of the bicubic errors per pixel at scales 2, 4, 8, 16, log of the variance.
 
     errors: (5, ...) summed squared errors at scales 1 to 16; variance and pixels: (...).
@@ -37,7 +40,8 @@ def features(errors: NDArray[np.float64], variance: NDArray[np.float64], pixels:
 def fit(
     errors: NDArray[np.float64], network: NDArray[np.float64], variance: NDArray[np.float64], pixels: NDArray[np.int64]
 ) -> Correction:
-    """Least squares in the log domain over many blocks, then an offset so that each scale's errors add up to the true sum.
+    """Least squares in the log domain over many blocks, then an offset so that each scale's errors add up to the true
+    sum.
 
     errors, network: (5, blocks) summed squared errors at scales 1 to 16, by bicubic and by the network.
     """
@@ -54,7 +58,9 @@ def fit(
     return Correction(np.stack(rows))
 
 
-def corrected_errors(errors: NDArray[np.float64], variance: NDArray[np.float64], grid: BlockGrid) -> NDArray[np.float64]:
+def corrected_errors(
+    errors: NDArray[np.float64], variance: NDArray[np.float64], grid: BlockGrid
+) -> NDArray[np.float64]:
     """Estimate the network's summed squared luma error of each block from bicubic's.
 
     errors: (5, rows, cols) of `bicubic_errors` at scales 1 to 16; variance: (rows, cols).  Returns (5, rows, cols).

@@ -1,8 +1,8 @@
 """Algorithm 1 of the paper: trade blocks between three scales by their PSNR.
 
-Li & Zhou, "Block-Based Multi-Scale Image Rescaling", AAAI-25, eq. (1) and Algorithm 1.  The paper prints the two sort directions the
-other way round; the algorithm only makes sense as it stands here.  Where the paper is silent: a block is never in both
-groups, and a round whose blocks are partial takes further `pay` blocks until it is paid for.
+Li & Zhou, "Block-Based Multi-Scale Image Rescaling", AAAI-25, eq. (1) and Algorithm 1.  The paper prints the two sort
+directions the other way round; the algorithm only makes sense as it stands here.  Where the paper is silent: a block
+is never in both groups, and a round whose blocks are partial takes further `pay` blocks until it is paid for.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,8 @@ def algorithm_1(
 ) -> NDArray[np.int64]:
     """Choose one of three scales for every block; LR pixels at most `budget`, which has to cover the middle scale.
 
-    squared_error: (3, blocks), summed over each block, grey levels squared.  pixels: (blocks,) true pixels of each block.
+    squared_error: (3, blocks), summed over each block, grey levels squared.  pixels: (blocks,) true pixels of each
+    block.
     cost: (3, blocks), LR pixels.  scales: k1 < k2 < k3.  threshold: t in dB.  max_rounds: block_max_k1.
     Returns (blocks,) row indices.  Raises BudgetTooSmallError, a ValueError.
     """
@@ -36,7 +37,8 @@ def algorithm_1(
     left = budget - int(cost[1].sum())
     if left < 0:
         raise BudgetTooSmallError(
-            f"Algorithm 1 starts from a uniform x{scales[1]}, which needs {budget - left} LR pixels; the budget is {budget}"
+            f"Algorithm 1 starts from a uniform x{scales[1]}, which needs {budget - left} LR pixels; "
+            f"the budget is {budget}"
         )
     psnr = 10 * np.log10(_PEAK_SQUARED / np.maximum(squared_error / pixels, 1e-3))
     earn, pay = psnr[0] - psnr[1], psnr[1] - psnr[2]

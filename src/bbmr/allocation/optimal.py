@@ -1,8 +1,8 @@
 """Least squared error: the scales that minimise the summed distortion within a budget of LR pixels.
 
 A multiple-choice knapsack.  The Lagrangian solution (every block takes the scale with the least D + lambda R) lies on
-the convex hull of the problem and is exact up to one block; the few blocks next to the break, where lambda falls, are then
-solved exactly by dynamic programming (the "core" of the knapsack literature; D. Pisinger, EJOR 1995).
+the convex hull of the problem and is exact up to one block; the few blocks next to the break, where lambda falls, are
+then solved exactly by dynamic programming (the "core" of the knapsack literature; D. Pisinger, EJOR 1995).
 Small pictures are all core, so for them the result is the true optimum.
 """
 
@@ -28,19 +28,19 @@ def least_squared_error(distortion: NDArray[np.floating], cost: NDArray[np.int64
     cost: (scales, blocks), LR pixels.
     Returns (blocks,) row indices.  Raises BudgetTooSmallError, a ValueError.
     """
-    distortion, cost = np.asarray(distortion, np.float64), np.asarray(cost, np.int64)
-    steps = _hull_steps(distortion, cost)
+    errors = np.asarray(distortion, np.float64)
+    steps = _hull_steps(errors, cost)
     choice = steps.start
     left = budget - int(cost[choice, np.arange(cost.shape[1])].sum())
     if left < 0:
         raise BudgetTooSmallError(f"{budget} LR pixels are asked for, but these scales need at least {budget - left}")
     choice, left, last = _take_steps(steps, choice, left)
-    return _solve_core(distortion, cost, choice, left, steps, last)
+    return _solve_core(errors, cost, choice, left, steps, last)
 
 
 def multiplier(distortion: NDArray[np.floating], cost: NDArray[np.int64], budget: int) -> float:
     """The Lagrange multiplier lambda (distortion per LR pixel) at which least D + lambda R meets the budget."""
-    steps = _hull_steps(np.asarray(distortion, np.float64), np.asarray(cost, np.int64))
+    steps = _hull_steps(np.asarray(distortion, np.float64), cost)
     spent = int(cost[steps.start, np.arange(cost.shape[1])].sum()) + np.cumsum(steps.cost)
     affordable = int(np.searchsorted(spent, budget, side="right"))
     return float(steps.slope[min(affordable, len(steps.slope) - 1)]) if len(steps.slope) else 0.0
@@ -71,14 +71,24 @@ def _hull_steps(distortion: NDArray[np.float64], cost: NDArray[np.int64]) -> _Hu
         moving = np.flatnonzero(slope[row, columns] > 0)
         found.append((slope[row[moving], moving], moving, row[moving], extra[row[moving], moving]))
         current[moving] = row[moving]
-    slope, block, row, step_cost = (np.concatenate(parts) for parts in zip(*found, strict=True)) if found else (np.empty(0),) * 4
+    slope, block, row, step_cost = (
+        (np.concatenate(parts) for parts in zip(*found, strict=True)) if found else (np.empty(0),) * 4
+    )
     # Stable, so that equal slopes of one block keep their order along its hull.
     order = np.argsort(-slope, kind="stable")
-    return _HullSteps(start, slope[order], block[order].astype(np.int64), row[order].astype(np.int64), step_cost[order].astype(np.int64))
+    return _HullSteps(
+        start,
+        slope[order],
+        block[order].astype(np.int64),
+        row[order].astype(np.int64),
+        step_cost[order].astype(np.int64),
+    )
 
 
 def _take_steps(steps: _HullSteps, choice: NDArray[np.int64], left: int) -> tuple[NDArray[np.int64], int, int]:
-    """Take steps from the steepest down while they fit; returns the choice, the LR pixels left, and the first step not taken."""
+    """Take steps from the steepest down while they fit; returns the choice, the LR pixels left, and the first step
+    not taken.
+    """
     taken = int(np.searchsorted(np.cumsum(steps.cost), left, side="right"))
     choice = choice.copy()
     # A block's later steps overwrite its earlier ones.

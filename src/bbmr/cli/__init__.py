@@ -1,0 +1,50 @@
+"""The command line: one verb, one module.  `main` is what `bbmr` starts.
+
+Nothing here imports torch at the top: `bbmr --help` answers at once, the verbs import what they work with.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from bbmr.cli import compare, compress, info, map, restore
+
+app = typer.Typer(
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (compress, restore, info, map, compare):
+    app.command(verb.NAME, epilog=verb.EXAMPLES)(verb.run)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        try:
+            typer.echo(f"bbmr {version('bbmr')}")
+        except PackageNotFoundError:
+            typer.echo("bbmr (not installed, run from its source)")
+        raise typer.Exit
+
+
+@app.callback(epilog="[bold]First steps[/]\n\nbbmr compress photo.jpg\n\nbbmr restore photo.bbmr -o restored.png")
+def _verbs(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Image rescaling by blocks.
+
+    Each part of a photograph is stored at the scale it needs; one network restores the whole.
+    """
+
+
+def main() -> None:
+    """Run the command line.
+
+    Exit code 0: all done; 1: something failed, named on stderr; 2: wrong usage; 130: interrupted.
+    """
+    app(prog_name="bbmr")

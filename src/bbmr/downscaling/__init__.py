@@ -34,7 +34,7 @@ def bicubic_planes(colour: NDArray[np.uint8], factors: Iterable[int]) -> dict[in
     }
     for tile in tiles(height, width, _STRIP, _HALO):
         image = to_tensor(colour[tile.outer])
-        for factor in planes:
+        for factor, plane in planes.items():
             if factor > 1:
-                planes[factor][tile.core_at(factor)] = to_samples(downscale(image, factor))[tile.core_in_outer_at(factor)]
+                plane[tile.core_at(factor)] = to_samples(downscale(image, factor))[tile.core_in_outer_at(factor)]
     return planes

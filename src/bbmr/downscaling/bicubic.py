@@ -1,8 +1,8 @@
 """MATLAB's `imresize` bicubic for integer factors, on NCHW float tensors.
 
 Keys' kernel with a = -0.5, widened by the factor when shrinking (antialiasing), symmetric extension at
-the border, output of ceil(side / factor) samples.  Torch and Pillow renormalise their kernels at the border instead, and
-torch without antialiasing uses a = -0.75: neither gives the LR pictures that the field's numbers are measured on.
+the border, output of ceil(side / factor) samples.  Torch and Pillow renormalise their kernels at the border instead,
+and torch without antialiasing uses a = -0.75: neither gives the LR pictures that the field's numbers are measured on.
 
 For an integer factor every output sample sees the same stencil, so both directions are small convolutions: usable in
 batches, on a GPU, and differentiable.
@@ -32,7 +32,9 @@ def downscale(image: Tensor, factor: int) -> Tensor:
 
 
 def upscale(image: Tensor, factor: int) -> Tensor:
-    """Enlarge (N, C, H, W) to (N, C, factor*H, factor*W); the value range is kept up to overshoot, nothing is rounded."""
+    """Enlarge (N, C, H, W) to (N, C, factor*H, factor*W); the value range is kept up to overshoot, nothing is
+    rounded.
+    """
     if factor == 1:
         return image
     n, c, height, width = image.shape
@@ -70,7 +72,9 @@ def _shrinking_stencil(factor: int) -> Tensor:
 
 @cache
 def _enlarging_stencils(factor: int) -> Tensor:
-    """(factor, 5): the taps on input samples i-2 ... i+2 for each of the factor output samples that stand for sample i."""
+    """(factor, 5): the taps on input samples i-2 ... i+2 for each of the factor output samples that stand for sample
+    i.
+    """
     phase = (torch.arange(factor, dtype=torch.float64) + 0.5) / factor - 0.5
     return _keys(torch.arange(-2, 3, dtype=torch.float64) - phase[:, None])
 

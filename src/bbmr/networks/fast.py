@@ -4,8 +4,8 @@
                         +---------------------------------------------------------------------------+
 
 The neighbourhood of an output position is bounded (`reach`), so a tile with that halo gives the samples of the whole
-picture.  The scale enters as one learned bias and one learned gain per channel in every pair: one set of weights serves every map,
-and each scale still gets a response of its own.
+picture.  The scale enters as one learned bias and one learned gain per channel in every pair: one set of weights
+serves every map, and each scale still gets a response of its own.
 """
 
 import torch
@@ -30,7 +30,8 @@ class ScaleConditionedPair(nn.Module):
         inner = self.first(features)
         inner = F.silu(inner + _per_position(self.bias, levels, inner.dtype))
         inner = self.second(inner)
-        return features + inner * _per_position(self.gain, levels, inner.dtype)
+        refined: Tensor = features + inner * _per_position(self.gain, levels, inner.dtype)
+        return refined
 
 
 class Fast(nn.Module):
@@ -46,8 +47,10 @@ class Fast(nn.Module):
         self.head_bias = nn.Parameter(torch.zeros(LEVELS, channels))
         self.body = nn.ModuleList(ScaleConditionedPair(channels) for _ in range(pairs))
         self.tail = nn.Conv2d(channels, PIXELS, 3, padding=1)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # An untrained network leaves the mosaic as it is.
         nn.init.zeros_(self.tail.weight)
+        assert self.tail.bias is not None
         nn.init.zeros_(self.tail.bias)
 
     @property
@@ -61,7 +64,8 @@ class Fast(nn.Module):
         features = shallow
         for pair in self.body:
             features = pair(features, levels)
-        return self.tail(features + shallow)
+        correction: Tensor = self.tail(features + shallow)
+        return correction
 
 
 def _per_position(table: Tensor, levels: Tensor, dtype: torch.dtype) -> Tensor:

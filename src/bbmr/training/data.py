@@ -26,6 +26,8 @@ VISUAL_VARIANCE = 20.0
 
 @dataclass(frozen=True)
 class Photo:
+    """A training photograph, decoded."""
+
     name: str
     pixels: Tensor  # (3, H, W) uint8
     multipliers: dict[str, float]  # Lagrange multiplier at 1/16 of the pixels, for each tuning
@@ -50,12 +52,15 @@ def find_photos(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def load_photo(path: Path) -> Photo:
+    """Decode a photograph and find the multipliers that give it 1/16 of the pixels."""
     with Image.open(path) as image:
         pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
     height, width = (min(side, 1024) // CELL * CELL for side in pixels.shape[1:])
     hr = pixels[None, :, :height, :width] / 255
     errors, variance = cell_errors(hr, lr_planes(hr))
-    cost = np.array([[CELL * CELL // factor**2] for factor in SCALES]) * np.ones(errors.shape[2] * errors.shape[3], np.int64)
+    cost = np.array([[CELL * CELL // factor**2] for factor in SCALES]) * np.ones(
+        errors.shape[2] * errors.shape[3], np.int64
+    )
     multipliers = {}
     for tuning, weighted in (("psnr", errors), ("visual", errors / torch.sqrt(variance + VISUAL_VARIANCE))):
         distortion = weighted.transpose(0, 1).flatten(1).numpy()
@@ -81,7 +86,9 @@ def cell_errors(hr: Tensor, planes: dict[int, Tensor]) -> tuple[Tensor, Tensor]:
 class BatchSource:
     """Endless random batches from photographs, with maps drawn as `_draw_levels` says or uniform x4 only."""
 
-    def __init__(self, photos: list[Photo], batch: int, side: int, uniform_x4: bool, device: torch.device, seed: int) -> None:
+    def __init__(
+        self, photos: list[Photo], batch: int, side: int, uniform_x4: bool, device: torch.device, seed: int
+    ) -> None:
         self.photos, self.batch, self.side, self.uniform_x4 = photos, batch, side, uniform_x4
         self.device = device
         self.random = np.random.default_rng(seed)
@@ -112,8 +119,8 @@ class BatchSource:
         return crop.transpose(1, 2) if self.random.random() < 0.5 else crop
 
     def _draw_levels(self, photos: list[Photo], errors: Tensor, variance: Tensor) -> Tensor:
-        """One map a crop: uniform, or the least D + lambda R for a random tuning, block side and set of scales, lambda near the
-        one that gives its photograph 1/16 of the pixels."""
+        """One map a crop: uniform, or the least D + lambda R for a random tuning, block side and set of scales,
+        lambda near the one that gives its photograph 1/16 of the pixels."""
         maps = []
         for photo, error, spread in zip(photos, errors, variance, strict=True):
             rows, cols = error.shape[1:]
@@ -125,16 +132,19 @@ class BatchSource:
             cells = int(self.random.choice([side // CELL for side in BLOCK_SIDES], p=[0.6, 0.25, 0.1, 0.05]))
             scales = [0, 1, 2, 3, 4] if self.random.random() < 0.8 else [1, 2, 3]
             penalty = photo.multipliers[tuning] * float(np.exp(self.random.uniform(-1, 1)))
+            weighted = error
             if tuning == "visual":
-                error = error / torch.sqrt(_block_means(spread, cells) + VISUAL_VARIANCE)
+                weighted = error / torch.sqrt(_block_means(spread, cells) + VISUAL_VARIANCE)
             rate = torch.tensor([CELL * CELL / SCALES[level] ** 2 for level in scales], device=self.device)
-            lagrangian = _block_means(error[scales], cells) + penalty * rate[:, None, None]
+            lagrangian = _block_means(weighted[scales], cells) + penalty * rate[:, None, None]
             maps.append(torch.tensor(scales, device=self.device)[lagrangian.argmin(0)])
         return torch.stack(maps)
 
 
 def _block_means(cells: Tensor, side: int) -> Tensor:
-    """Mean over blocks of side x side cells, (C, rows, cols) -> (C, rows, cols); blocks at the far edges may be partial."""
+    """Mean over blocks of side x side cells, (C, rows, cols) -> (C, rows, cols); blocks at the far edges may be
+    partial.
+    """
     if side == 1:
         return cells
     rows, cols = cells.shape[1:]

@@ -1,6 +1,6 @@
 """Puts the averaged weights of a run into the package, in half precision, with their line in the index.
 
-    python -m bbmr.training.export RUN/average.safetensors --name mosaic-fast --network fast
+python -m bbmr.training.export RUN/average.safetensors --name mosaic-fast --network fast
 """
 
 import argparse
@@ -15,6 +15,7 @@ import bbmr.weights
 
 
 def main() -> None:
+    """Read the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("weights", type=Path, help="averaged weights of a run")
     parser.add_argument("--name", required=True, help="name in the index")

@@ -3,8 +3,8 @@
     python -m bbmr.training.trainer --data PHOTOS --out RUN [--uniform-x4] [--steps N] ...
 
 Run again with the same folder to go on from its last checkpoint, also with more steps.
-The rate is constant after a short warm-up and falls linearly to zero over the last part ("warm-up, stable, decay"), so a run can be prolonged
-from the checkpoint that it leaves where the decay begins.
+The rate is constant after a short warm-up and falls linearly to zero over the last part ("warm-up, stable, decay"),
+so a run can be prolonged from the checkpoint that it leaves where the decay begins.
 """
 
 import argparse
@@ -55,8 +55,17 @@ def train(options: Options, data: Path, out: Path) -> None:
     (out / "options.json").write_text(json.dumps(asdict(options), indent=2) + "\n")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     train_paths, validation_paths = find_photos(data)
-    source = BatchSource([load_photo(path) for path in train_paths], options.batch, options.side, options.uniform_x4, device, options.seed)
-    validation = next(iter(BatchSource([load_photo(path) for path in validation_paths], 32, 256, False, device, seed=1)))
+    source = BatchSource(
+        [load_photo(path) for path in train_paths],
+        options.batch,
+        options.side,
+        options.uniform_x4,
+        device,
+        options.seed,
+    )
+    validation = next(
+        iter(BatchSource([load_photo(path) for path in validation_paths], 32, 256, False, device, seed=1))
+    )
 
     run = _Run(build_network(options.network).network, options, device)
     checkpoint = out / "last.pt"
@@ -76,8 +85,12 @@ def train(options: Options, data: Path, out: Path) -> None:
             torch.save(run.state_dict(), out / "stable.pt")
         if run.step % _REPORT_EVERY == 0 or run.step == options.steps:
             seconds = time.monotonic() - started
-            line = {"step": run.step, "loss": round(loss, 5), "seconds_a_step": round(seconds / (run.step - first), 4),
-                    "data_share": round(waited / seconds, 3)} | validate(run.averaged, validation)
+            line = {
+                "step": run.step,
+                "loss": round(loss, 5),
+                "seconds_a_step": round(seconds / (run.step - first), 4),
+                "data_share": round(waited / seconds, 3),
+            } | validate(run.averaged, validation)
             print(json.dumps(line), flush=True)
             with (out / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
@@ -92,13 +105,15 @@ class _Run:
 
     def __init__(self, network: nn.Module, options: Options, device: torch.device) -> None:
         self.options, self.device, self.step = options, device, 0
-        self.network = network.to(device, memory_format=torch.channels_last)
-        self.averaged = build_network(options.network).network.to(device, memory_format=torch.channels_last)
+        self.network = network.to(device)
+        self.averaged = build_network(options.network).network.to(device)
         self.averaged.load_state_dict(self.network.state_dict())
         parameters = list(self.network.parameters())
         self.optimisers: list[torch.optim.Optimizer] = [
             Muon([p for p in parameters if p.ndim == 4], lr=options.rate),
-            torch.optim.AdamW([p for p in parameters if p.ndim != 4], lr=options.rate_rest, betas=(0.9, 0.99), weight_decay=0),
+            torch.optim.AdamW(
+                [p for p in parameters if p.ndim != 4], lr=options.rate_rest, betas=(0.9, 0.99), weight_decay=0
+            ),
         ]
 
     def train_step(self, mosaic: Tensor, batch: Batch) -> float:
@@ -153,10 +168,16 @@ def _loss(restored: Tensor, hr: Tensor, chroma: float) -> Tensor:
 @torch.inference_mode()
 def validate(network: nn.Module, batch: Batch) -> dict[str, float]:
     """PSNR-Y in dB over crops of validation photographs: on allocator's maps and on the uniform maps x2, x4, x8."""
-    maps = {"maps": batch.levels} | {f"x{factor}": torch.full_like(batch.levels, factor.bit_length() - 1) for factor in (2, 4, 8)}
+    maps = {"maps": batch.levels} | {
+        f"x{factor}": torch.full_like(batch.levels, factor.bit_length() - 1) for factor in (2, 4, 8)
+    }
     figures = {}
     for name, levels in maps.items():
-        mosaic = build_mosaic(batch.planes, levels) if name == "maps" else build_mosaic({int(name[1:]): batch.planes[int(name[1:])]}, levels)
+        mosaic = (
+            build_mosaic(batch.planes, levels)
+            if name == "maps"
+            else build_mosaic({int(name[1:]): batch.planes[int(name[1:])]}, levels)
+        )
         restored = correct_mosaic(mosaic, levels, network).clamp(0, 1)
         figures[name] = round(_mean_psnr_y(restored, batch.hr), 3)
         figures[f"{name}_bicubic"] = round(_mean_psnr_y(mosaic.clamp(0, 1), batch.hr), 3)
@@ -170,6 +191,7 @@ def _mean_psnr_y(restored: Tensor, hr: Tensor) -> float:
 
 
 def main() -> None:
+    """Read the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
@@ -180,7 +202,11 @@ def main() -> None:
         else:
             parser.add_argument(name, type=type(option.default), default=option.default)
     arguments = parser.parse_args()
-    train(Options(**{option.name: getattr(arguments, option.name) for option in fields(Options)}), arguments.data, arguments.out)
+    train(
+        Options(**{option.name: getattr(arguments, option.name) for option in fields(Options)}),
+        arguments.data,
+        arguments.out,
+    )
 
 
 if __name__ == "__main__":

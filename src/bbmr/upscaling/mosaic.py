@@ -1,7 +1,7 @@
 """One pass over a mosaic: a picture of mixed resolution, enlarged coarse to fine, then corrected by one network.
 
-    fine to coarse   S_k = own LR samples where the scale is k, else the 2x2 mean of S_{k/2}      (defined where scale <= k)
-    coarse to fine   L_k = S_k where the scale is <= k, elsewhere bicubic x2 of L_{2k}            (L_1 = the mosaic, full size)
+    fine to coarse   S_k = own LR samples where the scale is k, else the 2x2 mean of S_{k/2}   (where scale <= k)
+    coarse to fine   L_k = S_k where the scale is <= k, elsewhere bicubic x2 of L_{2k}         (L_1 = the mosaic)
     network          pixel-unshuffle by 4 of L_1, scale of every position -> correction, zero where the scale is 1
 
 Every x2 step sees true neighbours on all sides, whatever the map, so there are no seams to remove.  All of it
@@ -48,7 +48,9 @@ def build_mosaic(planes: Mapping[int, Tensor], levels: Tensor) -> Tensor:
     for factor in _scales_between(finest, coarsest)[1:]:
         means = F.avg_pool2d(pyramid[factor // 2], 2)
         own = planes.get(factor)
-        pyramid[factor] = means if own is None else torch.where(_per_sample(levels, factor) == _level(factor), own, means)
+        pyramid[factor] = (
+            means if own is None else torch.where(_per_sample(levels, factor) == _level(factor), own, means)
+        )
     mosaic = pyramid[coarsest]
     for factor in reversed(_scales_between(1, coarsest)[:-1]):
         mosaic = upscale(mosaic, 2)
@@ -89,7 +91,7 @@ class MosaicUpscaler:
     """Restores a RescaledImage, tile by tile, with one network; an `Upscaler`."""
 
     def __init__(self, descriptor: NetworkDescriptor) -> None:
-        self._network = descriptor.network.eval().to(memory_format=torch.channels_last)
+        self._network = descriptor.network.eval()
         reach = POSITION * descriptor.reach + _MOSAIC_REACH
         self.halo = -(-reach // CELL) * CELL
 
@@ -105,7 +107,9 @@ class MosaicUpscaler:
         progress("restore", 1.0)
         return picture
 
-    def restore_uniform(self, plane: NDArray[np.uint8], factor: int, size: tuple[int, int]) -> Iterator[tuple[Tile, Tensor]]:
+    def restore_uniform(
+        self, plane: NDArray[np.uint8], factor: int, size: tuple[int, int]
+    ) -> Iterator[tuple[Tile, Tensor]]:
         """Restore a picture of `size` (height, width) that has one scale all over from its LR plane (h, w, C).
 
         Yields each tile with its core, (1, C, h, w) in [0, 1], rounded to 8 bit.
