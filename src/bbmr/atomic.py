@@ -19,7 +19,7 @@ def check_free(path: Path, overwrite: bool) -> None:
     if path.is_dir():
         raise OutputError(f"{path}: this is a folder; give the name of a file")
     if path.exists() and not overwrite:
-        raise OutputError(f"{path}: exists already; choose another name or ask to overwrite it")
+        raise OutputError(f"{path}: exists already; choose another name, or set overwrite (--overwrite)")
     if not path.parent.is_dir():
         raise OutputError(f"{path}: there is no folder {path.parent}; make it first")
 

@@ -3,6 +3,7 @@
 Nothing here imports torch at the top: `bbmr --help` answers at once, the verbs import what they work with.
 """
 
+import os
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
@@ -47,4 +48,6 @@ def main() -> None:
 
     Exit code 0: all done; 1: something failed, named on stderr; 2: wrong usage; 130: interrupted.
     """
+    # Threads that spin while they wait make torch several times slower wherever another program wants a core too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app(prog_name="bbmr")

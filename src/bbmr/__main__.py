@@ -1,0 +1,5 @@
+"""`python -m bbmr` is `bbmr`."""
+
+from bbmr.cli import main
+
+main()

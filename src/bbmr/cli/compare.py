@@ -1,0 +1,112 @@
+"""bbmr compare: one picture by plain x4 and by bbmr, at the same budget."""
+# ruff: noqa: PLC0415 (what takes long to import waits until it is needed)
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bbmr.cli.batch import run_batch
+from bbmr.cli.compress import Tune
+from bbmr.cli.console import Reporter, guarded
+from bbmr.cli.description import human_bytes
+from bbmr.cli.files import Job, find_sources, plan_beside
+from bbmr.cli.options import Debug, Json, MaxPixels, Overwrite, Quiet
+from bbmr.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from bbmr.evaluation.comparison import Contender
+
+NAME = "compare"
+EXAMPLES = "\n\n".join(
+    (
+        "[bold]Examples[/]",
+        "bbmr compare photo.jpg                       writes photo.compare.png",
+        "bbmr compare photo.jpg -o crops.png --tune psnr",
+    )
+)
+
+
+@guarded
+def run(
+    file: Annotated[str, typer.Argument(metavar="PICTURE", help="A picture.")],
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", help="The picture to write.", show_default="beside PICTURE, .compare.png"),
+    ] = None,
+    tune: Annotated[Tune, typer.Option(help="As in compress.")] = Tune.VISUAL,
+    max_pixels: MaxPixels = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Compare with one scale for all: a network for x4 on the whole picture, at the same number of LR pixels.
+
+    Writes crops side by side where the two differ most, and one where plain x4 is better, if it is anywhere.
+    """
+    job = plan_beside(file, out, ".compare.png")
+
+    from bbmr.evaluation.comparison import compare
+    from bbmr.evaluation.metrics import psnr_y
+    from bbmr.evaluation.pictures import side_by_side, upright
+    from bbmr.evaluation.regions import telling_regions
+    from bbmr.imageio import MAX_PIXELS, orientation, read_picture, write_picture
+    from bbmr.picture import Picture
+    from bbmr.pipeline import Options
+
+    def work(job: Job, progress: Progress) -> tuple[dict[str, Any], "Table"]:
+        job.check(overwrite)
+        picture = read_picture(job.source, max_pixels or MAX_PIXELS)
+        contenders = compare(picture, Options(tune=tune.value), progress)
+        turned = orientation(picture.metadata)
+        truth = upright(picture.colour, turned)
+        shown = [upright(contender.colour, turned) for contender in contenders]
+        regions = telling_regions(truth, shown[2], shown[1])
+        rows = [[region.cut_out(colour) for colour in (truth, *shown)] for region in regions]
+        captions = [
+            [f"at {region.left}, {region.top}", *(f"PSNR-Y {psnr_y(row[0], crop):.2f} dB" for crop in row[1:])]
+            for region, row in zip(regions, rows, strict=True)
+        ]
+        titles = ["original", *(contender.name for contender in contenders)]
+        write_picture(job.target, Picture(side_by_side(titles, rows, captions)), overwrite)
+        record = {
+            "input": str(job.source),
+            "output": str(job.target),
+            "width": picture.width,
+            "height": picture.height,
+            "results": [
+                {
+                    "name": contender.name,
+                    "psnr_y": contender.psnr_y,
+                    "psnr_rgb": contender.psnr_rgb,
+                    "lr_pixels": contender.lr_pixels,
+                    "bytes": contender.bytes,
+                }
+                for contender in contenders
+            ],
+        }
+        return record, _table(job, contenders)
+
+    run_batch(find_sources([file], ()), [(Path(file), job)], work, Reporter(json, quiet), debug)
+
+
+def _table(job: Job, contenders: list["Contender"]) -> "Table":
+    from rich.markup import escape
+    from rich.table import Table
+
+    caption = f"crops side by side: {escape(str(job.target))}"
+    table = Table("", title=escape(str(job.source)), caption=caption, title_justify="left", caption_justify="left")
+    for column in ("PSNR-Y, dB", "PSNR-RGB, dB", "LR pixels", "file"):
+        table.add_column(column, justify="right")
+    for contender in contenders:
+        table.add_row(
+            contender.name,
+            f"{contender.psnr_y:.2f}",
+            f"{contender.psnr_rgb:.2f}",
+            str(contender.lr_pixels),
+            "as plain x4" if contender.bytes is None else human_bytes(contender.bytes),
+        )
+    return table

@@ -1,0 +1,127 @@
+"""What the verbs say, where, and with which exit code: results to stdout, all else to stderr."""
+# ruff: noqa: PLC0415 (what takes long to import waits until it is needed)
+
+import functools
+import json
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TextIO
+
+import typer
+
+from bbmr.errors import BbmrError
+from bbmr.progress import Progress, silent
+
+P = ParamSpec("P")
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+
+
+class UsageError(BbmrError):
+    """The command itself makes no sense; nothing was done."""
+
+
+class Reporter:
+    """Prints for one run of a verb, as far as --json and --quiet let it."""
+
+    def __init__(self, json: bool = False, quiet: bool = False) -> None:
+        self.json = json
+        self.quiet = quiet
+
+    def line(self, text: str) -> None:
+        """One line about a result."""
+        if not (self.json or self.quiet):
+            typer.echo(text)
+
+    def table(self, table: Any) -> None:
+        """A rich renderable about a result."""
+        if not (self.json or self.quiet):
+            from rich.console import Console
+
+            Console().print(table)
+
+    def document(self, content: Any) -> None:
+        """The one JSON document that --json asks for."""
+        if self.json:
+            typer.echo(json.dumps(content, indent=2))
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator[Progress]:
+        """A bar on stderr, gone when its work is done; nothing where no one looks."""
+        if self.json or self.quiet or not sys.stderr.isatty():
+            yield silent
+            return
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bars
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+        # stdout stays as it is: it may go into another program.
+        with Bars(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bars:
+            task = bars.add_task(escape(title), total=1.0)
+
+            def show(stage: str, done: float) -> None:
+                bars.update(task, completed=done, description=escape(f"{title}: {stage}"))
+
+            yield show
+
+
+def complain(text: str) -> None:
+    """One line to stderr, whatever --quiet says."""
+    typer.echo(text, err=True)
+
+
+def unexpected(error: BaseException) -> str:
+    """What to say of an error that nobody foresaw."""
+    return f"{type(error).__name__}: {error} (unexpected; run with --debug for the trace)"
+
+
+def guarded(verb: Callable[P, None]) -> Callable[P, None]:
+    """Give a verb its exit codes: errors become one line on stderr, and our own warnings too."""
+
+    @functools.wraps(verb)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        with _warnings_as_notes(quiet=bool(kwargs.get("quiet"))):
+            try:
+                verb(*args, **kwargs)
+            except (typer.Exit, BrokenPipeError):  # a reader that left early (`| head`) is typer's business
+                raise
+            except UsageError as error:
+                complain(f"error: {error}")
+                raise typer.Exit(WRONG_USAGE) from error
+            except BbmrError as error:
+                complain(f"error: {error}")
+                raise typer.Exit(FAILED) from error
+            except KeyboardInterrupt as error:
+                complain("interrupted")
+                raise typer.Exit(INTERRUPTED) from error
+            except Exception as error:
+                if kwargs.get("debug"):
+                    traceback.print_exc()
+                complain(f"error: {unexpected(error)}")
+                raise typer.Exit(FAILED) from error
+
+    return run
+
+
+@contextmanager
+def _warnings_as_notes(quiet: bool) -> Iterator[None]:
+    def note(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        complain(f"note: {message}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what other libraries say of their insides
+        if not quiet:
+            warnings.filterwarnings("always", category=UserWarning, module=r"bbmr\b")
+            warnings.showwarning = note
+        yield

@@ -1,0 +1,35 @@
+"""A RescaledImage in words and numbers."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bbmr.rescaled import RescaledImage
+
+
+def describe(rescaled: "RescaledImage", size: int) -> dict[str, Any]:
+    """What --json says of a .bbmr file of `size` bytes."""
+    grid = rescaled.grid
+    pixels = grid.width * grid.height
+    recipe = rescaled.recipe
+    return {
+        "width": grid.width,
+        "height": grid.height,
+        "mode": rescaled.mode,
+        "block": grid.side,
+        "scales": {str(factor): count for factor, count in rescaled.blocks_per_scale.items()},
+        "lr_pixels": rescaled.lr_pixels,
+        "lr_share": rescaled.lr_pixels / pixels,
+        "bytes": size,
+        "bpp": size * 8 / pixels,
+        "expected_psnr": recipe.expected_psnr,
+        "tune": recipe.tune,
+        "pipeline": recipe.pipeline,
+        "weights": recipe.weights,
+    }
+
+
+def human_bytes(size: int) -> str:
+    """Decimal units, as file managers show them."""
+    if size < 1000:
+        return f"{size} B"
+    return f"{size / 1000:.1f} kB" if size < 1_000_000 else f"{size / 1_000_000:.2f} MB"

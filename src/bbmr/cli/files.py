@@ -1,0 +1,139 @@
+"""From the arguments of a verb to the files it reads and writes: patterns, folders, names of outputs."""
+# ruff: noqa: PLC0415 (what takes long to import waits until it is needed)
+
+import glob
+import os
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bbmr.atomic import OutputError, check_free
+from bbmr.cli.console import UsageError
+from bbmr.errors import BbmrError
+
+
+@dataclass(frozen=True)
+class Source:
+    """An input file; relative: where it lies below the folder, or the fixed part of the pattern, that named it."""
+
+    path: Path
+    relative: Path
+
+
+@dataclass(frozen=True)
+class Sources:
+    """All input files of a command; problems: what is wrong with arguments that named none."""
+
+    files: tuple[Source, ...]
+    problems: tuple[str, ...]
+    several: bool
+    """Whether the user may expect several files: more than one, or a folder or pattern, however many it holds."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to make out of another."""
+
+    source: Path
+    target: Path
+    in_folder: bool
+    """Whether `target` lies in an output folder, which is made as needed."""
+
+    def check(self, overwrite: bool) -> None:
+        """Before the work: raise OutputError if its result could not be written."""
+        if self.target.parent.is_dir() or not self.in_folder:
+            check_free(self.target, overwrite)
+
+    def make_folder(self) -> None:
+        """Before the result is written; not earlier, so that failures leave no empty folders."""
+        if self.in_folder:
+            try:
+                self.target.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OutputError(f"{self.target.parent}: this folder cannot be made ({error.strerror})") from error
+
+
+def find_sources(arguments: Sequence[str], suffixes: Collection[str]) -> Sources:
+    """Expand files, quoted patterns (`**` for any depth) and folders (searched for `suffixes`, at any depth).
+
+    A file named twice counts once.  A name that does not exist stays: reading it tells what is wrong.
+    """
+    files: dict[Path, Source] = {}
+    problems: list[str] = []
+    several = len(arguments) > 1
+    for argument in arguments:
+        path = Path(argument)
+        if path.is_dir():
+            several = True
+            found = [Source(file, file.relative_to(path)) for file in _search(path, suffixes)]
+            if not found:
+                problems.append(f"{path}: no {' or '.join(sorted(suffixes))} file in this folder")
+        elif glob.has_magic(argument) and not path.exists():
+            several = True
+            base = _fixed_part(path)
+            names = sorted(glob.glob(argument, recursive=True))
+            found = [Source(Path(name), Path(name).relative_to(base)) for name in names if not Path(name).is_dir()]
+            if not found:
+                problems.append(f"{argument}: no file matches this pattern")
+        else:
+            found = [Source(path, Path(path.name))]
+        for source in found:
+            files.setdefault(source.path.resolve(), source)
+    return Sources(tuple(files.values()), tuple(problems), several)
+
+
+def plan(sources: Sources, out: str | None, suffix: str) -> list[Job]:
+    """Where the result of each source goes.
+
+    out: a file for one source; a folder if it is one, ends in a slash, or if there are several sources; None: beside
+    each source.  suffix: what outputs end in unless `out` is a file.  Raises UsageError where two sources would make
+    the same file.
+    """
+    into_folder = out is not None and (sources.several or out.endswith(("/", os.sep)) or Path(out).is_dir())
+    if out is not None and into_folder and Path(out).exists() and not Path(out).is_dir():
+        raise UsageError(f"{out}: several results need a folder, and this is a file")
+    jobs: list[Job] = []
+    taken: dict[Path, Path] = {}
+    for source in sources.files:
+        if out is None:
+            target = source.path.with_suffix(suffix)
+        elif into_folder:
+            target = Path(out, source.relative).with_suffix(suffix)
+        else:
+            target = Path(out)
+        other = taken.setdefault(target.resolve(), source.path)
+        if other != source.path:
+            raise UsageError(
+                f"{other} and {source.path} would both become {target}; run them one by one, with other names after -o"
+            )
+        jobs.append(Job(source.path, target, into_folder))
+    return jobs
+
+
+def plan_beside(source: str, out: str | None, suffix: str) -> Job:
+    """The picture that a verb draws of one file: `out`, or beside `source` with `suffix`.
+
+    Raises UsageError unless `out` names a picture that can be written.
+    """
+    from bbmr.imageio import check_writable
+
+    target = Path(out) if out is not None else Path(source).with_suffix(suffix)
+    try:
+        check_writable(target)
+    except BbmrError as error:
+        raise UsageError(str(error)) from error
+    return Job(Path(source), target, in_folder=False)
+
+
+def _search(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
+                yield Path(parent, name)
+
+
+def _fixed_part(pattern: Path) -> Path:
+    parts = pattern.parts
+    first = next(index for index, part in enumerate(parts) if glob.has_magic(part))
+    return Path(*parts[:first])

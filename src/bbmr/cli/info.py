@@ -1,0 +1,68 @@
+"""bbmr info: what is in a .bbmr file."""
+# ruff: noqa: PLC0415 (what takes long to import waits until it is needed)
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bbmr.cli.batch import run_batch
+from bbmr.cli.console import Reporter, guarded
+from bbmr.cli.description import describe, human_bytes
+from bbmr.cli.files import find_sources
+from bbmr.cli.options import Debug, Json, Quiet
+from bbmr.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+NAME = "info"
+EXAMPLES = "\n\n".join(
+    (
+        "[bold]Examples[/]",
+        "bbmr info photo.bbmr",
+        "bbmr info 'out/**/*.bbmr' --json             a list, one object a file",
+    )
+)
+
+
+@guarded
+def run(
+    inputs: Annotated[list[str], typer.Argument(metavar="FILE", help=".bbmr files, quoted patterns, or folders.")],
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Tell what .bbmr files hold: size, blocks per scale, LR pixels, bytes, expected PSNR, weights."""
+    from bbmr.fileformat import load, sections
+
+    def work(path: Path, progress: Progress) -> tuple[dict[str, Any], "Table"]:
+        rescaled = load(path)
+        facts = {**describe(rescaled, path.stat().st_size), "sections": sections(path)}
+        return {"file": str(path), **facts}, _table(path, facts)
+
+    sources = find_sources(inputs, (".bbmr",))
+    run_batch(sources, [(source.path, source.path) for source in sources.files], work, Reporter(json, quiet), debug)
+
+
+def _table(path: Path, facts: dict[str, Any]) -> "Table":
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("", "", title=escape(str(path)), show_header=False, title_justify="left")
+    psnr = facts["expected_psnr"]
+    table.add_row("picture", f"{facts['width']} x {facts['height']} {facts['mode']}")
+    table.add_row("file", f"{human_bytes(facts['bytes'])}, {facts['bpp']:.3f} bits per pixel")
+    table.add_row("LR pixels", f"{facts['lr_pixels']} = {facts['lr_share']:.2%} of the picture's")
+    table.add_row("expected PSNR-Y", "unknown" if psnr is None else f"{psnr:.2f} dB")
+    table.add_row("pipeline", f"{escape(facts['pipeline'])}, tuned for {escape(facts['tune'])}")
+    table.add_row("weights", escape(facts["weights"]))
+    table.add_section()
+    blocks = sum(facts["scales"].values())
+    table.add_row("blocks", f"{blocks} of {facts['block']} x {facts['block']} pixels")
+    for factor, count in facts["scales"].items():
+        table.add_row(f"  at x{factor}", f"{count} ({count / blocks:.1%})")
+    table.add_section()
+    for name, size in facts["sections"].items():
+        table.add_row(f"  {escape(name)}", f"{size} bytes ({size / facts['bytes']:.1%})")
+    return table

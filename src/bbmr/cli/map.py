@@ -1,0 +1,71 @@
+"""bbmr map: the scale map of a .bbmr file, drawn over the picture."""
+# ruff: noqa: PLC0415 (what takes long to import waits until it is needed)
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bbmr.cli.batch import run_batch
+from bbmr.cli.console import Reporter, guarded
+from bbmr.cli.files import Job, find_sources, plan_beside
+from bbmr.cli.options import Debug, Json, MaxPixels, Overwrite, Quiet
+from bbmr.errors import BbmrError
+from bbmr.progress import Progress
+
+NAME = "map"
+EXAMPLES = "\n\n".join(
+    (
+        "[bold]Examples[/]",
+        "bbmr map photo.bbmr                          writes photo.map.png",
+        "bbmr map photo.bbmr -o map.png --over photo.jpg",
+    )
+)
+
+
+@guarded
+def run(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A .bbmr file.")],
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help="The picture to write.", show_default="beside FILE, .map.png")
+    ] = None,
+    over: Annotated[
+        str | None, typer.Option(help="Draw over this picture (the original) and not over the restored one.")
+    ] = None,
+    max_pixels: MaxPixels = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Draw which block is stored at which scale: warm colours many samples, cold ones few."""
+    job = plan_beside(file, out, ".map.png")
+
+    from bbmr.evaluation.pictures import draw_map, scale_plane, upright
+    from bbmr.fileformat import load
+    from bbmr.imageio import MAX_PIXELS, orientation, read_picture, write_picture
+    from bbmr.picture import Picture
+    from bbmr.pipeline import restore
+
+    def work(job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
+        job.check(overwrite)
+        rescaled = load(job.source)
+        if over is None:
+            picture = restore(rescaled, progress)
+        else:
+            picture = read_picture(over, max_pixels or MAX_PIXELS)
+            if (picture.height, picture.width) != (rescaled.grid.height, rescaled.grid.width):
+                raise BbmrError(
+                    f"{over}: has {picture.width} x {picture.height} pixels, and {job.source} {rescaled.grid.width} x "
+                    f"{rescaled.grid.height}; give the picture that it was made from"
+                )
+        turned = orientation(rescaled.metadata)
+        plane = scale_plane(rescaled.scales, rescaled.grid)
+        drawn = draw_map(upright(picture.colour, turned), upright(plane, turned), rescaled.blocks_per_scale)
+        write_picture(job.target, Picture(drawn), overwrite)
+        scales = {str(factor): count for factor, count in rescaled.blocks_per_scale.items()}
+        record = {"input": str(job.source), "output": str(job.target), "scales": scales}
+        shares = ", ".join(f"x{factor} {count}" for factor, count in scales.items())
+        return record, f"{job.target}: blocks at {shares}"
+
+    run_batch(find_sources([file], ()), [(Path(file), job)], work, Reporter(json, quiet), debug)

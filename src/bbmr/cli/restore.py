@@ -1,0 +1,84 @@
+"""bbmr restore: .bbmr files -> pictures."""
+# ruff: noqa: PLC0415 (what takes long to import waits until it is needed)
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from bbmr.cli.batch import run_batch
+from bbmr.cli.console import Reporter, UsageError, guarded
+from bbmr.cli.description import human_bytes
+from bbmr.cli.files import Job, find_sources, plan
+from bbmr.cli.options import Debug, Json, Overwrite, Quiet
+from bbmr.errors import BbmrError
+from bbmr.progress import Progress
+
+NAME = "restore"
+EXAMPLES = "\n\n".join(
+    (
+        "[bold]Examples[/]",
+        "bbmr restore photo.bbmr -o restored.png",
+        "bbmr restore photo.bbmr -o restored.jpg --quality 90",
+        "bbmr restore 'out/*.bbmr' -o restored/       writes PNG files",
+    )
+)
+
+
+@guarded
+def run(
+    inputs: Annotated[list[str], typer.Argument(metavar="IN", help=".bbmr files, quoted patterns, or folders.")],
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="File (PNG, JPEG, TIFF, WebP or AVIF by its suffix) for one picture, else folder.",
+            show_default="beside the input, .png",
+        ),
+    ] = None,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and AVIF; the others keep every sample.")] = 95,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Restore pictures from .bbmr files, at their size and mode, metadata included."""
+    from bbmr.imageio import check_writable, write_picture
+
+    sources = find_sources(inputs, (".bbmr",))
+    jobs = plan(sources, out, ".png")
+    for job in jobs:
+        try:
+            check_writable(job.target)
+        except BbmrError as error:
+            raise UsageError(str(error)) from error
+
+    from bbmr.fileformat import load
+    from bbmr.pipeline import restore
+
+    def work(job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
+        job.check(overwrite)
+        start = time.perf_counter()
+        progress("read", 0.0)
+        rescaled = load(job.source)
+        check_writable(job.target, rescaled.mode)
+        picture = restore(rescaled, progress)
+        progress("write", 1.0)
+        job.make_folder()
+        write_picture(job.target, picture, overwrite, quality)
+        seconds = time.perf_counter() - start
+        size = job.target.stat().st_size
+        record = {
+            "input": str(job.source),
+            "output": str(job.target),
+            "width": picture.width,
+            "height": picture.height,
+            "mode": picture.mode,
+            "bytes": size,
+            "seconds": round(seconds, 3),
+        }
+        line = f"{job.target}: {picture.width} x {picture.height} {picture.mode}, {human_bytes(size)}, {seconds:.1f} s"
+        return record, line
+
+    run_batch(sources, [(job.source, job) for job in jobs], work, Reporter(json, quiet), debug)

@@ -1,0 +1,71 @@
+"""Where two restored pictures differ most, in both directions: what an honest comparison shows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle of pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def cut_out(self, array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, ...) -> (height, width, ...)."""
+        return array[self.top : self.top + self.height, self.left : self.left + self.width]
+
+    def overlaps(self, other: "Region") -> bool:
+        """Whether any pixel lies in both."""
+        return (
+            self.top < other.top + other.height
+            and other.top < self.top + self.height
+            and self.left < other.left + other.width
+            and other.left < self.left + self.width
+        )
+
+
+def telling_regions(
+    truth: NDArray[np.uint8], one: NDArray[np.uint8], other: NDArray[np.uint8], side: int = 256, count: int = 3
+) -> list[Region]:
+    """Find at most `count` regions, not overlapping, where the squared errors of two pictures differ most.
+
+    All (H, W, C) uint8; regions are `side` pixels high and wide, or as much as there is.  First those where `one`
+    is better, best first; the last is where `other` is better by most, if it is anywhere and `count` is at least 2.
+    """
+    gain = (_squared(other, truth) - _squared(one, truth)).sum(axis=2)
+    height, width = min(side, gain.shape[0]), min(side, gain.shape[1])
+    sums = np.pad(gain.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    tops, lefts = (_starts(length, part) for length, part in zip(gain.shape, (height, width), strict=True))
+    corners = (
+        np.ix_(tops, lefts),
+        np.ix_(tops + height, lefts),
+        np.ix_(tops, lefts + width),
+        np.ix_(tops + height, lefts + width),
+    )
+    windows = sums[corners[0]] - sums[corners[1]] - sums[corners[2]] + sums[corners[3]]
+    order = [
+        (windows[row, col], Region(int(tops[row]), int(lefts[col]), height, width))
+        for row, col in zip(
+            *np.unravel_index(np.argsort(-windows, axis=None, kind="stable"), windows.shape), strict=True
+        )
+    ]
+    worst = [region for gained, region in order[-1:] if gained < 0 and count >= 2]
+    chosen: list[Region] = []
+    for _, region in order:
+        if len(chosen) + len(worst) < count and not any(region.overlaps(taken) for taken in chosen + worst):
+            chosen.append(region)
+    return chosen + worst
+
+
+def _starts(length: int, part: int) -> NDArray[np.int64]:
+    """First pixels of windows of `part` out of `length` pixels, an eighth of a window apart, the last one flush."""
+    return np.unique(np.append(np.arange(0, length - part + 1, max(1, part // 8)), length - part))
+
+
+def _squared(picture: NDArray[np.uint8], truth: NDArray[np.uint8]) -> NDArray[np.float64]:
+    return (picture.astype(np.float64) - truth) ** 2

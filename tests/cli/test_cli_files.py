@@ -1,0 +1,78 @@
+"""From arguments to files read and written."""
+
+from pathlib import Path
+
+import pytest
+
+from bbmr.cli.console import UsageError
+from bbmr.cli.files import find_sources, plan
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("a.png", "b.JPG", "notes.txt", ".hidden.png", "deep/c.png", "deep/er/d.png", "[odd].png"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def names(arguments: list[str]) -> list[str]:
+    return [str(source.relative) for source in find_sources(arguments, (".png", ".jpg")).files]
+
+
+def test_folders_are_searched_to_the_bottom(folder: Path) -> None:
+    assert names(["in"]) == ["[odd].png", "a.png", "b.JPG", "deep/c.png", "deep/er/d.png"]
+
+
+def test_patterns_keep_what_lies_below_their_fixed_part(folder: Path) -> None:
+    assert names(["in/*.png"]) == ["[odd].png", "a.png"]
+    assert names(["in/**/*.png"]) == ["[odd].png", "a.png", "deep/c.png", "deep/er/d.png"]
+    assert names([f"{folder}/in/d*/c.png"]) == ["deep/c.png"]
+
+
+def test_a_name_that_looks_like_a_pattern_is_a_name_first(folder: Path) -> None:
+    assert names(["in/[odd].png"]) == ["[odd].png"]
+
+
+def test_a_file_named_twice_counts_once(folder: Path) -> None:
+    assert names(["in/a.png", "in/*.png", "in/deep/../a.png"]) == ["a.png", "[odd].png"]
+
+
+def test_what_names_nothing_is_a_problem_of_its_own(folder: Path) -> None:
+    (folder / "empty").mkdir()
+    sources = find_sources(["in/*.webp", "empty", "none.png"], (".png",))
+    assert [problem.split(":")[0] for problem in sources.problems] == ["in/*.webp", "empty"]
+    assert [source.path for source in sources.files] == [Path("none.png")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "out", "expected"),
+    [
+        (["in/a.png"], None, ["in/a.bbmr"]),
+        (["in/a.png"], "x.bbmr", ["x.bbmr"]),
+        (["in/a.png"], "new/", ["new/a.bbmr"]),
+        (["in/a.png"], "in", ["in/a.bbmr"]),
+        (["in/a.png", "in/b.JPG"], "new", ["new/a.bbmr", "new/b.bbmr"]),
+        (["in/deep"], "new", ["new/c.bbmr", "new/er/d.bbmr"]),
+        (["in/deep"], None, ["in/deep/c.bbmr", "in/deep/er/d.bbmr"]),
+        (["in/deep/*.png"], "new", ["new/c.bbmr"]),
+    ],
+)
+def test_where_results_go(folder: Path, arguments: list[str], out: str | None, expected: list[str]) -> None:
+    jobs = plan(find_sources(arguments, (".png", ".jpg")), out, ".bbmr")
+    assert [str(job.target) for job in jobs] == expected
+
+
+def test_two_sources_of_one_result_are_refused(folder: Path) -> None:
+    (folder / "in" / "a.jpg").touch()
+    with pytest.raises(UsageError, match=r"in/a\.jpg and in/a\.png would both become"):
+        plan(find_sources(["in"], (".png", ".jpg")), "new", ".bbmr")
+    with pytest.raises(UsageError, match="both become"):
+        plan(find_sources(["in/a.png", "in/a.jpg"], ()), None, ".bbmr")
+
+
+def test_several_results_need_a_folder(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"notes\.txt: several results need a folder"):
+        plan(find_sources(["in/deep"], (".png",)), "in/notes.txt", ".bbmr")

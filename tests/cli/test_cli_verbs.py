@@ -1,0 +1,306 @@
+"""The command line from outside: arguments in; files, output and exit codes out."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from bbmr.cli import app
+
+PHOTO = (40, 52)
+
+
+def bbmr(*arguments: str | Path, code: int = 0) -> tuple[str, str]:
+    """(stdout, stderr) of a run that has to end with `code`."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, (result.output, result.stderr)
+    assert "Traceback" not in result.stderr
+    return result.stdout, result.stderr
+
+
+def paint(path: Path, seed: int = 0, mode: str = "RGB", **options: Any) -> Path:
+    """A small picture, smooth on one side and busy on the other."""
+    height, width = PHOTO
+    rng = np.random.default_rng(seed)
+    array = np.tile(np.linspace(40, 200, width)[:, None], (height, 1, 4))
+    array[:, width // 2 :] += rng.normal(0, 25, (height, width - width // 2, 4))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array.clip(0, 255).astype(np.uint8)).convert(mode).save(path, **options)
+    return path
+
+
+@pytest.fixture
+def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return paint(Path("photo.png"))
+
+
+@pytest.fixture
+def packed(photo: Path) -> Path:
+    bbmr("compress", photo, "-q")
+    return Path("photo.bbmr")
+
+
+def test_there_and_back(photo: Path) -> None:
+    out, err = bbmr("compress", photo)
+    assert "photo.bbmr: 52 x 40" in out
+    assert "bpp" in out
+    assert not err
+    bbmr("restore", "photo.bbmr", "-o", "restored.png")
+    with Image.open("photo.png") as before, Image.open("restored.png") as after:
+        assert (after.size, after.mode) == (before.size, before.mode)
+        error = np.array(after).astype(float) - np.array(before)
+    assert (error**2).mean() < 25**2
+    assert sorted(os.listdir()) == ["photo.bbmr", "photo.png", "restored.png"]
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA"])
+def test_modes_and_exif_come_back(tmp_path: Path, mode: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    made = paint(tmp_path / "a.png", mode=mode, exif=exif)
+    bbmr("compress", made, "-o", tmp_path / "a.bbmr")
+    bbmr("restore", tmp_path / "a.bbmr", "-o", tmp_path / "b.png")
+    with Image.open(tmp_path / "b.png") as after:
+        assert (after.mode, after.size) == (mode, (PHOTO[1], PHOTO[0]))
+        assert after.getexif()[0x0112] == 6
+
+
+def test_quiet_is_silent(photo: Path) -> None:
+    assert bbmr("compress", photo, "--quiet") == ("", "")
+    assert bbmr("info", "photo.bbmr", "-q") == ("", "")
+    assert bbmr("map", "photo.bbmr", "-q") == ("", "")
+    assert bbmr("restore", "photo.bbmr", "-o", "b.png", "-q") == ("", "")
+
+
+def test_compress_json(photo: Path) -> None:
+    out, err = bbmr("compress", photo, "--json")
+    record = json.loads(out)
+    assert record["input"] == "photo.png"
+    assert record["output"] == "photo.bbmr"
+    assert record["bytes"] == Path("photo.bbmr").stat().st_size
+    assert record["lr_pixels"] <= 10 * 13
+    assert not err
+    out, _ = bbmr("compress", "*.png", "-o", "out", "--json")
+    assert [entry["output"] for entry in json.loads(out)] == ["out/photo.bbmr"]
+
+
+def test_info_json(packed: Path) -> None:
+    out, _ = bbmr("info", packed, "--json")
+    facts = json.loads(out)
+    assert (facts["width"], facts["height"], facts["block"], facts["mode"]) == (52, 40, 16, "RGB")
+    assert sum(facts["scales"].values()) == 3 * 4
+    assert set(facts["scales"]) <= {"1", "2", "4", "8", "16"}
+    assert facts["lr_share"] == pytest.approx(facts["lr_pixels"] / (52 * 40))
+    assert facts["bytes"] == packed.stat().st_size
+    assert facts["bpp"] == pytest.approx(facts["bytes"] * 8 / (52 * 40))
+    assert facts["pipeline"] == "mosaic-fast"
+    assert {"expected_psnr", "weights"} <= set(facts)
+    assert sum(facts["sections"].values()) <= facts["bytes"]
+    out, _ = bbmr("info", ".", "--json")
+    assert [entry["file"] for entry in json.loads(out)] == ["photo.bbmr"]
+
+
+def test_info_table(packed: Path) -> None:
+    out, _ = bbmr("info", packed)
+    for word in ("photo.bbmr", "52 x 40 RGB", "LR pixels", "expected PSNR", "mosaic-fast", "12 of 16 x 16"):
+        assert word in out
+
+
+@pytest.mark.parametrize(
+    ("options", "block", "scales", "pipeline"),
+    [
+        (("--block", "32", "--scales", "1,4,16"), 32, {"1", "4", "16"}, "mosaic-fast"),
+        (("--budget", "1/64", "--tune", "psnr", "--distortion", "bicubic"), 16, {"2", "4", "8", "16"}, "mosaic-fast"),
+        (("--allocator", "greedy", "--distortion", "network"), 16, {"2", "4", "8"}, "mosaic-fast"),
+        (("--pipeline", "plain-x4"), 128, {"4"}, "plain-x4"),
+    ],
+)
+def test_options_reach_the_file(
+    photo: Path, options: tuple[str, ...], block: int, scales: set[str], pipeline: str
+) -> None:
+    out, _ = bbmr("compress", photo, "--json", *options)
+    facts = json.loads(out)
+    assert facts["block"] == block
+    assert set(facts["scales"]) <= scales
+    assert facts["pipeline"] == pipeline
+
+
+def test_folders_and_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    paint(Path("in/a.png"), 1)
+    paint(Path("in/deep/b.jpg"), 2)
+    out, _ = bbmr("compress", "in", "-o", "packed")
+    assert len(out.splitlines()) == 2
+    bbmr("restore", "packed/**/*.bbmr", "-o", "back/")
+    assert sorted(str(path) for path in Path("back").rglob("*.png")) == ["back/a.png", "back/deep/b.png"]
+
+
+def test_a_bad_file_does_not_stop_the_rest(photo: Path) -> None:
+    Path("bad.png").write_bytes(b"\x89PNG no more than this")
+    paint(Path("zebra.png"), 3)
+    out, err = bbmr("compress", "*.png", "none.png", "*.gif", "-o", "out", code=1)
+    assert len(out.splitlines()) == 2
+    assert "3 of 5 failed" in err
+    for name in ("bad.png: ", "none.png: there is no such file", "*.gif: no file matches"):
+        assert f"error: {name}" in err
+    assert sorted(os.listdir("out")) == ["photo.bbmr", "zebra.bbmr"]
+    out, _ = bbmr("compress", "*.png", "-o", "more", "--json", code=1)
+    assert ["error" in entry for entry in json.loads(out)] == [True, False, False]
+    out, _ = bbmr("compress", "bad.png", "--json", code=1)
+    assert json.loads(out)["input"] == "bad.png"
+
+
+def test_existing_files_are_kept_unless_asked(packed: Path) -> None:
+    before = packed.read_bytes()
+    _, err = bbmr("compress", "photo.png", code=1)
+    assert "photo.bbmr: exists already" in err
+    assert "--overwrite" in err
+    _, err = bbmr("restore", packed, code=1)
+    assert "photo.png: exists already" in err
+    assert packed.read_bytes() == before
+    bbmr("compress", "photo.png", "--overwrite", "--budget", "x8")
+    assert packed.read_bytes() != before
+
+
+def test_two_pictures_of_one_result_are_refused_before_any_work(photo: Path) -> None:
+    paint(Path("photo.jpg"))
+    _, err = bbmr("compress", ".", "-o", "out", code=2)
+    assert "photo.jpg and photo.png would both become out/photo.bbmr" in err
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("compress", "photo.png", "--budget", "lots"), "budget"),
+        (("compress", "photo.png", "--scales", "1,3"), "scales"),
+        (("compress", "photo.png", "--scales", "one"), "--scales one"),
+        (("compress", "photo.png", "--block", "17"), "--block"),
+        (("compress", "photo.png", "--pipeline", "none"), "pipeline"),
+        (("compress", "photo.png", "--allocator", "greedy", "--scales", "1,2"), "three scales"),
+        (("compress", "photo.png", "-o", "photo.zip"), "ends in .bbmr"),
+        (("restore", "photo.bbmr", "-o", "photo.doc"), ".png, .jpg"),
+        (("map", "photo.bbmr", "-o", "map.doc"), ".png, .jpg"),
+        (("compress",), "IN"),
+        (("expand", "photo.png"), "expand"),
+    ],
+)
+def test_wrong_usage_ends_with_2(photo: Path, arguments: tuple[str, ...], word: str) -> None:
+    _, err = bbmr(*arguments, code=2)
+    assert word in err
+    assert os.listdir() == ["photo.png"]
+
+
+def test_damaged_files_are_named(packed: Path) -> None:
+    content = packed.read_bytes()
+    packed.write_bytes(content[: len(content) // 2])
+    Path("foreign.bbmr").write_bytes(b"something else")
+    for verb in ("restore", "info", "map"):
+        for name in ("photo.bbmr", "foreign.bbmr", "none.bbmr"):
+            arguments = (name,) if verb == "info" else (name, "-o", "out.png")
+            _, err = bbmr(verb, *arguments, code=1)
+            assert f"error: {name}" in err
+    assert not Path("out.png").exists()
+
+
+def test_a_tiny_budget_of_pixels_allowed_refuses_the_picture(photo: Path) -> None:
+    _, err = bbmr("compress", photo, "--max-pixels", "2079", code=1)
+    assert "--max-pixels" in err
+    bbmr("compress", photo, "--max-pixels", "2080")
+
+
+def test_conversions_are_said(tmp_path: Path) -> None:
+    paint(tmp_path / "a.png", mode="P")
+    _, err = bbmr("compress", tmp_path / "a.png")
+    assert "note: " in err
+    assert "read as RGB" in err
+    assert bbmr("compress", tmp_path / "a.png", "--overwrite", "--quiet") == ("", "")
+
+
+def test_map_is_drawn_over_restored_picture_or_original(packed: Path) -> None:
+    out, _ = bbmr("map", packed)
+    assert "photo.map.png" in out
+    with Image.open("photo.map.png") as drawn:
+        assert drawn.height > PHOTO[0]
+    bbmr("map", packed, "-o", "over.png", "--over", "photo.png")
+    bbmr("map", packed, "-o", "over.png", code=1)
+    paint(Path("wide.png"))
+    with Image.open("wide.png") as wide:
+        wide.resize((60, 40)).save("wide.png")
+    _, err = bbmr("map", packed, "-o", "wrong.png", "--over", "wide.png", code=1)
+    assert "wide.png: has 60 x 40 pixels" in err
+
+
+def test_compare_measures_and_draws(photo: Path) -> None:
+    out, _ = bbmr("compare", photo, "--json")
+    record = json.loads(out)
+    assert [result["name"] for result in record["results"]] == ["bicubic x4", "plain x4", "bbmr"]
+    _, plain, ours = record["results"]
+    assert ours["lr_pixels"] <= plain["lr_pixels"] == 10 * 13
+    assert min(result["psnr_y"] for result in record["results"]) > 15
+    with Image.open("photo.compare.png") as sheet:
+        assert sheet.width > 4 * PHOTO[1]
+    out, _ = bbmr("compare", photo, "-o", "crops.png", "--tune", "psnr")
+    for word in ("PSNR-Y", "PSNR-RGB", "LR pixels", "plain x4", "crops.png"):
+        assert word in out
+
+
+def test_interrupt_ends_with_130_and_leaves_nothing(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", interrupt)
+    _, err = bbmr("restore", packed, "-o", "restored.png", code=130)
+    assert "interrupted" in err
+    assert sorted(os.listdir()) == ["photo.bbmr", "photo.png"]
+
+
+def test_unexpected_errors_are_one_line_unless_asked(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("bbmr.pipeline.compress", fail)
+    _, err = bbmr("compress", photo, code=1)
+    assert err == "error: photo.png: RuntimeError: boom (unexpected; run with --debug for the trace)\n"
+    result = CliRunner().invoke(app, ["compress", "photo.png", "--debug"])
+    assert result.exit_code == 1
+    assert "Traceback" in result.stderr
+
+
+@pytest.mark.parametrize("verb", ["compress", "restore", "info", "map", "compare"])
+def test_help_has_examples_and_fits_80_columns(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out, _ = bbmr(verb, "--help")
+    assert "Examples" in out
+    assert f"bbmr {verb} " in out
+    assert max(len(line) for line in out.splitlines()) <= 80
+
+
+def test_version_and_quick_start() -> None:
+    out, _ = bbmr("--version")
+    assert out.startswith("bbmr ")
+    heavy = "import sys, bbmr.cli; print({'torch', 'numpy', 'PIL'} & set(sys.modules) or 'light')"
+    done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    assert done.stdout == "light\n"
+
+
+def test_a_reader_that_leaves_early_sees_no_trace(packed: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "bbmr", "info", str(packed), "--json"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert b"Traceback" not in done.stderr
+    assert done.returncode != 0
