@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 LEVELS = 5  # scales 1, 2, 4, 8, 16 as their base-2 logarithm
 PIXELS = 48  # 4 x 4 RGB pixels of one position on the H/4 grid
+# Detail is a few hundredths of the value range.  Without a gain SiLU sees it around zero, where it is all but linear,
+# and training stops at the best linear filter: 0.5 dB above bicubic instead of 1.5 after 750 steps.
+_GAIN = 16.0
 
 
 class ScaleConditionedPair(nn.Module):
@@ -59,12 +62,12 @@ class Fast(nn.Module):
         return 2 + 2 * len(self.body)
 
     def forward(self, pixels: Tensor, levels: Tensor) -> Tensor:
-        shallow = self.head(pixels - 0.5)
+        shallow = self.head((pixels - 0.5) * _GAIN)
         shallow = shallow + _per_position(self.head_bias, levels, shallow.dtype)
         features = shallow
         for pair in self.body:
             features = pair(features, levels)
-        correction: Tensor = self.tail(features + shallow)
+        correction: Tensor = self.tail(features + shallow) / _GAIN
         return correction
 
 

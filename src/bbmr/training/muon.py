@@ -2,7 +2,8 @@
 
 K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024, with the step length of J. Liu et
 al., "Muon is scalable for LLM training", arXiv 2502.16982, which makes rates comparable to AdamW's.  Torch's own
-`optim.Muon` takes matrices alone.  A first test of 1000 steps of `fast`: 0.7 dB ahead of AdamW at its usual rate.
+`optim.Muon` takes matrices alone.  In a first test (`fast`, 1000 steps, uniform x4) it gained 0.69 dB over bicubic,
+AdamW at 1e-3 0.45 dB.
 """
 
 from collections.abc import Iterable

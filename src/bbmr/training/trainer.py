@@ -37,13 +37,13 @@ class Options:
     rate: float = 2e-3  # Muon's, for the convolutions
     rate_rest: float = 1e-3  # AdamW's, for biases and gains
     average: float = 0.998  # decay of the moving average of the weights
+    warm_up: int = 200  # steps over which the rate rises
     chroma: float = 0.5  # weight of Cb and Cr in the loss; luma has 1
     uniform_x4: bool = False
     seed: int = 0
     threads: int = 1
 
 
-_WARM_UP = 200
 _REPORT_EVERY = 500
 
 
@@ -136,7 +136,9 @@ class _Run:
 
     def _set_rates(self) -> None:
         options = self.options
-        factor = min(1.0, (self.step + 1) / _WARM_UP, (options.steps - self.step) / (options.steps * options.decay))
+        factor = min(
+            1.0, (self.step + 1) / options.warm_up, (options.steps - self.step) / (options.steps * options.decay)
+        )
         for optimiser, rate in zip(self.optimisers, (options.rate, options.rate_rest), strict=True):
             for group in optimiser.param_groups:
                 group["lr"] = rate * factor

@@ -1,0 +1,208 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from bbmr import pipeline
+from bbmr.allocation.budget import Budget
+from bbmr.allocation.corrected import corrected_errors
+from bbmr.allocation.distortion import bicubic_errors, luma_variance, network_errors
+from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid
+from bbmr.downscaling import bicubic_planes
+from bbmr.downscaling.bicubic import upscale
+from bbmr.errors import BbmrError
+from bbmr.imageio import read_picture
+from bbmr.picture import Metadata, Picture
+from bbmr.pipeline import Options
+
+TEST_2K = Path(__file__).parents[2] / "shared" / "data" / "test2k"
+
+
+def landscape(height: int = 203, width: int = 331) -> NDArray[np.uint8]:
+    """Half even sky, half texture, an edge between: something to allocate for."""
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:height, :width]
+    sky = 180 + 20 * y / height
+    ground = 90 + 60 * np.sin(x / 3) * np.cos(y / 2.5) + random.normal(0, 8, (height, width))
+    luma = np.where(y < height / 2 + 20 * np.sin(x / 40), sky, ground)
+    return np.clip(luma[:, :, None] + np.array([0, 5, 20]), 0, 255).astype(np.uint8)
+
+
+def luma_of(colour: NDArray[np.uint8]) -> NDArray[np.float64]:
+    return 16 + colour.astype(np.float64) @ np.array([65.481, 128.553, 24.966]) / 255
+
+
+@given(
+    st.integers(1, 70), st.integers(1, 70), st.sampled_from(["L", "LA", "RGB", "RGBA"]), st.sampled_from(BLOCK_SIDES)
+)
+@settings(max_examples=40, deadline=None)
+def test_every_size_and_mode_comes_back(height: int, width: int, mode: str, block: int) -> None:
+    random = np.random.default_rng(height * 100 + width)
+    colour = random.integers(0, 256, (height, width, 1 if mode[0] == "L" else 3), np.uint8)
+    alpha = random.integers(0, 256, (height, width), np.uint8) if mode[-1] == "A" else None
+    picture = Picture(colour, alpha, Metadata(exif=b"Exif"))
+    rescaled = pipeline.compress(picture, Options(block=block))
+    restored = pipeline.restore(rescaled)
+    assert restored.mode == rescaled.mode == mode
+    assert restored.colour.shape == colour.shape
+    assert rescaled.lr_pixels <= -(-height // 4) * -(-width // 4)
+    assert restored.metadata == picture.metadata
+    if alpha is not None:
+        np.testing.assert_array_equal(restored.alpha, alpha)
+
+
+@pytest.mark.parametrize("distortion", pipeline.DISTORTIONS)
+@pytest.mark.parametrize("tune", pipeline.TUNES)
+@pytest.mark.parametrize(("block", "scales"), [(16, SCALES), (32, (2, 4, 8)), (128, (1, 4, 16))])
+def test_no_combination_exceeds_its_budget(distortion: str, tune: str, block: int, scales: tuple[int, ...]) -> None:
+    picture = Picture(landscape())
+    for text in ("x4", "1/10", "3%"):
+        options = Options(block=block, scales=scales, tune=tune, distortion=distortion, budget=Budget(text))
+        rescaled = pipeline.compress(picture, options)
+        assert rescaled.lr_pixels <= Budget(text).pixels(picture.height, picture.width)
+        assert set(rescaled.blocks) <= set(scales)
+
+
+def test_stored_samples_are_those_of_the_lr_planes() -> None:
+    picture = Picture(landscape())
+    rescaled = pipeline.compress(picture, Options(block=32))
+    planes = bicubic_planes(picture.colour, SCALES)
+    seen = dict.fromkeys(rescaled.blocks, 0)
+    for row, col in np.ndindex(*rescaled.scales.shape):
+        factor = int(rescaled.scales[row, col])
+        block = rescaled.blocks[factor][seen[factor]]
+        seen[factor] += 1
+        side = 32 // factor
+        true = planes[factor][row * side : (row + 1) * side, col * side : (col + 1) * side]
+        np.testing.assert_array_equal(block[: true.shape[0], : true.shape[1]], true)
+
+
+def test_more_budget_gives_a_better_picture() -> None:
+    picture = Picture(landscape())
+    errors = []
+    for text in ("2%", "1/16", "20%"):
+        restored = pipeline.restore(pipeline.compress(picture, Options(budget=Budget(text), tune="psnr")))
+        errors.append(np.square(luma_of(restored.colour) - luma_of(picture.colour)).mean())
+    assert errors[0] > errors[1] > errors[2]
+
+
+def test_all_pixels_at_scale_one_are_lossless() -> None:
+    picture = Picture(landscape(50, 70))
+    rescaled = pipeline.compress(picture, Options(scales=(1,), budget=Budget("x1")))
+    np.testing.assert_array_equal(pipeline.restore(rescaled).colour, picture.colour)
+
+
+def test_the_visual_tuning_spends_more_on_low_contrast() -> None:
+    picture = Picture(landscape())
+    grid = BlockGrid(picture.height, picture.width, 16)
+    calm = luma_variance(picture.colour, grid) < 60
+    chosen = {tune: pipeline.compress(picture, Options(tune=tune)).scales for tune in pipeline.TUNES}
+    pixels = {tune: sum(grid.costs(k)[calm & (scales == k)].sum() for k in SCALES) for tune, scales in chosen.items()}
+    assert pixels["visual"] > pixels["psnr"]
+
+
+def test_bicubic_errors_are_those_of_enlarged_planes() -> None:
+    """The tiles of the estimator against one enlargement of the whole picture, block by block."""
+    colour = np.random.default_rng(4).integers(0, 256, (530, 90, 3), np.uint8)
+    grid = BlockGrid(530, 90, 32)
+    planes = bicubic_planes(colour, SCALES)
+    errors = bicubic_errors(colour, planes, grid)
+    assert not errors[0].any()
+    for row, factor in enumerate(SCALES):
+        plane = torch.from_numpy(planes[factor]).permute(2, 0, 1)[None].double()
+        enlarged = upscale(plane, factor)[0].permute(1, 2, 0).numpy()[:530, :90]
+        difference = (enlarged - colour) @ np.array([65.481, 128.553, 24.966]) / 255
+        np.testing.assert_allclose(errors[row], grid.block_sums(difference**2), rtol=2e-3, atol=1e-3)
+
+
+def test_network_errors_are_those_of_the_restored_picture() -> None:
+    picture = Picture(landscape())
+    grid = BlockGrid(picture.height, picture.width, 16)
+    chosen = pipeline.find_pipeline(pipeline.DEFAULT_PIPELINE)
+    errors = network_errors(picture.colour, bicubic_planes(picture.colour, SCALES), grid, chosen.upscaler())
+    for row, factor in enumerate(SCALES):
+        restored = pipeline.restore(pipeline.compress_uniform(picture, factor))
+        difference = luma_of(restored.colour) - luma_of(picture.colour)
+        np.testing.assert_allclose(errors[row], grid.block_sums(difference**2), rtol=1e-2, atol=1.0)
+
+
+def test_the_expected_psnr_is_near_the_true_one() -> None:
+    picture = Picture(landscape())
+    for distortion, tolerance in (("network", 1.0), ("corrected", 2.0)):
+        rescaled = pipeline.compress(picture, Options(distortion=distortion))
+        error = np.square(luma_of(pipeline.restore(rescaled).colour) - luma_of(picture.colour)).mean()
+        assert rescaled.recipe.expected_psnr == pytest.approx(10 * np.log10(255**2 / error), abs=tolerance)
+    assert pipeline.compress(picture, Options(distortion="bicubic")).recipe.expected_psnr is None
+
+
+def test_variance_is_the_one_of_the_blocks_luma() -> None:
+    colour = np.random.default_rng(5).integers(0, 256, (600, 40, 3), np.uint8)
+    variance = luma_variance(colour, BlockGrid(600, 40, 64))
+    luma = luma_of(colour)
+    expected = [[luma[r : r + 64].var()] for r in range(0, 600, 64)]
+    np.testing.assert_allclose(variance, expected, rtol=1e-4)
+
+
+def test_corrected_errors_follow_bicubic_ones_and_leave_scale_one_alone() -> None:
+    grid = BlockGrid(64, 64, 16)
+    errors = np.cumsum(np.random.default_rng(6).exponential(5000, (5, 4, 4)), axis=0)
+    errors[0] = 0
+    corrected = corrected_errors(errors, np.full((4, 4), 500.0), grid)
+    assert corrected.shape == errors.shape
+    assert not corrected[0].any()
+    assert (corrected[1:] > 0).all()
+    assert np.corrcoef(np.log(corrected[1:]).ravel(), np.log(errors[1:]).ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"block": 8}, "block 8"),
+        ({"scales": (3,)}, "scales"),
+        ({"scales": ()}, "scales"),
+        ({"scales": (2, 2)}, "scales"),
+        ({"tune": "loud"}, "visual, psnr"),
+        ({"distortion": "guess"}, "corrected, bicubic, network"),
+        ({"allocator": "random"}, "optimal, greedy"),
+        ({"allocator": "greedy"}, "three scales"),
+    ],
+)
+def test_impossible_options_are_refused_by_name(options: dict[str, object], message: str) -> None:
+    with pytest.raises(BbmrError, match=message):
+        Options(**options)  # type: ignore[arg-type]
+
+
+def test_a_budget_too_small_for_the_scales_says_what_to_do() -> None:
+    with pytest.raises(BbmrError, match=r"too small.*allow larger scales"):
+        pipeline.compress(Picture(landscape()), Options(scales=(1, 2)))
+
+
+def test_unknown_pipelines_are_refused_with_those_there_are() -> None:
+    with pytest.raises(BbmrError, match=r"there are: mosaic-fast, plain-x4"):
+        pipeline.find_pipeline("magic")
+
+
+def test_other_weights_are_warned_of() -> None:
+    rescaled = pipeline.compress(Picture(landscape(40, 40)))
+    foreign = replace(rescaled, recipe=replace(rescaled.recipe, weights_sha256="0" * 64))
+    with pytest.warns(UserWarning, match="other weights"):
+        pipeline.restore(foreign)
+
+
+@pytest.mark.skipif(not TEST_2K.is_dir(), reason="the test photographs are not beside the project")
+def test_a_photograph_beats_plain_x4_at_the_same_pixels() -> None:
+    whole = read_picture(TEST_2K / "fedora-pink-house.jpg")
+    picture = Picture(np.ascontiguousarray(whole.colour[300:812, 600:1240]))
+    error = {}
+    for name, rescaled in {
+        "plain": pipeline.compress_uniform(picture, 4, pipeline.PLAIN_PIPELINE),
+        "ours": pipeline.compress(picture),
+    }.items():
+        assert rescaled.lr_pixels <= 160 * 128
+        error[name] = np.square(luma_of(pipeline.restore(rescaled).colour) - luma_of(picture.colour)).mean()
+    assert error["ours"] < error["plain"] / 10 ** (1.5 / 10)
