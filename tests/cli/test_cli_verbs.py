@@ -248,8 +248,12 @@ def test_compare_measures_and_draws(photo: Path) -> None:
     assert min(result["psnr_y"] for result in record["results"]) > 15
     with Image.open("photo.compare.png") as sheet:
         assert sheet.width > 4 * PHOTO[1]
-    out, _ = bbmr("compare", photo, "-o", "crops.png", "--tune", "psnr")
-    for word in ("PSNR-Y", "PSNR-RGB", "LR pixels", "plain x4", "crops.png"):
+    bbmr("compare", photo, "-o", "crops.png", "--tune", "psnr")
+    Image.new("L", (3, 2), 7).save("flat.png")
+    out, _ = bbmr("compare", "flat.png", "--json")
+    assert json.loads(out, parse_constant=pytest.fail)["results"][0]["psnr_y"] is None  # a perfect copy
+    out, _ = bbmr("compare", photo, "--overwrite")
+    for word in ("PSNR-Y", "PSNR-RGB", "LR pixels", "plain x4", "photo.compare.png"):
         assert word in out
 
 

@@ -1,6 +1,7 @@
 """bbmr compare: one picture by plain x4 and by bbmr, at the same budget."""
 # ruff: noqa: PLC0415 (what takes long to import waits until it is needed)
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -80,8 +81,8 @@ def run(
             "results": [
                 {
                     "name": contender.name,
-                    "psnr_y": contender.psnr_y,
-                    "psnr_rgb": contender.psnr_rgb,
+                    "psnr_y": _finite(contender.psnr_y),
+                    "psnr_rgb": _finite(contender.psnr_rgb),
                     "lr_pixels": contender.lr_pixels,
                     "bytes": contender.bytes,
                 }
@@ -91,6 +92,11 @@ def run(
         return record, _table(job, contenders)
 
     run_batch(find_sources([file], ()), [(Path(file), job)], work, Reporter(json, quiet), debug)
+
+
+def _finite(psnr: float) -> float | None:
+    """JSON knows no infinity, the PSNR of a perfect copy."""
+    return psnr if math.isfinite(psnr) else None
 
 
 def _table(job: Job, contenders: list["Contender"]) -> "Table":

@@ -45,7 +45,7 @@ class Reporter:
     def document(self, content: Any) -> None:
         """The one JSON document that --json asks for."""
         if self.json:
-            typer.echo(json.dumps(content, indent=2))
+            typer.echo(json.dumps(content, indent=2, allow_nan=False))
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Progress]:
