@@ -215,6 +215,11 @@ def test_a_tiny_budget_of_pixels_allowed_refuses_the_picture(photo: Path) -> Non
     _, err = bbmr("compress", photo, "--max-pixels", "2079", code=1)
     assert "--max-pixels" in err
     bbmr("compress", photo, "--max-pixels", "2080")
+    _, err = bbmr("restore", "photo.bbmr", "-o", "b.png", "--max-pixels", "2000", code=1)
+    assert "error: photo.bbmr: " in err
+    for verb in ("info", "map"):
+        bbmr(verb, "photo.bbmr", "--max-pixels", "2000", code=1)
+        bbmr(verb, "photo.bbmr", "--max-pixels", "4000")
 
 
 def test_conversions_are_said(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from bbmr.cli.batch import run_batch
 from bbmr.cli.console import Reporter, guarded
 from bbmr.cli.description import describe, human_bytes
 from bbmr.cli.files import find_sources
-from bbmr.cli.options import Debug, Json, Quiet
+from bbmr.cli.options import Debug, Json, MaxPixels, Quiet
 from bbmr.progress import Progress
 
 if TYPE_CHECKING:
@@ -29,15 +29,16 @@ EXAMPLES = "\n\n".join(
 @guarded
 def run(
     inputs: Annotated[list[str], typer.Argument(metavar="FILE", help=".bbmr files, quoted patterns, or folders.")],
+    max_pixels: MaxPixels = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Tell what .bbmr files hold: size, blocks per scale, LR pixels, bytes, expected PSNR, weights."""
-    from bbmr.fileformat import load, sections
+    from bbmr.fileformat import MAX_PIXELS, load, sections
 
     def work(path: Path, progress: Progress) -> tuple[dict[str, Any], "Table"]:
-        rescaled = load(path)
+        rescaled = load(path, max_pixels or MAX_PIXELS)
         facts = {**describe(rescaled, path.stat().st_size), "sections": sections(path)}
         return {"file": str(path), **facts}, _table(path, facts)
 

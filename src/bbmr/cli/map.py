@@ -41,19 +41,19 @@ def run(
     """Draw which block is stored at which scale: warm colours many samples, cold ones few."""
     job = plan_beside(file, out, ".map.png")
 
+    from bbmr import fileformat, imageio
     from bbmr.evaluation.pictures import draw_map, scale_plane, upright
-    from bbmr.fileformat import load
-    from bbmr.imageio import MAX_PIXELS, orientation, read_picture, write_picture
+    from bbmr.imageio import orientation, read_picture, write_picture
     from bbmr.picture import Picture
     from bbmr.pipeline import restore
 
     def work(job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
         job.check(overwrite)
-        rescaled = load(job.source)
+        rescaled = fileformat.load(job.source, max_pixels or fileformat.MAX_PIXELS)
         if over is None:
             picture = restore(rescaled, progress)
         else:
-            picture = read_picture(over, max_pixels or MAX_PIXELS)
+            picture = read_picture(over, max_pixels or imageio.MAX_PIXELS)
             if (picture.height, picture.width) != (rescaled.grid.height, rescaled.grid.width):
                 raise BbmrError(
                     f"{over}: has {picture.width} x {picture.height} pixels, and {job.source} {rescaled.grid.width} x "

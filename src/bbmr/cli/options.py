@@ -13,7 +13,7 @@ MaxPixels = Annotated[
     typer.Option(
         "--max-pixels",
         min=1,
-        show_default="134 million",
+        show_default="134 million; of .bbmr files 268 million",
         help="Refuse larger pictures: a small file may hold a huge one.",
     ),
 ]

@@ -10,7 +10,7 @@ from bbmr.cli.batch import run_batch
 from bbmr.cli.console import Reporter, UsageError, guarded
 from bbmr.cli.description import human_bytes
 from bbmr.cli.files import Job, find_sources, plan
-from bbmr.cli.options import Debug, Json, Overwrite, Quiet
+from bbmr.cli.options import Debug, Json, MaxPixels, Overwrite, Quiet
 from bbmr.errors import BbmrError
 from bbmr.progress import Progress
 
@@ -38,6 +38,7 @@ def run(
         ),
     ] = None,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and AVIF; the others keep every sample.")] = 95,
+    max_pixels: MaxPixels = None,
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -54,14 +55,14 @@ def run(
         except BbmrError as error:
             raise UsageError(str(error)) from error
 
-    from bbmr.fileformat import load
+    from bbmr.fileformat import MAX_PIXELS, load
     from bbmr.pipeline import restore
 
     def work(job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
         job.check(overwrite)
         start = time.perf_counter()
         progress("read", 0.0)
-        rescaled = load(job.source)
+        rescaled = load(job.source, max_pixels or MAX_PIXELS)
         check_writable(job.target, rescaled.mode)
         picture = restore(rescaled, progress)
         progress("write", 1.0)
