@@ -1,0 +1,333 @@
+"""What each part of the system is worth: a table like the paper's table 5, one row for each system and test set.
+
+    python benchmarks/quality.py --data DIR --sets test2k test4k --out quality.md
+
+DIR holds one folder of pictures for each set.  Every system stores at most the LR pixels of a uniform x4; its file is
+really written and read back.  Results are kept picture by picture in a cache (JSON lines), so a run that was stopped
+goes on where it was; the key is the picture's SHA-256, the system's name, and the SHA-256 of its weights.  After
+changes to the code, not the weights, give another cache.  Seconds are wall-clock: run it on an idle machine.
+"""
+
+import argparse
+import csv
+import hashlib
+import io
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from statistics import fmean, stdev
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from bbmr.blocks import SCALES, stitch
+from bbmr.downscaling.bicubic import upscale
+from bbmr.evaluation.metrics import block_edge_ratio, decibels, ms_ssim_y, psnr_rgb, psnr_y, ssim_y
+from bbmr.fileformat import load, save, sections
+from bbmr.imageio import READ_SUFFIXES, read_picture
+from bbmr.picture import Picture
+from bbmr.pipeline import (
+    DEFAULT_PIPELINE,
+    DISTORTIONS,
+    PIPELINES,
+    PLAIN_PIPELINE,
+    TUNES,
+    Options,
+    compress,
+    compress_uniform,
+    restore,
+)
+from bbmr.rescaled import RescaledImage
+from bbmr.samples import to_samples, to_tensor
+from bbmr.weights import weights_index
+
+PAPER_SCALES = (2, 4, 8)
+YARDSTICK = "plain x4"
+
+Row = dict[str, str | float]
+"""One line of the summary: a system on a set of pictures."""
+
+
+@dataclass(frozen=True)
+class System:
+    """One row of the table.  `weights`: the SHA-256 of whatever was fitted and decides the result."""
+
+    name: str
+    compress: Callable[[Picture], RescaledImage]
+    restore: Callable[[RescaledImage], Picture]
+    weights: str
+    distortion: str = ""
+    tune: str = ""
+
+    @property
+    def key(self) -> str:
+        """Name the system in the cache."""
+        return ", ".join(part for part in (self.name, self.distortion, self.tune) if part)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One system on one picture.  Shares and bits are per HR pixel; seconds include writing and reading the file."""
+
+    lr_share: float
+    map_bits: float
+    file_bits: float
+    psnr_y: float
+    psnr_rgb: float
+    ssim: float
+    ms_ssim: float
+    edge_ratio: float
+    seconds_compress: float
+    seconds_restore: float
+
+    @property
+    def ms_ssim_db(self) -> float:
+        return decibels(self.ms_ssim)
+
+
+Results = Mapping[System, Mapping[str, Measurement]]
+"""Of one set of pictures: every system on every picture, by file name."""
+
+
+def systems(quick: bool) -> list[System]:
+    """All rows, the yardsticks first: bicubic, plain x4 and the mosaic weights on the uniform map."""
+    rows = [
+        System("bicubic x4", partial(compress_uniform, factor=4, pipeline=PLAIN_PIPELINE), enlarge_bicubic, "none"),
+        *(
+            System(name, partial(compress_uniform, factor=4, pipeline=pipeline), restore, weights_of(pipeline))
+            for name, pipeline in ((YARDSTICK, PLAIN_PIPELINE), ("mosaic weights, uniform x4", DEFAULT_PIPELINE))
+        ),
+    ]
+    for distortion in ("network",) if quick else DISTORTIONS:
+        # Algorithm 1 goes by the PSNR of blocks; there is nothing to tune.
+        options = Options(block=128, scales=PAPER_SCALES, distortion=distortion, allocator="greedy")
+        rows.append(allocating("Algorithm 1", options, tune=""))
+    for block, scales in ((128, PAPER_SCALES), *((block, SCALES) for block in (128, 64, 32, 16))):
+        for distortion in DISTORTIONS:
+            for tune in TUNES:
+                # The default's neighbours, and one change at a time from Algorithm 1 to it.
+                if not quick or block == 16 or (distortion, tune) == ("corrected", "psnr"):
+                    options = Options(block=block, scales=scales, distortion=distortion, tune=tune)
+                    rows.append(allocating("least squared error", options, tune))
+    return rows
+
+
+def allocating(allocator: str, options: Options, tune: str) -> System:
+    name = f"{allocator}, {options.block}, {{{', '.join(map(str, options.scales))}}}"
+    weights = weights_of(options.pipeline)
+    if options.distortion == "corrected":
+        correction = files("bbmr.weights").joinpath("correction.json").read_bytes()
+        weights = f"{weights} {hashlib.sha256(correction).hexdigest()}"
+    return System(name, partial(compress, options=options), restore, weights, options.distortion, tune)
+
+
+def weights_of(pipeline: str) -> str:
+    return weights_index()[PIPELINES[pipeline].weights].sha256
+
+
+def enlarge_bicubic(rescaled: RescaledImage) -> Picture:
+    """The LR plane of a uniform x4, enlarged by MATLAB's bicubic."""
+    grid = rescaled.grid
+    plane = stitch(rescaled.blocks[4].reshape(grid.rows, grid.cols, *rescaled.blocks[4].shape[1:]), grid, 4)
+    return Picture(to_samples(upscale(to_tensor(plane), 4))[: grid.height, : grid.width])
+
+
+def measure(system: System, picture: Picture) -> Measurement:
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "picture.bbmr")
+        start = time.perf_counter()
+        save(system.compress(picture), path)
+        compressed = time.perf_counter()
+        rescaled = load(path)
+        restored = system.restore(rescaled).colour
+        end = time.perf_counter()
+        file_bytes, map_bytes = path.stat().st_size, sections(path)["scale map"]
+    pixels = picture.height * picture.width
+    return Measurement(
+        lr_share=rescaled.lr_pixels / pixels,
+        map_bits=8 * map_bytes / pixels,
+        file_bits=8 * file_bytes / pixels,
+        psnr_y=psnr_y(restored, picture.colour),
+        psnr_rgb=psnr_rgb(restored, picture.colour),
+        ssim=ssim_y(restored, picture.colour),
+        ms_ssim=ms_ssim_y(restored, picture.colour),
+        edge_ratio=block_edge_ratio(restored, picture.colour, rescaled.grid.side),
+        seconds_compress=compressed - start,
+        seconds_restore=end - compressed,
+    )
+
+
+class Cache:
+    """Measurements that outlive a run: JSON lines, each written as soon as it is known."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[tuple[str, str, str], Measurement] = {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = path.read_text("utf-8") if path.exists() else ""
+        if text and not text.endswith("\n"):  # a run was stopped in the midst of its last line
+            text = text[: text.rfind("\n") + 1]
+            path.write_text(text, "utf-8")
+        for line in text.splitlines():
+            entry = json.loads(line)
+            self._known[entry["picture"], entry["system"], entry["weights"]] = Measurement(**entry["measured"])
+
+    def find(self, picture: str, system: System) -> Measurement | None:
+        return self._known.get((picture, system.key, system.weights))
+
+    def add(self, picture: str, system: System, measured: Measurement) -> None:
+        self._known[picture, system.key, system.weights] = measured
+        entry = {"picture": picture, "system": system.key, "weights": system.weights, "measured": asdict(measured)}
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+
+def measure_all(
+    sets: Mapping[str, Sequence[Path]], rows: Sequence[System], cache: Cache, console: Console
+) -> Mapping[str, Results]:
+    results: dict[str, dict[System, dict[str, Measurement]]] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        task = progress.add_task("", total=len(rows) * sum(map(len, sets.values())))
+        for name, paths in sets.items():
+            results[name] = {row: {} for row in rows}
+            for path in paths:
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                picture: Picture | None = None
+                for row in rows:
+                    progress.update(task, description=f"{path.name}: {row.key}")
+                    measured = cache.find(digest, row)
+                    if measured is None:
+                        picture = picture or read_picture(path)
+                        measured = measure(row, picture)
+                        cache.add(digest, row, measured)
+                    results[name][row][path.name] = measured
+                    progress.advance(task)
+    return results
+
+
+NAMING = (("system", "system", ""), ("distortion", "distortion by", ""), ("tune", "tune", ""))
+MEANS = (
+    ("lr_share", "LR pixels", ".5f"),
+    ("map_bits", "map bits", ".4f"),
+    ("file_bits", "file bits", ".3f"),
+    ("psnr_y", "PSNR-Y (paper)", ".2f"),
+    ("psnr_rgb", "PSNR-RGB (honest)", ".2f"),
+    ("ssim", "SSIM", ".4f"),
+    ("ms_ssim", "MS-SSIM", ".5f"),
+    ("ms_ssim_db", "MS-SSIM, dB", ".2f"),
+    ("edge_ratio", "edge error", ".3f"),
+    ("seconds_compress", "compress, s", ".1f"),
+    ("seconds_restore", "restore, s", ".1f"),
+)
+"""What is averaged over the pictures: attribute of Measurement, heading, format."""
+COMPARED = (("psnr_y", "PSNR-Y", ".2f"), ("ssim", "SSIM", ".4f"), ("ms_ssim_db", "MS-SSIM, dB", ".2f"))
+"""What is compared with the yardstick, picture by picture."""
+
+
+def summarise(name: str, results: Results) -> list[Row]:
+    """Means over the pictures, and gains over plain x4: mean, standard error of the mean, worst picture."""
+    summary: list[Row] = []
+    yardstick = next(measured for system, measured in results.items() if system.name == YARDSTICK)
+    for system, measured in results.items():
+        row: Row = {"set": name, "pictures": len(measured), "system": system.name}
+        row |= {"distortion": system.distortion, "tune": system.tune}
+        row |= {key: fmean(getattr(one, key) for one in measured.values()) for key, _, _ in MEANS}
+        for key, _, _ in COMPARED:
+            gains = {picture: getattr(one, key) - getattr(yardstick[picture], key) for picture, one in measured.items()}
+            worst = min(gains, key=gains.__getitem__)
+            spread = stdev(gains.values()) / math.sqrt(len(gains)) if len(gains) > 1 else math.nan
+            row |= {f"{key}_gain": fmean(gains.values()), f"{key}_gain_error": spread}
+            row |= {f"{key}_gain_worst": gains[worst], f"{key}_gain_worst_picture": worst}
+        summary.append(row)
+    return summary
+
+
+def to_markdown(summary: Sequence[Row]) -> str:
+    """Two tables for each set: the means, and the gains over plain x4."""
+    parts = []
+    for name in dict.fromkeys(row["set"] for row in summary):
+        rows = [row for row in summary if row["set"] == name]
+        headings = [heading for _, heading, _ in (*NAMING, *MEANS)]
+        means = [[format(row[key], style) for key, _, style in (*NAMING, *MEANS)] for row in rows]
+        parts.append(f"## {name}, pictures: {rows[0]['pictures']}\n\n{markdown_table(headings, means)}")
+        headings = [heading for _, heading, _ in NAMING]
+        for _, heading, _ in COMPARED:
+            headings += [heading, "worst", "on"]
+        gains = [gain_cells(row) for row in rows if row["system"] != YARDSTICK]
+        parts.append(
+            f"Over {YARDSTICK}, picture by picture (mean ± its standard error):\n\n{markdown_table(headings, gains)}"
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def gain_cells(row: Row) -> list[str]:
+    cells = [str(row[key]) for key, _, _ in NAMING]
+    for key, _, style in COMPARED:
+        error = float(row[f"{key}_gain_error"])
+        cells.append(f"{row[f'{key}_gain']:+{style}}" + ("" if math.isnan(error) else f" ± {error:{style}}"))
+        cells += [f"{row[f'{key}_gain_worst']:+{style}}", Path(str(row[f"{key}_gain_worst_picture"])).stem]
+    return cells
+
+
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [headings, ["---"] * len(NAMING) + ["---:"] * (len(headings) - len(NAMING)), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def to_csv(summary: Sequence[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(summary[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(summary)
+    return text.getvalue()
+
+
+def find_sets(data: Path, names: Sequence[str], limit: int | None) -> dict[str, list[Path]]:
+    sets = {}
+    for name in names:
+        folder = data / name
+        if not folder.is_dir():
+            sys.exit(f"{folder}: no such folder; --data is the folder that holds the sets")
+        sets[name] = sorted(path for path in folder.iterdir() if path.suffix.lower() in READ_SUFFIXES)[:limit]
+        if not sets[name]:
+            sys.exit(f"{folder}: holds no pictures")
+    return sets
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
+    parser.add_argument("--sets", nargs="+", default=["test2k", "test4k"], help="folders of pictures in it")
+    parser.add_argument("--limit", type=int, help="take only the first N pictures of each set")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer rows: what each step brings, in full for blocks of 16"
+    )
+    parser.add_argument("--out", type=Path, nargs="+", default=[], help="files to write, .md or .csv")
+    parser.add_argument("--cache", type=Path, default=Path("runs/quality.jsonl"), help="results known so far")
+    options = parser.parse_args(arguments)
+    for path in options.out:
+        if path.suffix not in (".md", ".csv"):
+            parser.error(f"{path}: tables are written as .md or .csv")
+    if options.limit is not None and options.limit < 1:
+        parser.error(f"--limit {options.limit}: take at least one picture")
+    sets = find_sets(options.data, options.sets, options.limit)
+    for pipeline in (PLAIN_PIPELINE, DEFAULT_PIPELINE):  # loading a network is no part of what is timed
+        restore(compress_uniform(Picture(np.zeros((16, 16, 3), np.uint8)), 4, pipeline))
+    results = measure_all(sets, systems(options.quick), Cache(options.cache), Console(stderr=True))
+    summary = [row for name, measured in results.items() for row in summarise(name, measured)]
+    for path in options.out:
+        path.write_text(to_csv(summary) if path.suffix == ".csv" else to_markdown(summary), encoding="utf-8")
+    print(to_markdown(summary))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""The quality benchmark: its arithmetic on made-up results, its cache, and a whole run on a small picture."""
+
+import csv
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "quality.py"
+
+
+@pytest.fixture(scope="module")
+def quality() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("quality", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["quality"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def system(quality: ModuleType, name: str, weights: str = "w") -> Any:
+    return quality.System(name, compress=None, restore=None, weights=weights)
+
+
+def measurement(quality: ModuleType, psnr: float, ms_ssim: float) -> Any:
+    values = dict.fromkeys(quality.Measurement.__dataclass_fields__, 1.0)
+    return quality.Measurement(**values | {"psnr_y": psnr, "ms_ssim": ms_ssim})
+
+
+def test_means_and_gains(quality: ModuleType) -> None:
+    plain, ours = system(quality, "plain x4"), system(quality, "ours")
+    results = {
+        plain: {"a.png": measurement(quality, 30, 0.9), "b.png": measurement(quality, 32, 0.99)},
+        ours: {"a.png": measurement(quality, 33, 0.99), "b.png": measurement(quality, 36, 0.9)},
+    }
+    row = quality.summarise("set", results)[1]
+    assert row["pictures"] == 2
+    assert row["psnr_y"] == 34.5
+    assert row["psnr_y_gain"] == 3.5
+    assert row["psnr_y_gain_error"] == pytest.approx(0.5)  # gains 3 and 4: deviation 0.7071, over the root of 2
+    assert (row["psnr_y_gain_worst"], row["psnr_y_gain_worst_picture"]) == (3, "a.png")
+    assert row["ms_ssim_db"] == pytest.approx(15)  # the mean of the dB of each picture
+    assert row["ms_ssim_db_gain"] == pytest.approx(0)
+    assert row["ms_ssim_db_gain_worst"] == pytest.approx(-10)
+    assert row["ms_ssim_db_gain_worst_picture"] == "b.png"
+
+
+def test_cache_outlives_a_run_that_was_cut_off(quality: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "runs" / "cache.jsonl"
+    ours, retrained = system(quality, "ours"), system(quality, "ours", weights="w2")
+    known = measurement(quality, 30, 0.9)
+    quality.Cache(path).add("digest", ours, known)
+    path.write_text(path.read_text() + '{"picture": "digest", "sys')
+    cache = quality.Cache(path)
+    assert cache.find("digest", ours) == known
+    assert cache.find("digest", retrained) is None
+    assert cache.find("another", ours) is None
+    cache.add("another", ours, known)
+    assert quality.Cache(path).find("another", ours) == known
+
+
+def test_every_row_has_a_key_of_its_own(quality: ModuleType) -> None:
+    rows, quick = quality.systems(quick=False), quality.systems(quick=True)
+    assert len({row.key for row in rows}) == len(rows) == 36
+    assert {row.key for row in quick} < {row.key for row in rows}
+
+
+def test_whole_run(
+    quality: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 256, (12, 13, 3), dtype=np.uint8))
+    (tmp_path / "small").mkdir()
+    coarse.resize((200, 180), Image.Resampling.BICUBIC).save(tmp_path / "small" / "photo.png")
+    table, numbers = tmp_path / "table.md", tmp_path / "table.csv"
+    arguments = ["--data", str(tmp_path), "--sets", "small", "--quick", "--cache", str(tmp_path / "cache.jsonl")]
+    quality.main([*arguments, "--out", str(table), str(numbers)])
+    first = capsys.readouterr().out
+    assert table.read_text().strip() == first.strip()
+    assert "## small, pictures: 1" in first
+    assert first.count("least squared error, 16, {1, 2, 4, 8, 16} | corrected | visual") == 2
+    rows = list(csv.DictReader(numbers.read_text().splitlines()))
+    assert len(rows) == len(quality.systems(quick=True))
+    assert max(float(row["lr_share"]) for row in rows) == float(rows[0]["lr_share"]) == 45 * 50 / (180 * 200)
+    assert all(0 < float(row["map_bits"]) < float(row["file_bits"]) for row in rows)
+
+    monkeypatch.setattr(quality, "measure", lambda *_: pytest.fail("measured again"))
+    quality.main(arguments)
+    assert capsys.readouterr().out == first
+
+
+def test_bicubic_row_is_that_of_the_paper(quality: ModuleType) -> None:
+    # A linear ramp: inside, bicubic gives it back but for the rounding of the LR samples.
+    ramp = np.repeat(np.arange(160, dtype=np.uint8)[None, :, None], 161, axis=0).repeat(3, axis=2)
+    row = quality.systems(quick=True)[0]
+    restored = row.restore(row.compress(quality.Picture(ramp))).colour
+    assert restored.shape == ramp.shape
+    assert np.abs(restored[:, 16:-16].astype(int) - ramp[:, 16:-16]).max() <= 1
