@@ -33,7 +33,7 @@ class Contender:
 
 def compare(picture: Picture, options: Options, progress: Progress = silent) -> list[Contender]:
     """Bicubic x4, plain x4 and `options` on one picture, in this order.  Both files are really written and read."""
-    bicubic = _bicubic_x4(picture.colour)
+    bicubic = bicubic_x4(picture.colour)
     grid = BlockGrid(picture.height, picture.width, options.block)
     lr_pixels = int(np.prod(grid.lr_size(4)))
     return [
@@ -53,7 +53,8 @@ def _contend(name: str, picture: Picture, options: Options, progress: Progress) 
     return Contender(name, restored, *_psnr(picture, restored), rescaled.lr_pixels, size)
 
 
-def _bicubic_x4(colour: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def bicubic_x4(colour: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Shrink (H, W, C) by 4 and enlarge it again, MATLAB-bicubic both ways, the LR picture rounded to 8 bit."""
     enlarged = to_samples(upscale(to_tensor(bicubic_planes(colour, (4,))[4]), 4))
     return enlarged[: colour.shape[0], : colour.shape[1]]
 

@@ -124,8 +124,8 @@ class BatchSource:
         maps = []
         for photo, error, spread in zip(photos, errors, variance, strict=True):
             rows, cols = error.shape[1:]
-            if self.random.random() < 0.25:
-                level = self.random.choice(5, p=[0, 0.15, 0.6, 0.15, 0.1])
+            if self.random.random() < 0.4:
+                level = self.random.choice(5, p=[0, 0.13, 0.65, 0.13, 0.09])
                 maps.append(torch.full((rows, cols), int(level), device=self.device))
                 continue
             tuning = self.random.choice(["psnr", "visual"])

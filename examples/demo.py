@@ -1,0 +1,74 @@
+"""Compress and restore the photograph beside this file; `make demo` runs it.
+
+Leaves in build/demo: the .bbmr file, the restored picture, and the scale map drawn over the photograph.
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+import bbmr
+from bbmr.evaluation.comparison import bicubic_x4
+from bbmr.evaluation.metrics import ms_ssim_y, psnr_rgb, psnr_y, ssim_y
+from bbmr.evaluation.pictures import draw_map, scale_plane
+from bbmr.imageio import read_picture, write_picture
+from bbmr.pipeline import PLAIN_PIPELINE
+
+PHOTO = Path(__file__).with_name("colosseum.jpg")
+METRICS = ((psnr_y, 2), (psnr_rgb, 2), (ssim_y, 4), (ms_ssim_y, 4))  # and the digits of each
+OUT = Path(__file__).parents[1] / "build" / "demo"
+
+
+def main() -> None:
+    """Compress and restore three ways, and print what each costs and gives."""
+    console = Console()
+    OUT.mkdir(parents=True, exist_ok=True)
+    photo = read_picture(PHOTO)
+    console.print(f"{PHOTO.name}: {photo.width} x {photo.height}, {PHOTO.stat().st_size:,} bytes as JPEG")
+
+    table = Table(
+        "", "LR pixels", "bytes", "bits per pixel", "PSNR-Y", "PSNR-RGB", "SSIM", "MS-SSIM", "compress", "restore"
+    )
+    bicubic = bicubic_x4(photo.colour)
+    lr_pixels = -(-photo.height // 4) * -(-photo.width // 4)
+    table.add_row("bicubic x4", f"{lr_pixels:,}", "", "", *scores(bicubic, photo), "", "")
+    for name, file, options in (
+        ("plain x4", "plain.bbmr", {"pipeline": PLAIN_PIPELINE}),
+        ("bbmr", "colosseum.bbmr", {}),
+        ("bbmr --tune psnr", "psnr.bbmr", {"tune": "psnr"}),
+    ):
+        path = OUT / file
+        started = time.perf_counter()
+        bbmr.save(bbmr.compress(photo, **options), path, overwrite=True)
+        compressed = time.perf_counter()
+        rescaled = bbmr.load(path)
+        restored = bbmr.restore(rescaled)
+        seconds = (compressed - started, time.perf_counter() - compressed)
+        size = path.stat().st_size
+        table.add_row(
+            name,
+            f"{rescaled.lr_pixels:,}",
+            f"{size:,}",
+            f"{8 * size / (photo.width * photo.height):.3f}",
+            *scores(restored.colour, photo),
+            *(f"{part:.1f} s" for part in seconds),
+        )
+        if name == "bbmr":
+            write_picture(OUT / "restored.png", restored, overwrite=True)
+            map_drawn = draw_map(photo.colour, scale_plane(rescaled.scales, rescaled.grid), rescaled.blocks_per_scale)
+            write_picture(OUT / "scale-map.png", bbmr.Picture(map_drawn), overwrite=True)
+    console.print(table)
+    console.print(f"Restored picture and scale map: {OUT}")
+
+
+def scores(restored: NDArray[np.uint8], photo: bbmr.Picture) -> list[str]:
+    """PSNR-Y and PSNR-RGB in dB, SSIM and MS-SSIM."""
+    return [f"{metric(restored, photo.colour):.{digits}f}" for metric, digits in METRICS]
+
+
+if __name__ == "__main__":
+    main()
