@@ -1,0 +1,171 @@
+"""JPEG XL, lossless, 8 bit: one plain picture per codestream and nothing else.
+
+The format can also hold animations, previews, and frames larger than the picture.  So that a few hostile bytes cannot
+make the decoder allocate gigabytes, the headers are read here first (ISO/IEC 18181-1, annexes C to F) and everything
+is refused that the encoder below does not write.
+"""
+
+from typing import Final
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+
+from bbmr.fileformat.errors import FileFormatError
+
+EFFORT: Final = 7
+"""Of 1 to 10; effort 9 saves 0.9 % more of LR samples and takes four times as long (docs/format.md)."""
+_PLAIN_SETTINGS: Final = ((4, 0), (EFFORT, 4))
+"""Effort and decoding speed at which the encoder never adds frames of patches that repeat, as it likes to do for text;
+which of the two is smaller depends on the picture.
+"""
+_CODESTREAM: Final = b"\xff\x0a"  # no box is that long: its length would begin with these bytes
+_HEADERS_LIMIT: Final = 64
+"""The headers that are read here take at most 30 bytes."""
+_RATIOS: Final = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
+_GRAY: Final = 1
+
+
+def encode(plane: NDArray[np.uint8]) -> bytes:
+    """(H, W, 1 or 3) uint8 -> codestream."""
+    samples = np.ascontiguousarray(plane if plane.shape[2] == 3 else plane[:, :, 0])
+    data = _encode(samples, EFFORT, 0)
+    if _is_plain(data):
+        return data
+    return min((_encode(samples, effort, speed) for effort, speed in _PLAIN_SETTINGS), key=len)
+
+
+def read_shape(data: bytes | memoryview) -> tuple[int, int, int]:
+    """(height, width, channels) that a codestream says it holds.
+
+    Raises FileFormatError unless it is a single 8-bit modular frame of that very size, gray or RGB.
+    """
+    if bytes(data[:2]) != _CODESTREAM:
+        raise FileFormatError("no JPEG XL codestream")
+    bits = _Bits(bytes(data[2:_HEADERS_LIMIT]))
+    height, width = _read_size(bits)
+    channels = _read_metadata(bits)
+    bits.align()
+    _read_frame_header(bits)
+    return height, width, channels
+
+
+def decode(data: bytes | memoryview, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Codestream -> (H, W, C) uint8.  Raises FileFormatError unless it holds a picture of `shape`."""
+    found = read_shape(data)
+    if found != shape:
+        raise FileFormatError(f"{found} samples of JPEG XL where {shape} are expected")
+    try:
+        plane: NDArray[np.uint8] = imagecodecs.jpegxl_decode(bytes(data))
+    except (RuntimeError, ValueError) as error:
+        raise FileFormatError(f"broken JPEG XL ({error})") from error
+    if plane.dtype != np.uint8 or plane.size != np.prod(shape):
+        raise FileFormatError(f"JPEG XL holds {plane.shape} {plane.dtype} where {shape} are expected")
+    return plane.reshape(shape)
+
+
+class _Bits:
+    """Bits of a byte string, least significant first."""
+
+    def __init__(self, data: bytes) -> None:
+        self._value = int.from_bytes(data, "little")
+        self._left = 8 * len(data)
+
+    def take(self, count: int) -> int:
+        if count > self._left:
+            raise FileFormatError("JPEG XL headers are cut off")
+        value = self._value & ((1 << count) - 1)
+        self._value >>= count
+        self._left -= count
+        return value
+
+    def choose(self, *options: tuple[int, int]) -> int:
+        """A U32: two bits choose one of four (offset, bits)."""
+        offset, count = options[self.take(2)]
+        return offset + self.take(count)
+
+    def enum(self) -> int:
+        return self.choose((0, 0), (1, 0), (2, 4), (18, 6))
+
+    def align(self) -> None:
+        if self.take(self._left % 8):
+            raise FileFormatError("JPEG XL headers are broken")
+
+    def refuse(self, count: int, what: str) -> None:
+        """Take bits that are zero in everything `encode` writes."""
+        if self.take(count):
+            raise FileFormatError(f"JPEG XL with {what} is not part of this format")
+
+
+def _encode(samples: NDArray[np.uint8], effort: int, decoding_speed: int) -> bytes:
+    data = bytes(imagecodecs.jpegxl_encode(samples, lossless=True, effort=effort, decodingspeed=decoding_speed))
+    # The encoder puts boxes around pictures with a side above 2^18.
+    position = 0
+    while data[position : position + 2] != _CODESTREAM:
+        length = int.from_bytes(data[position : position + 4])
+        position += 8 if data[position + 4 : position + 8] == b"jxlc" else length
+    return data[position:]
+
+
+def _is_plain(data: bytes) -> bool:
+    try:
+        read_shape(data)
+    except FileFormatError:
+        return False
+    return True
+
+
+def _read_size(bits: _Bits) -> tuple[int, int]:
+    small = bits.take(1)
+
+    def side() -> int:
+        if small:
+            return 8 * (bits.take(5) + 1)
+        return bits.choose((1, 9), (1, 13), (1, 18), (1, 30))
+
+    height = side()
+    ratio = bits.take(3)
+    if not ratio:
+        return height, side()
+    numerator, denominator = _RATIOS[ratio - 1]
+    return height, height * numerator // denominator
+
+
+def _read_metadata(bits: _Bits) -> int:
+    """Number of channels."""
+    if bits.take(1):
+        raise FileFormatError("JPEG XL in XYB colours is not part of this format")
+    bits.refuse(1, "orientation, preview or animation")
+    bits.refuse(3, "samples of other than 8 bits")
+    bits.take(1)  # whether 16-bit buffers suffice
+    bits.refuse(2, "extra channels")
+    bits.refuse(1, "XYB colours")
+    channels = 3
+    if not bits.take(1):
+        bits.refuse(1, "an ICC profile")
+        space = bits.enum()
+        if space not in (0, _GRAY):
+            raise FileFormatError(f"JPEG XL of colour space {space} is not part of this format")
+        if bits.enum() != 1 or (space != _GRAY and bits.enum() != 1):
+            raise FileFormatError("JPEG XL of custom colours is not part of this format")
+        bits.take(24) if bits.take(1) else bits.enum()  # gamma or transfer function
+        bits.enum()  # rendering intent
+        channels = 1 if space == _GRAY else 3
+    bits.refuse(2, "extensions")
+    if not bits.take(1):
+        raise FileFormatError("JPEG XL with custom transforms is not part of this format")
+    return channels
+
+
+def _read_frame_header(bits: _Bits) -> None:
+    if bits.take(1) or bits.take(2) or not bits.take(1):
+        raise FileFormatError("JPEG XL frames other than one modular frame are not part of this format")
+    bits.refuse(2, "patches, splines or noise")
+    bits.refuse(1, "YCbCr colours")
+    bits.refuse(2, "upsampling")
+    bits.take(2)  # size of the groups
+    bits.refuse(2, "several passes")
+    bits.refuse(1, "a cropped frame")
+    bits.refuse(2, "blending")
+    if not bits.take(1):
+        raise FileFormatError("JPEG XL of several frames is not part of this format")

@@ -1,0 +1,75 @@
+"""LR samples: the blocks of one scale packed into one plane, which JPEG XL codes without loss.
+
+Blocks lie row by row, in raster order of the picture, on a nearly square plane of as many blocks across as leave the
+least unused (docs/format.md has what other packings cost).
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bbmr.blocks import BlockGrid
+from bbmr.fileformat import jpegxl
+from bbmr.fileformat.container import LR_KINDS, Codec, Section
+from bbmr.fileformat.errors import FileFormatError
+
+
+def encode(blocks: NDArray[np.uint8], factor: int) -> Section:
+    """(N, s, s, C) uint8 of one scale -> section."""
+    return Section(LR_KINDS[factor], Codec.JPEG_XL, jpegxl.encode(pack(blocks)))
+
+
+def decode(
+    section: Section, scales: NDArray[np.uint8], factor: int, grid: BlockGrid, channels: int
+) -> NDArray[np.uint8]:
+    """Section -> (N, s, s, C) uint8, the blocks of `factor` in raster order of the map.  Raises FileFormatError."""
+    if section.codec != Codec.JPEG_XL:
+        raise FileFormatError(f"coded as {section.codec.name}, which is not possible here")
+    side = grid.side // factor
+    rows, cols = np.nonzero(scales == factor)
+    height, width, found_channels = jpegxl.read_shape(section.payload)
+    # Full rows of blocks but for the last: the plane is no larger than the blocks need.
+    whole = height % side == 0 and width % side == 0 and math.ceil(len(rows) / (width // side)) == height // side
+    if not whole or width // side > len(rows) or found_channels != channels:
+        raise FileFormatError(
+            f"{width} x {height} samples of {found_channels} channels do not hold {len(rows)} blocks of {side} x {side}"
+        )
+    plane = jpegxl.decode(section.payload, (height, width, channels))
+    blocks = unpack(plane, len(rows), side)
+    _fill_partial(blocks, rows == grid.rows - 1, cols == grid.cols - 1, grid, factor)
+    return blocks
+
+
+def pack(blocks: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(N, s, s, C) -> plane (a*s, b*s, C) with a*b >= N > (a-1)*b; places beyond N take the very last sample."""
+    count, side, _, channels = blocks.shape
+    cols = _columns(count)
+    rows = math.ceil(count / cols)
+    unused = np.broadcast_to(blocks[-1, -1, -1], (rows * cols - count, side, side, channels))
+    places = np.concatenate([blocks, unused]).reshape(rows, cols, side, side, channels)
+    return places.swapaxes(1, 2).reshape(rows * side, cols * side, channels)
+
+
+def unpack(plane: NDArray[np.uint8], count: int, side: int) -> NDArray[np.uint8]:
+    """Inverse of `pack` for `count` blocks of `side` samples a side."""
+    height, width, channels = plane.shape
+    places = plane.reshape(height // side, side, width // side, side, channels).swapaxes(1, 2)
+    return places.reshape(-1, side, side, channels)[:count]
+
+
+def _columns(count: int) -> int:
+    """Blocks across: near the square root, with the fewest unused places in the last row."""
+    middle = math.ceil(math.sqrt(count))
+    widths = range(max(1, math.ceil(0.7 * middle)), min(count, math.ceil(1.4 * middle)) + 1)
+    return min(widths, key=lambda cols: (-count % cols, abs(cols - middle)))
+
+
+def _fill_partial(
+    blocks: NDArray[np.uint8], at_bottom: NDArray[np.bool_], at_right: NDArray[np.bool_], grid: BlockGrid, factor: int
+) -> None:
+    """Repeat the last true row and column of blocks at the far edges, whatever the file holds beyond them."""
+    heights, widths = grid.block_sizes(factor)
+    height, width = int(heights[-1]), int(widths[-1])
+    blocks[at_bottom, height:] = blocks[at_bottom, height - 1 : height]
+    blocks[at_right, :, width:] = blocks[at_right, :, width - 1 : width]

@@ -1,0 +1,48 @@
+"""The recipe as bytes: three names, the digest of the weights, and the expected PSNR."""
+
+import math
+import struct
+
+from bbmr.fileformat.errors import FileFormatError
+from bbmr.rescaled import Recipe
+
+LIMIT = 4 * 256 + 8
+_PSNR = struct.Struct("<d")
+
+
+def encode(recipe: Recipe) -> bytes:
+    """Each of pipeline, weights, tune (UTF-8) and digest is led by its length, a byte; the PSNR ends it, if known."""
+    try:
+        digest = bytes.fromhex(recipe.weights_sha256)
+    except ValueError as error:
+        raise ValueError(f"weights_sha256 is hexadecimal, not {recipe.weights_sha256!r}") from error
+    if digest.hex() != recipe.weights_sha256:
+        raise ValueError(f"weights_sha256 is in lower case, without spaces, not {recipe.weights_sha256!r}")
+    fields = [name.encode() for name in (recipe.pipeline, recipe.weights, recipe.tune)] + [digest]
+    if max(map(len, fields)) > 255:
+        raise ValueError(f"a name in the recipe is longer than 255 bytes: {recipe}")
+    psnr = b"" if recipe.expected_psnr is None else _PSNR.pack(recipe.expected_psnr)
+    return b"".join(bytes([len(field)]) + field for field in fields) + psnr
+
+
+def decode(data: bytes) -> Recipe:
+    """The inverse of `encode`.  Raises FileFormatError."""
+    fields = []
+    position = 0
+    for _ in range(4):
+        end = position + 1 + (data[position] if position < len(data) else 0)
+        if end > len(data):
+            raise FileFormatError("ends within a name")
+        fields.append(data[position + 1 : end])
+        position = end
+    rest = data[position:]
+    if len(rest) not in (0, _PSNR.size):
+        raise FileFormatError(f"{len(rest)} bytes follow the names; 0 or {_PSNR.size} are expected")
+    psnr = _PSNR.unpack(rest)[0] if rest else None
+    if psnr is not None and not math.isfinite(psnr):
+        raise FileFormatError(f"the expected PSNR is {psnr}")
+    try:
+        pipeline, weights, tune = (field.decode() for field in fields[:3])
+    except UnicodeDecodeError as error:
+        raise FileFormatError(f"a name is not UTF-8 ({error})") from error
+    return Recipe(pipeline, weights, fields[3].hex(), tune, psnr)

@@ -1,0 +1,76 @@
+"""RescaledImages of any shape, for the tests of the file format."""
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, split
+from bbmr.picture import Metadata
+from bbmr.rescaled import Recipe, RescaledImage
+
+RECIPE = Recipe("mosaic-fast", "mosaic-fast", "0123456789abcdef" * 4, "visual", 31.25)
+
+
+def make_rescaled(
+    grid: BlockGrid,
+    scales: NDArray[np.uint8],
+    channels: int = 3,
+    alpha: bool = False,
+    metadata: Metadata | None = None,
+    recipe: Recipe = RECIPE,
+    noise: int = 20,
+) -> RescaledImage:
+    """A waved picture with up to `noise` grey levels of noise, at the given scales."""
+    rng = np.random.default_rng(0)
+
+    def plane(height: int, width: int, depth: int) -> NDArray[np.uint8]:
+        y, x, c = np.ogrid[:height, :width, :depth]
+        waves = 128 + 90 * np.sin(y / 9 + c) * np.cos(x / 7 - c)
+        return np.clip(waves + rng.integers(0, noise + 1, waves.shape), 0, 255).astype(np.uint8)
+
+    blocks = {
+        int(factor): split(plane(*grid.lr_size(int(factor)), channels), grid, int(factor))[scales == factor]
+        for factor in np.unique(scales)
+    }
+    see_through = plane(grid.height, grid.width, 1)[:, :, 0] if alpha else None
+    return RescaledImage(grid, scales, blocks, recipe, see_through, metadata or Metadata())
+
+
+def mixed(height: int, width: int, side: int = 16) -> tuple[BlockGrid, NDArray[np.uint8]]:
+    """A grid and a map in which every scale has its turn."""
+    grid = BlockGrid(height, width, side)
+    return grid, np.resize(np.array(SCALES[::-1], np.uint8), (grid.rows, grid.cols))
+
+
+@st.composite
+def rescaled_images(draw: st.DrawFn) -> RescaledImage:
+    """Any size from 1 x 1, mode, block side, map, metadata and recipe."""
+    grid = BlockGrid(draw(st.integers(1, 200)), draw(st.integers(1, 200)), draw(st.sampled_from(BLOCK_SIDES)))
+    allowed = draw(st.lists(st.sampled_from(SCALES), min_size=1, max_size=5, unique=True))
+    seed = draw(st.integers(0, 2**32 - 1))
+    scales = np.random.default_rng(seed).choice(np.array(allowed, np.uint8), (grid.rows, grid.cols))
+    some_bytes = st.none() | st.binary(max_size=50) | st.binary(min_size=1, max_size=3).map(lambda data: data * 1000)
+    names = st.text(st.characters(codec="utf-8"), max_size=20)
+    recipe = Recipe(
+        draw(names),
+        draw(names),
+        draw(st.binary(max_size=40)).hex(),
+        draw(names),
+        draw(st.none() | st.floats(allow_nan=False, allow_infinity=False)),
+    )
+    metadata = Metadata(draw(some_bytes), draw(some_bytes), draw(some_bytes))
+    channels, alpha = draw(st.sampled_from((1, 3))), draw(st.booleans())
+    return make_rescaled(grid, scales, channels, alpha, metadata, recipe, draw(st.integers(0, 40)))
+
+
+def assert_same(one: RescaledImage, other: RescaledImage) -> None:
+    """Every sample and byte, types included."""
+    assert (one.grid, one.recipe, one.metadata) == (other.grid, other.recipe, other.metadata)
+    assert one.blocks.keys() == other.blocks.keys()
+    pairs = [(one.scales, other.scales), *((one.blocks[factor], other.blocks[factor]) for factor in one.blocks)]
+    assert (one.alpha is None) == (other.alpha is None)
+    if one.alpha is not None and other.alpha is not None:
+        pairs.append((one.alpha, other.alpha))
+    for mine, yours in pairs:
+        assert mine.dtype == yours.dtype
+        np.testing.assert_array_equal(mine, yours)

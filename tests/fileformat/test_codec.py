@@ -1,0 +1,273 @@
+"""A RescaledImage survives its bytes; bytes that are not what `encode` wrote are refused."""
+
+import tracemalloc
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+from fileformat.rescaled_samples import RECIPE, assert_same, make_rescaled, mixed, rescaled_images
+from hypothesis import given, settings
+
+from bbmr.blocks import BlockGrid
+from bbmr.fileformat import FileFormatError, PictureTooLargeError, container, decode, encode, jpegxl
+from bbmr.fileformat.container import Codec, Kind, Section
+from bbmr.picture import Metadata
+from bbmr.rescaled import RescaledImage
+
+GOLDEN = Path(__file__).parent / "golden" / "version-1.bbmr"
+METADATA = Metadata(icc=b"profile" * 20, exif=b"Exif\0\0", xmp=b"<x/>")
+
+
+def golden_picture() -> RescaledImage:
+    """Written out, so that neither noise generators nor wave functions can change it."""
+    grid = BlockGrid(35, 40, 16)
+    scales = np.array([[16, 2, 4], [8, 16, 2], [4, 4, 1]], np.uint8)
+    blocks = {}
+    for factor in (1, 2, 4, 8, 16):
+        height, width = grid.lr_size(factor)
+        y, x, c = np.ogrid[:height, :width, :3]
+        side = 16 // factor
+        whole = np.pad((y * 3 + x * 5 + c * 7).astype(np.uint8), ((0, 48), (0, 48), (0, 0)), mode="edge")
+        whole = whole[: 3 * side, : 3 * side]
+        cut = whole.reshape(3, side, 3, side, 3).swapaxes(1, 2)
+        blocks[factor] = cut[scales == factor]
+    alpha = np.add.outer(np.arange(35), np.arange(40)).astype(np.uint8)
+    return RescaledImage(grid, scales, blocks, RECIPE, alpha, METADATA)
+
+
+def tiny() -> bytes:
+    return encode(make_rescaled(*mixed(20, 33), alpha=True, metadata=METADATA))
+
+
+def sections_of(data: bytes) -> tuple[container.Header, dict[Kind, Section]]:
+    header = container.read_header(data, len(data))
+    return header, container.read_sections(header, data)
+
+
+def rewrite(data: bytes, *changed: Section, without: Kind | None = None) -> bytes:
+    """The file with some sections exchanged, all checksums valid."""
+    header, sections = sections_of(data)
+    sections |= {section.kind: section for section in changed}
+    kept = (section for kind, section in sections.items() if kind != without)
+    return container.write(header.grid, header.channels, kept)
+
+
+@given(rescaled_images())
+@settings(max_examples=150, deadline=None)
+def test_round_trip(rescaled: RescaledImage) -> None:
+    assert_same(decode(encode(rescaled)), rescaled)
+
+
+def test_the_golden_file_stays_readable() -> None:
+    assert_same(decode(GOLDEN.read_bytes()), golden_picture())
+
+
+def test_little_besides_the_payload() -> None:
+    header, sections = sections_of(encode(make_rescaled(*mixed(100, 100))))
+    assert header.size <= 90
+    assert len(sections[Kind.RECIPE].payload) <= 75
+
+
+@pytest.mark.parametrize(("height", "width"), [(4096, 4096), (1, 300_000), (300_000, 1)])
+def test_blank_and_thin_pictures(height: int, width: int) -> None:
+    grid = BlockGrid(height, width, 128)
+    rescaled = make_rescaled(grid, np.full((grid.rows, grid.cols), 16, np.uint8), channels=1, alpha=True)
+    rescaled.blocks[16][:] = 255
+    blank = replace(rescaled, alpha=None)
+    assert_same(decode(encode(blank)), blank)
+    if min(height, width) == 1:
+        assert_same(decode(encode(rescaled)), rescaled)
+
+
+def test_text_is_coded_without_patches() -> None:
+    """The encoder likes to add a frame of glyphs, which the reader refuses."""
+    rng = np.random.default_rng(0)
+    glyphs = np.where(rng.integers(0, 2, (6, 9, 7)) > 0, 255, 0).astype(np.uint8)
+    page = np.full((300, 400, 1), 255, np.uint8)
+    for y in range(5, 285, 14):
+        for x in range(5, 385, 10):
+            page[y : y + 9, x : x + 7, 0] = glyphs[rng.integers(6)]
+    usual = imagecodecs.jpegxl_encode(page[:, :, 0], lossless=True, effort=jpegxl.EFFORT)
+    with pytest.raises(FileFormatError):
+        jpegxl.read_shape(bytes(usual))
+    np.testing.assert_array_equal(jpegxl.decode(jpegxl.encode(page), page.shape), page)
+
+
+def test_samples_beyond_the_edge_are_repeated() -> None:
+    rescaled = make_rescaled(BlockGrid(5, 3, 16), np.array([[2]], np.uint8))
+    untidy = {2: rescaled.blocks[2].copy()}
+    untidy[2][0, 3:] = 77
+    untidy[2][0, :, 2:] = 78
+    assert_same(decode(encode(replace(rescaled, blocks=untidy))), rescaled)
+
+
+def test_every_truncation_is_refused() -> None:
+    data = tiny()
+    for length in range(len(data)):
+        with pytest.raises(FileFormatError):
+            decode(data[:length])
+
+
+def test_every_bit_flip_is_refused() -> None:
+    data = tiny()
+    for bit in range(8 * len(data)):
+        damaged = bytearray(data)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(FileFormatError):
+            decode(bytes(damaged))
+
+
+def test_bursts_of_damage_are_refused() -> None:
+    data = tiny()
+    rng = np.random.default_rng(1)
+    for _ in range(3000):
+        start = int(rng.integers(len(data)))
+        burst = rng.bytes(int(rng.integers(1, 30)))
+        damaged = data[:start] + burst + data[start + len(burst) :]
+        if damaged != data:
+            with pytest.raises(FileFormatError):
+                decode(damaged)
+
+
+def test_damage_under_valid_checksums_never_crashes() -> None:
+    """A hostile writer mends the checksums: what comes back is an error or a picture that obeys its invariants."""
+    data = tiny()
+    header, sections = sections_of(data)
+    rng = np.random.default_rng(2)
+    kinds = list(sections)
+    for _ in range(2000):
+        section = sections[kinds[rng.integers(len(kinds))]]
+        payload = bytearray(section.payload)
+        for _ in range(rng.integers(1, 4)):
+            payload[rng.integers(len(payload))] ^= 1 << rng.integers(8)
+        try:
+            found = decode(rewrite(data, replace(section, payload=bytes(payload[: rng.integers(1, len(payload) + 9)]))))
+        except FileFormatError:
+            continue
+        assert found.grid == header.grid
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "empty"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(200), "not a .bbmr file"),
+        (b"\xff\xd8\xff\xe0" + bytes(200), "not a .bbmr file"),
+        (b"hello", "not a .bbmr file"),
+        (bytes(1000), "not a .bbmr file"),
+        (tiny()[:10], "cut off within its header"),
+        (tiny()[:-1], "cut off: "),
+        (tiny() + b"\n", "1 bytes too long"),
+        (tiny()[:4] + b"\x02" + tiny()[5:], r"newer bbmr \(format version 2, this one reads 1\): update"),
+        (tiny()[:9] + b"\xff" + tiny()[10:], "checksum of the header"),
+    ],
+)
+def test_what_is_wrong_is_named(data: bytes, message: str) -> None:
+    with pytest.raises(FileFormatError, match=message):
+        decode(data)
+
+
+def test_the_damaged_section_is_named() -> None:
+    data = tiny()
+    header, _ = sections_of(data)
+    for entry in header.entries:
+        damaged = bytearray(data)
+        damaged[entry.start + entry.length // 2] ^= 0x10
+        with pytest.raises(FileFormatError, match=f"checksum of the {entry.kind.label} does not match"):
+            decode(bytes(damaged))
+
+
+def jxl(height: int, width: int, channels: int = 3) -> bytes:
+    return jpegxl.encode(np.zeros((height, width, channels), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        (Section(Kind.LR_2, Codec.JPEG_XL, jxl(16, 16)), r"broken LR samples x2: 16 x 16 .* do not hold 1 blocks"),
+        (Section(Kind.LR_2, Codec.JPEG_XL, jxl(8, 8, 1)), "LR samples x2"),
+        (Section(Kind.LR_2, Codec.JPEG_XL, jxl(7, 8)), "LR samples x2"),
+        (Section(Kind.LR_2, Codec.STORED, bytes(192)), "LR samples x2: coded as STORED"),
+        (Section(Kind.ALPHA, Codec.JPEG_XL, jxl(1000, 1000, 1)), "broken alpha"),
+        (Section(Kind.SCALE_MAP, Codec.STORED, b"\x00"), "broken scale map: 1 blocks"),
+        (Section(Kind.SCALE_MAP, Codec.STORED, b"\x05" * 6), "broken scale map: a block has the scale 2"),
+        (Section(Kind.SCALE_MAP, Codec.STORED, b"\x01" * 6), "LR samples x1: there, though"),
+        (Section(Kind.SCALE_MAP, Codec.ZLIB, zlib.compress(bytes(10**7))), "scale map: longer than 6"),
+        (Section(Kind.SCALE_MAP, Codec.ZLIB, b"junk"), "broken scale map: broken zlib"),
+        (Section(Kind.RECIPE, Codec.STORED, b"\x09abc"), "broken recipe: ends within a name"),
+        (Section(Kind.RECIPE, Codec.STORED, b"\x01\xff\0\0\0"), "broken recipe: a name is not UTF-8"),
+        (Section(Kind.RECIPE, Codec.STORED, bytes(4) + b"abc"), "broken recipe: 3 bytes follow"),
+        (Section(Kind.RECIPE, Codec.STORED, bytes(4) + b"\xff" * 8), "broken recipe: the expected PSNR is nan"),
+        (Section(Kind.EXIF, Codec.ZLIB, zlib.compress(b"x" * 99)[:-3]), "broken EXIF: broken zlib"),
+        (Section(Kind.EXIF, Codec.JPEG_XL, jxl(1, 1)), "broken EXIF: coded as a picture"),
+    ],
+)
+def test_hostile_sections(section: Section, message: str) -> None:
+    with pytest.raises(FileFormatError, match=message):
+        decode(rewrite(tiny(), section))
+
+
+def test_missing_sections() -> None:
+    for kind in (Kind.RECIPE, Kind.SCALE_MAP, Kind.LR_16):
+        with pytest.raises(FileFormatError, match=f"broken {kind.label}: missing"):
+            decode(rewrite(tiny(), without=kind))
+
+
+def peak_memory(data: bytes) -> int:
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileFormatError):
+            decode(data)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("height", "width"), [(2**32 - 1, 2**32 - 1), (1, 2**32 - 1), (16384, 16384), (2000, 2000)])
+def test_small_files_cannot_claim_large_pictures(height: int, width: int) -> None:
+    hostile = container.write(BlockGrid(20, 33, 16), 3, [])
+    body = hostile[:8] + height.to_bytes(4, "little") + width.to_bytes(4, "little")
+    hostile = body + zlib.crc32(body).to_bytes(4, "little")
+    assert len(hostile) < 100
+    assert peak_memory(hostile) < 100_000
+
+
+def test_a_small_codestream_cannot_claim_a_large_plane() -> None:
+    blank = jxl(1000, 1000)
+    assert len(blank) < 5000
+    assert peak_memory(rewrite(tiny(), Section(Kind.LR_2, Codec.JPEG_XL, blank))) < 500_000
+
+
+def test_larger_pictures_are_read_when_asked_for() -> None:
+    rescaled = make_rescaled(*mixed(64, 64))
+    data = encode(rescaled)
+    with pytest.raises(PictureTooLargeError, match=r"64 x 64 .* 4000 allowed.* raise max_pixels"):
+        decode(data, max_pixels=4000)
+    assert_same(decode(data, max_pixels=4096), rescaled)
+
+
+def test_unknown_kinds_and_codecs_ask_for_an_update() -> None:
+    data = tiny()
+    header, _ = sections_of(data)
+    for offset, message in ((16, "section of unknown kind 99"), (17, "recipe has the unknown codec 99")):
+        changed = bytearray(data)
+        changed[offset] = 99
+        changed[header.size - 4 : header.size] = zlib.crc32(changed[: header.size - 4]).to_bytes(4, "little")
+        with pytest.raises(FileFormatError, match=f"{message}: update bbmr"):
+            decode(bytes(changed))
+
+
+def test_a_section_may_not_come_twice() -> None:
+    header, sections = sections_of(tiny())
+    doubled = container.write(header.grid, header.channels, [*sections.values(), sections[Kind.EXIF]])
+    with pytest.raises(FileFormatError, match="EXIF twice"):
+        decode(doubled)
+
+
+@pytest.mark.parametrize("digest", ["xyz", "ABCD", "ab cd", "00" * 300])
+def test_digests_that_would_not_come_back_are_refused(digest: str) -> None:
+    with pytest.raises(ValueError, match=r"weights_sha256|longer"):
+        encode(make_rescaled(*mixed(16, 16), recipe=replace(RECIPE, weights_sha256=digest)))

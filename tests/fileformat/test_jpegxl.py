@@ -1,0 +1,61 @@
+"""The reader of JPEG XL headers, against the encoder of libjxl."""
+
+import imagecodecs
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from bbmr.fileformat import FileFormatError, jpegxl
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.sampled_from((1, 3)))
+@settings(max_examples=150, deadline=None)
+def test_shape_as_the_encoder_wrote_it(height: int, width: int, channels: int) -> None:
+    assert jpegxl.read_shape(jpegxl.encode(np.zeros((height, width, channels), np.uint8))) == (height, width, channels)
+
+
+@pytest.mark.parametrize(
+    "shape", [(256, 256, 3), (90, 160, 3), (120, 100, 1), (2, 300_000, 1), (300_000, 2, 3), (1, 9000, 3)]
+)
+def test_large_sides_and_common_ratios(shape: tuple[int, int, int]) -> None:
+    plane = (np.arange(np.prod(shape)) % 251).astype(np.uint8).reshape(shape)
+    data = jpegxl.encode(plane)
+    assert jpegxl.read_shape(data) == shape
+    np.testing.assert_array_equal(jpegxl.decode(data, shape), plane)
+
+
+@given(arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=40).flatmap(
+    lambda shape: st.sampled_from(((*shape, 1), (*shape, 3)))
+)))  # fmt: skip
+@settings(max_examples=100, deadline=None)
+def test_lossless(plane: np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]) -> None:
+    np.testing.assert_array_equal(jpegxl.decode(jpegxl.encode(plane), plane.shape), plane)
+
+
+PLANE = np.arange(64 * 48 * 3).astype(np.uint8).reshape(64, 48, 3)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        imagecodecs.jpegxl_encode(PLANE, lossless=False),
+        imagecodecs.jpegxl_encode(PLANE, lossless=True, usecontainer=True),
+        imagecodecs.jpegxl_encode(PLANE.astype(np.uint16), lossless=True),
+        imagecodecs.jpegxl_encode(np.dstack([PLANE, PLANE[:, :, :1]]), lossless=True),
+        imagecodecs.jpegxl_encode(np.stack([PLANE, PLANE]), lossless=True),
+        b"",
+        b"\xff\x0a",
+        b"\xff\x0a\x00\x10",
+    ],
+    ids=["lossy", "boxes", "16 bit", "alpha", "animation", "empty", "signature", "cut off"],
+)
+def test_what_this_format_does_not_use_is_refused(data: bytes) -> None:
+    with pytest.raises(FileFormatError):
+        jpegxl.decode(data, PLANE.shape)
+
+
+def test_another_shape_is_refused() -> None:
+    with pytest.raises(FileFormatError, match="expected"):
+        jpegxl.decode(jpegxl.encode(PLANE), (48, 64, 3))
