@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # A range that admits a newer torch may bring gigabytes of GPU libraries along; this release has a CPU build.
 TORCH := torch==2.13.0
+# Threads that wait should sleep: where cores are busy, spinning makes everything several times slower.
+export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: demo test lint clean
 

@@ -16,10 +16,11 @@ from bbmr.evaluation.comparison import bicubic_x4
 from bbmr.evaluation.metrics import ms_ssim_y, psnr_rgb, psnr_y, ssim_y
 from bbmr.evaluation.pictures import draw_map, scale_plane
 from bbmr.imageio import read_picture, write_picture
-from bbmr.pipeline import PLAIN_PIPELINE
+from bbmr.pipeline import PLAIN_PIPELINE, Options, compress
 
 PHOTO = Path(__file__).with_name("colosseum.jpg")
 METRICS = ((psnr_y, 2), (psnr_rgb, 2), (ssim_y, 4), (ms_ssim_y, 4))  # and the digits of each
+ROWS = ("LR pixels", "bytes", "bits per pixel", "PSNR-Y, dB", "PSNR-RGB, dB", "SSIM", "MS-SSIM", "compress", "restore")
 OUT = Path(__file__).parents[1] / "build" / "demo"
 
 
@@ -30,37 +31,43 @@ def main() -> None:
     photo = read_picture(PHOTO)
     console.print(f"{PHOTO.name}: {photo.width} x {photo.height}, {PHOTO.stat().st_size:,} bytes as JPEG")
 
-    table = Table(
-        "", "LR pixels", "bytes", "bits per pixel", "PSNR-Y", "PSNR-RGB", "SSIM", "MS-SSIM", "compress", "restore"
-    )
-    bicubic = bicubic_x4(photo.colour)
-    lr_pixels = -(-photo.height // 4) * -(-photo.width // 4)
-    table.add_row("bicubic x4", f"{lr_pixels:,}", "", "", *scores(bicubic, photo), "", "")
-    for name, file, options in (
-        ("plain x4", "plain.bbmr", {"pipeline": PLAIN_PIPELINE}),
-        ("bbmr", "colosseum.bbmr", {}),
-        ("bbmr --tune psnr", "psnr.bbmr", {"tune": "psnr"}),
+    columns = {
+        "bicubic x4": [
+            f"{-(-photo.height // 4) * -(-photo.width // 4):,}",
+            "",
+            "",
+            *scores(bicubic_x4(photo.colour), photo),
+            "",
+            "",
+        ]
+    }
+    for name, options in (
+        ("plain x4", Options(pipeline=PLAIN_PIPELINE)),
+        ("bbmr --tune psnr", Options(tune="psnr")),
+        ("bbmr", Options()),
     ):
-        path = OUT / file
+        path = OUT / f"{PHOTO.stem}.bbmr"
         started = time.perf_counter()
-        bbmr.save(bbmr.compress(photo, **options), path, overwrite=True)
+        bbmr.save(compress(photo, options), path, overwrite=True)
         compressed = time.perf_counter()
         rescaled = bbmr.load(path)
         restored = bbmr.restore(rescaled)
         seconds = (compressed - started, time.perf_counter() - compressed)
         size = path.stat().st_size
-        table.add_row(
-            name,
+        columns[name] = [
             f"{rescaled.lr_pixels:,}",
             f"{size:,}",
             f"{8 * size / (photo.width * photo.height):.3f}",
             *scores(restored.colour, photo),
             *(f"{part:.1f} s" for part in seconds),
-        )
-        if name == "bbmr":
-            write_picture(OUT / "restored.png", restored, overwrite=True)
-            map_drawn = draw_map(photo.colour, scale_plane(rescaled.scales, rescaled.grid), rescaled.blocks_per_scale)
-            write_picture(OUT / "scale-map.png", bbmr.Picture(map_drawn), overwrite=True)
+        ]
+    write_picture(OUT / "restored.png", restored, overwrite=True)
+    drawn = draw_map(photo.colour, scale_plane(rescaled.scales, rescaled.grid), rescaled.blocks_per_scale)
+    write_picture(OUT / "scale-map.png", bbmr.Picture(drawn), overwrite=True)
+
+    table = Table("", *columns)
+    for title, *cells in zip(ROWS, *columns.values(), strict=True):
+        table.add_row(title, *cells)
     console.print(table)
     console.print(f"Restored picture and scale map: {OUT}")
 

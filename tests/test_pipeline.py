@@ -30,11 +30,13 @@ def landscape(height: int = 203, width: int = 331) -> NDArray[np.uint8]:
     sky = 180 + 20 * y / height
     ground = 90 + 60 * np.sin(x / 3) * np.cos(y / 2.5) + random.normal(0, 8, (height, width))
     luma = np.where(y < height / 2 + 20 * np.sin(x / 40), sky, ground)
-    return np.clip(luma[:, :, None] + np.array([0, 5, 20]), 0, 255).astype(np.uint8)
+    colour: NDArray[np.uint8] = np.clip(luma[:, :, None] + np.array([0, 5, 20]), 0, 255).astype(np.uint8)
+    return colour
 
 
 def luma_of(colour: NDArray[np.uint8]) -> NDArray[np.float64]:
-    return 16 + colour.astype(np.float64) @ np.array([65.481, 128.553, 24.966]) / 255
+    luma: NDArray[np.float64] = 16 + colour.astype(np.float64) @ np.array([65.481, 128.553, 24.966]) / 255
+    return luma
 
 
 @given(

@@ -18,7 +18,7 @@ def brute_force(distortion: NDArray[np.float64], cost: NDArray[np.int64], budget
     """Least summed distortion over every possible choice within the budget."""
     columns = range(cost.shape[1])
     return min(
-        sum(distortion[row, column] for row, column in zip(choice, columns, strict=True))
+        sum(float(distortion[row, column]) for row, column in zip(choice, columns, strict=True))
         for choice in product(range(cost.shape[0]), repeat=cost.shape[1])
         if sum(cost[row, column] for row, column in zip(choice, columns, strict=True)) <= budget
     )

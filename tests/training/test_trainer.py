@@ -48,7 +48,7 @@ def test_batches_hold_what_the_sender_makes(photos: Path) -> None:
     source = BatchSource([load_photo(path) for path in find_photos(photos)[0]], 4, 96, False, torch.device("cpu"), 0)
     batch = next(iter(source))
     assert batch.levels.shape == (4, 6, 6)
-    assert batch.levels.unique().numel() > 1
+    assert len(set(batch.levels.flatten().tolist())) > 1
     for n in range(4):
         colour = (batch.hr[n] * 255).round().byte().permute(1, 2, 0).numpy()
         for factor, plane in bicubic_planes(colour, batch.planes).items():

@@ -26,7 +26,7 @@ def random_fast(seed: int = 0) -> NetworkDescriptor:
 
 
 def rescale(colour: NDArray[np.uint8], scales: NDArray[np.uint8], side: int) -> RescaledImage:
-    grid = BlockGrid(*colour.shape[:2], side)
+    grid = BlockGrid(colour.shape[0], colour.shape[1], side)
     planes = bicubic_planes(colour, SCALES)
     blocks = {int(k): split(planes[k], grid, k)[scales == k] for k in np.unique(scales).tolist()}
     return RescaledImage(grid, scales, blocks, RECIPE)
@@ -65,7 +65,7 @@ def test_the_mosaic_is_the_one_of_the_formulas(allowed: tuple[int, ...]) -> None
 def test_the_mosaic_is_differentiable_in_every_lr_sample_and_in_no_other() -> None:
     levels = torch.tensor([[[0, 1], [2, 3], [4, 2]]])
     planes = {k: torch.rand(1, 1, 48 // k, 32 // k, requires_grad=True) for k in SCALES}
-    (build_mosaic(planes, levels) ** 2).sum().backward()
+    torch.autograd.backward((build_mosaic(planes, levels) ** 2).sum())
     for level, factor in enumerate(SCALES):
         gradient = planes[factor].grad
         assert gradient is not None
