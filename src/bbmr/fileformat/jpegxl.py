@@ -15,9 +15,9 @@ from bbmr.fileformat.errors import FileFormatError
 
 EFFORT: Final = 7
 """Of 1 to 10; effort 9 saves 0.9 % more of LR samples and takes four times as long (docs/format.md)."""
-_PLAIN_SETTINGS: Final = ((4, 0), (EFFORT, 4))
-"""Effort and decoding speed at which the encoder never adds frames of patches that repeat, as it likes to do for text;
-which of the two is smaller depends on the picture.
+_PLAIN_SETTINGS: Final = ((EFFORT, 4), (4, 0), (1, 0))
+"""Effort and decoding speed at which the encoder was never seen to add frames of patches that repeat, as it likes to do
+for text; which is the smallest depends on the picture.
 """
 _CODESTREAM: Final = b"\xff\x0a"  # no box is that long: its length would begin with these bytes
 _HEADERS_LIMIT: Final = 64
@@ -32,7 +32,9 @@ def encode(plane: NDArray[np.uint8]) -> bytes:
     data = _encode(samples, EFFORT, 0)
     if _is_plain(data):
         return data
-    return min((_encode(samples, effort, speed) for effort, speed in _PLAIN_SETTINGS), key=len)
+    others = (_encode(samples, effort, speed) for effort, speed in _PLAIN_SETTINGS)
+    # An encoder that left none would be an error here, rather than a file that cannot be read.
+    return min(filter(_is_plain, others), key=len)
 
 
 def read_shape(data: bytes | memoryview) -> tuple[int, int, int]:
