@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import bbmr
+
+
+def test_arrays_paths_and_pictures_give_the_same(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    Image.fromarray(array).save(tmp_path / "photo.png")
+    by_array = bbmr.compress(array, block=32, tune="psnr")
+    for source in (tmp_path / "photo.png", str(tmp_path / "photo.png"), bbmr.Picture(array)):
+        other = bbmr.compress(source, block=32, tune="psnr")
+        np.testing.assert_array_equal(other.scales, by_array.scales)
+        assert other.recipe == by_array.recipe
+    bbmr.save(by_array, tmp_path / "photo.bbmr")
+    by_path = bbmr.restore(tmp_path / "photo.bbmr")
+    np.testing.assert_array_equal(by_path.to_array(), bbmr.restore(by_array).to_array())
+    assert bbmr.load(tmp_path / "photo.bbmr").recipe == by_array.recipe
+
+
+def test_gray_arrays_keep_their_shape() -> None:
+    gray = np.random.default_rng(1).integers(0, 256, (17, 33), np.uint8)
+    assert bbmr.restore(bbmr.compress(gray)).to_array().shape == (17, 33)
+
+
+def test_wrong_options_and_arrays_are_refused() -> None:
+    array = np.zeros((16, 16, 3), np.uint8)
+    with pytest.raises(bbmr.BbmrError, match="block 24"):
+        bbmr.compress(array, block=24)
+    with pytest.raises(TypeError, match="uint8"):
+        bbmr.compress(array.astype(np.float32))  # type: ignore[arg-type]
+    with pytest.raises(AttributeError, match="decompress"):
+        bbmr.decompress  # noqa: B018
+
+
+def test_everything_public_is_there() -> None:
+    for name in bbmr.__all__:
+        assert getattr(bbmr, name) is not None

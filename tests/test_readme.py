@@ -1,0 +1,44 @@
+"""The commands and the Python of the README work as they stand there."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from bbmr.cli import app
+
+README = Path(__file__).parents[1].joinpath("README.md").read_text("utf-8")
+
+
+@pytest.fixture
+def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    y, x = np.mgrid[:280, :320]
+    array = (128 + 60 * np.sin(x / 5) * (y > 140))[:, :, None] * np.ones(3)
+    for name in ("photo.jpg", "photos/first.jpg", "photos/second.jpg"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Image.fromarray(array.astype(np.uint8)).save(name)
+    return Path("photo.jpg")
+
+
+def test_commands(photo: Path) -> None:
+    commands = re.findall(r"^bbmr (.+?)(?:\s+#.*)?$", README, re.MULTILINE)
+    assert len(commands) >= 5
+    for command in commands:
+        result = CliRunner().invoke(app, shlex.split(command))
+        assert result.exit_code == 0, (command, result.stderr)
+    assert Path("restored.png").exists()
+    assert {path.name for path in Path("archive").iterdir()} == {"first.bbmr", "second.bbmr"}
+
+
+def test_python(photo: Path) -> None:
+    (snippet,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names: dict[str, object] = {}
+    exec(snippet, names)
+    picture = names["picture"]
+    assert isinstance(picture, np.ndarray)
+    assert picture.shape == (280, 320, 3)
