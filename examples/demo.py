@@ -18,7 +18,7 @@ from bbmr.evaluation.pictures import draw_map, scale_plane
 from bbmr.imageio import read_picture, write_picture
 from bbmr.pipeline import PLAIN_PIPELINE, Options, compress
 
-PHOTO = Path(__file__).with_name("colosseum.jpg")
+PHOTO = Path(__file__).with_name("giraffe.jpg")
 METRICS = ((psnr_y, 2), (psnr_rgb, 2), (ssim_y, 4), (ms_ssim_y, 4))  # and the digits of each
 ROWS = ("LR pixels", "bytes", "bits per pixel", "PSNR-Y, dB", "PSNR-RGB, dB", "SSIM", "MS-SSIM", "compress", "restore")
 OUT = Path(__file__).parents[1] / "build" / "demo"
