@@ -1,6 +1,5 @@
 """Against MATLAB's algorithm written out the long way."""
 
-
 import numpy as np
 import pytest
 import torch
