@@ -31,7 +31,7 @@ def test_wrong_options_and_arrays_are_refused() -> None:
     with pytest.raises(bbmr.BbmrError, match="block 24"):
         bbmr.compress(array, block=24)
     with pytest.raises(TypeError, match="uint8"):
-        bbmr.compress(array.astype(np.float32))  # type: ignore[arg-type]
+        bbmr.compress(array.astype(np.float32))
     with pytest.raises(AttributeError, match="decompress"):
         bbmr.decompress  # noqa: B018
 
