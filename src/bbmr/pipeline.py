@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from bbmr.allocation.corrected import corrected_errors
 from bbmr.allocation.distortion import bicubic_errors, luma_variance, network_errors
 from bbmr.allocation.greedy import algorithm_1
 from bbmr.allocation.optimal import BudgetTooSmallError, least_squared_error
+from bbmr.allocation.visual import visual_distortion
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, split
 from bbmr.downscaling import Downscaler, bicubic_planes
 from bbmr.errors import BbmrError
@@ -32,19 +34,14 @@ TUNES = ("visual", "psnr")
 DISTORTIONS = ("corrected", "bicubic", "network")
 ALLOCATORS = ("optimal", "greedy")
 
-VISUAL_VARIANCE = 20.0
-"""Grey levels squared, added to a block's variance by `--tune visual`: it keeps flat blocks from weighing without
-bound.
-"""
-
 
 @dataclass(frozen=True)
 class Options:
     """How a picture is compressed.
 
     block: pixels per side of a block, 16, 32, 64 or 128.  scales: the factors a block may have, out of 1, 2, 4, 8, 16.
-    budget: LR pixels that may be stored.  tune: what is minimised, `visual` (squared error over the root of the
-    block's variance) or `psnr` (squared error).  distortion: where the errors come from.  allocator: `optimal` (least
+    budget: LR pixels that may be stored.  tune: what is minimised, `visual` (squared error as the eye weighs it) or
+    `psnr` (squared error).  distortion: where the errors come from.  allocator: `optimal` (least
     squared error) or `greedy` (Algorithm 1; three scales).  pipeline: downscaler, restorer and weights.
     """
 
@@ -116,10 +113,14 @@ def compress(picture: Picture, options: Options | None = None, progress: Progres
     # The correction looks at all scales, chosen or not.
     planes = pipeline.downscaler(picture.colour, SCALES)
     errors = measure_distortion(picture, planes, grid, options.distortion, pipeline, progress)
-    errors = errors[[SCALES.index(factor) for factor in scales]].reshape(len(scales), -1)
-    costs = np.stack([grid.costs(factor).ravel() for factor in scales])
+    errors = errors[[SCALES.index(factor) for factor in scales]]
+    costs = np.stack([grid.costs(factor) for factor in scales])
     rows = _allocate(picture, grid, options, errors, costs)
-    expected = None if options.distortion == "bicubic" else _psnr(errors[rows, np.arange(rows.size)].sum(), picture)
+    expected = (
+        None
+        if options.distortion == "bicubic"
+        else _psnr(np.take_along_axis(errors.reshape(len(scales), -1), rows[None], 0).sum(), picture)
+    )
     chosen = np.array(scales, np.uint8)[rows].reshape(grid.rows, grid.cols)
     return _store(picture, grid, chosen, planes, Recipe(pipeline.name, *_weights_of(pipeline), options.tune, expected))
 
@@ -175,14 +176,19 @@ def restore(rescaled: RescaledImage, progress: Progress = silent) -> Picture:
 def _allocate(
     picture: Picture, grid: BlockGrid, options: Options, errors: NDArray[np.float64], costs: NDArray[np.int64]
 ) -> NDArray[np.int64]:
+    """Row of the chosen scale for every block, (blocks,); errors and costs: (scales, rows, cols)."""
     budget = options.budget.pixels(grid.height, grid.width)
+
+    def flat(maps: NDArray[Any]) -> NDArray[Any]:
+        return maps.reshape(len(maps), -1)
+
     try:
         if options.allocator == "greedy":
             small, middle, large = sorted(options.scales)
-            return algorithm_1(errors, grid.costs(1).ravel(), costs, (small, middle, large), budget)
+            return algorithm_1(flat(errors), grid.costs(1).ravel(), flat(costs), (small, middle, large), budget)
         if options.tune == "visual":
-            errors = errors / np.sqrt(luma_variance(picture.colour, grid).ravel() + VISUAL_VARIANCE)
-        return least_squared_error(errors, costs, budget)
+            errors = visual_distortion(errors, luma_variance(picture.colour, grid), grid.costs(1))
+        return least_squared_error(flat(errors), flat(costs), budget)
     except BudgetTooSmallError as error:
         raise BbmrError(
             f"the budget {options.budget.text} is too small: {error}; allow larger scales or more pixels"

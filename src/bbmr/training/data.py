@@ -15,13 +15,13 @@ from PIL import Image
 from torch import Tensor
 
 from bbmr.allocation.optimal import multiplier
+from bbmr.allocation.visual import VARIANCE_FLOOR
 from bbmr.blocks import BLOCK_SIDES, CELL, SCALES
 from bbmr.downscaling.bicubic import downscale, round_to_8_bit, upscale
 from bbmr.luma import luma
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 _VALIDATION_SHARE = 16  # one photograph in 16, by the hash of its name
-VISUAL_VARIANCE = 20.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def load_photo(path: Path) -> Photo:
         errors.shape[2] * errors.shape[3], np.int64
     )
     multipliers = {}
-    for tuning, weighted in (("psnr", errors), ("visual", errors / torch.sqrt(variance + VISUAL_VARIANCE))):
+    for tuning, weighted in (("psnr", errors), ("visual", errors / torch.sqrt(variance + VARIANCE_FLOOR))):
         distortion = weighted.transpose(0, 1).flatten(1).numpy()
         multipliers[tuning] = max(multiplier(distortion, cost, height * width // 16), 1e-6)
     return Photo(path.stem, pixels, multipliers)
@@ -134,7 +134,7 @@ class BatchSource:
             penalty = photo.multipliers[tuning] * float(np.exp(self.random.uniform(-1, 1)))
             weighted = error
             if tuning == "visual":
-                weighted = error / torch.sqrt(_block_means(spread, cells) + VISUAL_VARIANCE)
+                weighted = error / torch.sqrt(_block_means(spread, cells) + VARIANCE_FLOOR)
             rate = torch.tensor([CELL * CELL / SCALES[level] ** 2 for level in scales], device=self.device)
             lagrangian = _block_means(weighted[scales], cells) + penalty * rate[:, None, None]
             maps.append(torch.tensor(scales, device=self.device)[lagrangian.argmin(0)])
