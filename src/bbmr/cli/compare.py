@@ -1,5 +1,4 @@
 """bbmr compare: one picture by plain x4 and by bbmr, at the same budget."""
-# ruff: noqa: PLC0415 (what takes long to import waits until it is needed)
 
 import math
 from pathlib import Path

@@ -1,5 +1,4 @@
 """bbmr compress: pictures -> .bbmr files."""
-# ruff: noqa: PLC0415 (what takes long to import waits until it is needed)
 
 import time
 from enum import StrEnum

@@ -1,5 +1,4 @@
 """What the verbs say, where, and with which exit code: results to stdout, all else to stderr."""
-# ruff: noqa: PLC0415 (what takes long to import waits until it is needed)
 
 import functools
 import json

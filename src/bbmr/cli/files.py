@@ -1,5 +1,4 @@
 """From the arguments of a verb to the files it reads and writes: patterns, folders, names of outputs."""
-# ruff: noqa: PLC0415 (what takes long to import waits until it is needed)
 
 import glob
 import os

@@ -1,5 +1,4 @@
 """bbmr info: what is in a .bbmr file."""
-# ruff: noqa: PLC0415 (what takes long to import waits until it is needed)
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any

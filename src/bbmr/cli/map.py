@@ -1,5 +1,4 @@
 """bbmr map: the scale map of a .bbmr file, drawn over the picture."""
-# ruff: noqa: PLC0415 (what takes long to import waits until it is needed)
 
 from pathlib import Path
 from typing import Annotated, Any

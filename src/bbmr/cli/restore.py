@@ -1,5 +1,4 @@
 """bbmr restore: .bbmr files -> pictures."""
-# ruff: noqa: PLC0415 (what takes long to import waits until it is needed)
 
 import time
 from typing import Annotated, Any
