@@ -21,6 +21,11 @@ def test_arrays_paths_and_pictures_give_the_same(tmp_path: Path) -> None:
     assert bbmr.load(tmp_path / "photo.bbmr").recipe == by_array.recipe
 
 
+def test_the_budget_is_given_as_text() -> None:
+    array = np.random.default_rng(2).integers(0, 256, (64, 64, 3), np.uint8)
+    assert bbmr.compress(array, budget="x8").lr_pixels <= 64
+
+
 def test_gray_arrays_keep_their_shape() -> None:
     gray = np.random.default_rng(1).integers(0, 256, (17, 33), np.uint8)
     assert bbmr.restore(bbmr.compress(gray)).to_array().shape == (17, 33)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bbmr import pipeline
+from bbmr.allocation.budget import Budget
 from bbmr.fileformat import load, save
 from bbmr.imageio import read_picture
 from bbmr.picture import Picture
@@ -22,13 +23,16 @@ def compress(
     """Choose a scale for every block of a picture and keep its LR samples.
 
     picture: a path, a Picture, or an array (H, W), (H, W, 2), (H, W, 3) or (H, W, 4) of uint8: gray, gray with alpha,
-    RGB, RGB with alpha.  options: the fields of `bbmr.pipeline.Options`, such as block=32 or tune="psnr".
+    RGB, RGB with alpha.  options: the fields of `bbmr.pipeline.Options`, such as block=32, tune="psnr" or
+    budget="x5".
     Raises BbmrError for files and options that do not work; ValueError or TypeError for such arrays.
     """
     if isinstance(picture, np.ndarray):
         picture = Picture.from_array(picture)
     elif not isinstance(picture, Picture):
         picture = read_picture(picture)
+    if isinstance(options.get("budget"), str):
+        options["budget"] = Budget(options["budget"])
     return pipeline.compress(picture, pipeline.Options(**options), progress)
 
 

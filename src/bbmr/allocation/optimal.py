@@ -35,6 +35,8 @@ def least_squared_error(distortion: NDArray[np.floating], cost: NDArray[np.int64
     if left < 0:
         raise BudgetTooSmallError(f"{budget} LR pixels are asked for, but these scales need at least {budget - left}")
     choice, left, last = _take_steps(steps, choice, left)
+    if last == len(steps.block):  # every block has its best scale
+        return choice
     return _solve_core(errors, cost, choice, left, steps, last)
 
 
