@@ -184,6 +184,11 @@ def test_a_budget_too_small_for_the_scales_says_what_to_do() -> None:
         pipeline.compress(Picture(landscape()), Options(scales=(1, 2)))
 
 
+def test_the_yardstick_takes_no_options_that_it_would_ignore() -> None:
+    with pytest.raises(BbmrError, match="takes no other options"):
+        pipeline.compress(Picture(landscape()), Options(pipeline=pipeline.PLAIN_PIPELINE, budget=Budget("1/200")))
+
+
 def test_unknown_pipelines_are_refused_with_those_there_are() -> None:
     with pytest.raises(BbmrError, match=r"there are: mosaic-fast, plain-x4"):
         pipeline.find_pipeline("magic")

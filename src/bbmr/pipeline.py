@@ -106,6 +106,8 @@ def compress(picture: Picture, options: Options | None = None, progress: Progres
     options = options or Options()
     pipeline = find_pipeline(options.pipeline)
     if pipeline.name == PLAIN_PIPELINE:
+        if options != Options(pipeline=PLAIN_PIPELINE):
+            raise BbmrError(f"{PLAIN_PIPELINE} stores a uniform x4 and takes no other options; leave them out")
         return compress_uniform(picture, 4, pipeline.name)
     grid = BlockGrid(picture.height, picture.width, options.block)
     scales = tuple(sorted(options.scales))

@@ -10,8 +10,8 @@ from bbmr.downscaling.bicubic import downscale
 from bbmr.samples import to_samples, to_tensor
 from bbmr.tiles import tiles
 
-_STRIP = 512  # pixels per side of a tile
-_HALO = 32  # the stencil of factor 16 reaches 32 pixels beyond the 16 it stands for, less half a sample
+_TILE = 512  # pixels per side
+_HALO = 32  # the stencil of factor 16 reaches 24 pixels beyond the 16 it stands for; a multiple of 16
 
 
 class Downscaler(Protocol):
@@ -32,7 +32,7 @@ def bicubic_planes(colour: NDArray[np.uint8], factors: Iterable[int]) -> dict[in
         factor: colour if factor == 1 else np.empty((-(-height // factor), -(-width // factor), channels), np.uint8)
         for factor in factors
     }
-    for tile in tiles(height, width, _STRIP, _HALO):
+    for tile in tiles(height, width, _TILE, _HALO):
         image = to_tensor(colour[tile.outer])
         for factor, plane in planes.items():
             if factor > 1:
