@@ -56,12 +56,13 @@ class BlockGrid:
         heights, widths = self.block_sizes(factor)
         return np.outer(heights, widths)
 
-    def block_sums(self, plane: NDArray[np.floating]) -> NDArray[np.float64]:
-        """(rows, cols): sum of a (height, width) plane over the true pixels of each block."""
-        if plane.shape != (self.height, self.width):
-            raise ValueError(f"plane is {plane.shape}, the picture {(self.height, self.width)}")
-        by_row = np.add.reduceat(plane, np.arange(self.rows) * self.side, axis=0, dtype=np.float64)
-        return np.add.reduceat(by_row, np.arange(self.cols) * self.side, axis=1)
+    def block_sums(self, plane: NDArray[np.floating], factor: int = 1) -> NDArray[np.float64]:
+        """(rows, cols): sum of a plane, (height, width) at `factor`, over the true samples of each block."""
+        if plane.shape != self.lr_size(factor):
+            raise ValueError(f"plane at factor {factor} is {plane.shape}, not {self.lr_size(factor)}")
+        side = self.side // factor
+        by_row = np.add.reduceat(plane, np.arange(self.rows) * side, axis=0, dtype=np.float64)
+        return np.add.reduceat(by_row, np.arange(self.cols) * side, axis=1)
 
 
 def split(plane: NDArray[np.uint8], grid: BlockGrid, factor: int) -> NDArray[np.uint8]:
