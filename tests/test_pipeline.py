@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from bbmr import pipeline
 from bbmr.allocation.budget import Budget
-from bbmr.allocation.corrected import corrected_errors
 from bbmr.allocation.distortion import bicubic_errors, luma_variance, network_errors
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid
 from bbmr.downscaling import bicubic_planes
@@ -148,17 +147,6 @@ def test_variance_is_the_one_of_the_blocks_luma() -> None:
     luma = luma_of(colour)
     expected = [[luma[r : r + 64].var()] for r in range(0, 600, 64)]
     np.testing.assert_allclose(variance, expected, rtol=1e-4)
-
-
-def test_corrected_errors_follow_bicubic_ones_and_leave_scale_one_alone() -> None:
-    grid = BlockGrid(64, 64, 16)
-    errors = np.cumsum(np.random.default_rng(6).exponential(5000, (5, 4, 4)), axis=0)
-    errors[0] = 0
-    corrected = corrected_errors(errors, np.full((4, 4), 500.0), grid)
-    assert corrected.shape == errors.shape
-    assert not corrected[0].any()
-    assert (corrected[1:] > 0).all()
-    assert np.corrcoef(np.log(corrected[1:]).ravel(), np.log(errors[1:]).ravel())[0, 1] > 0.9
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -33,3 +34,8 @@ def test_unknown_and_damaged_weights_are_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(weights, "weights_index", lambda: damaged)
     with pytest.raises(BbmrError, match="damaged"):
         load_weights.__wrapped__("mosaic-fast")
+
+
+def test_the_correction_was_fitted_to_the_shipped_weights() -> None:
+    fitted_to = json.loads((FOLDER / "correction.json").read_text("utf-8"))["weights_sha256"]
+    assert fitted_to == weights_index()["mosaic-fast"].sha256

@@ -65,6 +65,12 @@ class BlockGrid:
         return np.add.reduceat(by_row, np.arange(self.cols) * side, axis=1)
 
 
+def merge(sums: NDArray[np.float64], step: int) -> NDArray[np.float64]:
+    """(N, rows, cols) sums over blocks -> sums over blocks of `step` times the side, (N, ceil(rows/step), ...)."""
+    by_row = np.add.reduceat(sums, np.arange(0, sums.shape[1], step), axis=1)
+    return np.add.reduceat(by_row, np.arange(0, sums.shape[2], step), axis=2)
+
+
 def split(plane: NDArray[np.uint8], grid: BlockGrid, factor: int) -> NDArray[np.uint8]:
     """Cut an LR plane (ceil(H/factor), ceil(W/factor), C) into blocks (rows, cols, side/factor, side/factor, C).
 

@@ -151,9 +151,8 @@ def measure_distortion(
     if distortion == "network":
         return network_errors(picture.colour, planes, grid, pipeline.upscaler(), progress)
     progress("measure distortion", 0.0)
-    errors = bicubic_errors(picture.colour, planes, grid)
-    if distortion == "corrected":
-        errors = corrected_errors(errors, luma_variance(picture.colour, grid), grid)
+    measure = corrected_errors if distortion == "corrected" else bicubic_errors
+    errors = measure(picture.colour, planes, grid)
     progress("measure distortion", 1.0)
     return errors
 

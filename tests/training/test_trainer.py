@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,14 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from bbmr.blocks import BlockGrid
+from bbmr.allocation.distortion import bicubic_errors, luma_variance
+from bbmr.allocation.visual import visual_distortion
+from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid
 from bbmr.downscaling import bicubic_planes
+from bbmr.errors import BbmrError
 from bbmr.networks import build_network
 from bbmr.training import trainer
-from bbmr.training.data import BatchSource, cell_errors, find_photos, load_photo, lr_planes
+from bbmr.training.data import TUNINGS, BatchSource, blocks_of_cells, find_photos, load_photo, lr_planes, measure_cells
 from bbmr.training.muon import Muon
 
 
@@ -39,8 +43,23 @@ def test_the_split_depends_on_names_alone(photos: Path, tmp_path_factory: pytest
     for path in [*held_out, *train[:3]]:
         (fewer / path.name).write_bytes(path.read_bytes())
     assert [path.name for path in find_photos(fewer)[1]] == [path.name for path in held_out]
-    with pytest.raises(FileNotFoundError, match="no photographs"):
+    with pytest.raises(BbmrError, match="no photographs"):
         find_photos(tmp_path_factory.mktemp("none"))
+
+
+@pytest.mark.parametrize("wrong", [{"decay": 0.0}, {"side": 100}, {"steps": 0}])
+def test_options_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BbmrError, match=next(iter(wrong))):
+        trainer.TrainingOptions(**wrong)
+
+
+def test_photographs_that_cannot_serve_are_named(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(BbmrError, match="less than a crop of 512 x 512"):
+        trainer.train(trainer.TrainingOptions(side=512), photos, tmp_path / "run")
+    for path in find_photos(photos)[1]:
+        path.unlink()
+    with pytest.raises(BbmrError, match="held out"):
+        trainer.train(trainer.TrainingOptions(), photos, tmp_path / "run")
 
 
 def test_batches_hold_what_the_sender_makes(photos: Path) -> None:
@@ -57,25 +76,27 @@ def test_batches_hold_what_the_sender_makes(photos: Path) -> None:
             assert (ours != plane).mean() < 1e-3
 
 
-def test_cell_errors_are_sums_over_cells() -> None:
-    hr = torch.randint(0, 256, (2, 3, 64, 48)) / 255
-    planes = lr_planes(hr)
-    errors, variance = cell_errors(hr, planes)
-    assert errors.shape == (2, 5, 4, 3)
-    assert not errors[:, 0].round().any()
-    weights = np.array([65.481, 128.553, 24.966])
-    luma = np.einsum("nchw,c->nhw", hr.numpy().astype(np.float64), weights)
-    for n in range(2):
-        expected = (
-            BlockGrid(64, 48, 16).block_sums(luma[n] ** 2) / 256
-            - (BlockGrid(64, 48, 16).block_sums(luma[n]) / 256) ** 2
-        )
-        np.testing.assert_allclose(variance[n, 0].numpy(), expected, rtol=1e-2)
+@pytest.mark.parametrize("tuning", TUNINGS)
+@pytest.mark.parametrize("side", BLOCK_SIDES)
+def test_maps_are_drawn_by_what_the_sender_weighs(side: int, tuning: str) -> None:
+    random = np.random.default_rng(0)
+    contrast = np.kron(random.uniform(0, 60, (13, 9)), np.ones((16, 16)))[:, :, None]  # partial blocks of 32 and up
+    colour = np.clip(128 + contrast * random.standard_normal((208, 144, 3)), 0, 255).astype(np.uint8)
+    grid = BlockGrid(208, 144, side)
+    planes = bicubic_planes(colour, SCALES)
+    expected = bicubic_errors(colour, planes, grid)
+    if tuning == "visual":
+        expected = visual_distortion(expected, luma_variance(colour, grid), grid.costs(1))
+    hr = torch.from_numpy(colour).permute(2, 0, 1)[None] / 255
+    errors, sums = measure_cells(hr, lr_planes(hr))
+    distortion, cost = blocks_of_cells(errors[0], sums[0], side // 16, tuning)
+    np.testing.assert_allclose(distortion, expected, rtol=0.01, atol=1)
+    np.testing.assert_array_equal(cost, np.stack([grid.costs(factor) for factor in SCALES]))
 
 
 def test_training_improves_on_the_mosaic_and_goes_on_from_a_checkpoint(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    brief = trainer.Options(steps=40, batch=2, side=96, warm_up=5, average=0.9)
+    brief = trainer.TrainingOptions(steps=40, batch=2, side=96, warm_up=5, average=0.9)
     trainer.train(brief, photos, out)
     half = torch.load(out / "last.pt", weights_only=True)["step"]
     trainer.train(replace(brief, steps=80), photos, out)

@@ -1,76 +1,129 @@
 """Bicubic errors corrected by a small fitted model: nearly the network's own distortions at nearly no cost.
 
-For each block side and scale, the log of the network's error per pixel is a linear function of the logs of the
-bicubic errors at scales 2, 4, 8, 16 and of the block's variance.  `bbmr.training.fit_correction` fits it on training
-photographs.
+For each block side and scale, the log of the network's error per pixel is a quadratic function of logs of what is
+cheap to know of a block: the bicubic errors at scales 2, 4, 8, 16, the variance of its luma, and how edge-like its
+detail is (`bbmr.allocation.structure`).  `bbmr.training.fit_correction` fits it on training photographs.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bbmr.allocation.distortion import bicubic_errors, luma_variance
+from bbmr.allocation.structure import STRUCTURE_SCALES, structure
 from bbmr.blocks import SCALES, BlockGrid
 
 FITTED_SCALES = SCALES[1:]  # scale 1 has no error
-_FLOOR = 0.25  # grey levels squared per pixel: errors below it are noise of the 8-bit rounding
+FEATURES = len(FITTED_SCALES) + 1 + 2 * len(STRUCTURE_SCALES)
+_ERROR_FLOOR = 0.25  # grey levels squared per pixel: errors below it are noise of the 8-bit rounding
+_GRADIENT_FLOOR = 0.1  # the same for the eigenvalues of the structure tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Correction:
-    """coefficients: (4 scales, 6): weights of `features` in the log of the network's error per pixel."""
+    """The fitted model for one block side.
 
+    low, high: (FEATURES,) range of each feature in the photographs it was fitted on; beyond it nothing is promised.
+    coefficients: (4 scales, terms) of `_terms` in the log of the network's error per pixel.
+    """
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
     coefficients: NDArray[np.float64]
 
+    def predict(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Features (FEATURES, ...) -> the network's squared error per pixel at scales 2 to 16, (4, ...)."""
+        logs = np.tensordot(self.coefficients, _terms(features, self.low, self.high), axes=1)
+        return np.maximum(np.exp(logs) - _ERROR_FLOOR, 0)
 
-def features(
-    errors: NDArray[np.float64], variance: NDArray[np.float64], pixels: NDArray[np.int64]
+
+def measure_features(
+    colour: NDArray[np.uint8], planes: Mapping[int, NDArray[np.uint8]], grid: BlockGrid
 ) -> NDArray[np.float64]:
-    """(6, ...): one, logs of the bicubic errors per pixel at scales 2, 4, 8, 16, log of the variance.
+    """What is cheap to know of each block, (FEATURES, rows, cols): logs of the bicubic errors per pixel at scales 2 to
+    16, of the luma's variance, and of the eigenvalues of its structure.
 
-    errors: (5, ...) summed squared errors at scales 1 to 16; variance and pixels: (...).
+    colour: (H, W, C) uint8; planes: {factor: (ceil(H/k), ceil(W/k), C) uint8} of all scales.
     """
-    logs = [np.log(errors[row] / pixels + _FLOOR) for row in range(1, len(SCALES))]
-    return np.stack([np.ones_like(variance), *logs, np.log(variance + _FLOOR)])
+    errors = bicubic_errors(colour, planes, grid)[1:] / grid.costs(1)
+    variance = luma_variance(colour, grid)[None]
+    return np.concatenate(
+        [
+            np.log(errors + _ERROR_FLOOR),
+            np.log(variance + _ERROR_FLOOR),
+            np.log(structure(planes, grid) + _GRADIENT_FLOOR),
+        ]
+    )
 
 
-def fit(
-    errors: NDArray[np.float64], network: NDArray[np.float64], variance: NDArray[np.float64], pixels: NDArray[np.int64]
-) -> Correction:
-    """Least squares in the log domain over many blocks, then an offset so that each scale's errors add up to the true
-    sum.
+def fit(features: NDArray[np.float64], network: NDArray[np.float64]) -> Correction:
+    """Weighted least squares in the log domain over many blocks, then an offset so that each scale's errors add up.
 
-    errors, network: (5, blocks) summed squared errors at scales 1 to 16, by bicubic and by the network.
+    features: (FEATURES, blocks) of `measure_features`; network: (4, blocks), its squared errors per pixel at scales 2
+    to 16.
     """
-    inputs = features(errors, variance, pixels)
+    low, high = features.min(axis=1), features.max(axis=1)
+    terms = _terms(features, low, high)
     rows = []
-    for row in range(1, len(SCALES)):
-        # Blocks with large errors decide the allocation; the root keeps the few largest from deciding the fit.
-        weight = np.sqrt(np.sqrt(network[row] / pixels + _FLOOR))
-        target = np.log(network[row] / pixels + _FLOOR)
-        solution = np.linalg.lstsq((inputs * weight).T, target * weight, rcond=None)[0]
-        predicted = np.exp(solution @ inputs) - _FLOOR
-        solution[0] += np.log(network[row].sum() / (predicted * pixels).sum())
+    for errors in network:
+        # Blocks with large errors decide the allocation; the root of the root keeps a few from deciding the fit.
+        weight = (errors + _ERROR_FLOOR) ** 0.25
+        target = np.log(errors + _ERROR_FLOOR)
+        solution = np.linalg.lstsq((terms * weight).T, target * weight, rcond=1e-6)[0]
+        predicted = np.exp(solution @ terms) - _ERROR_FLOOR
+        solution[0] += np.log(errors.sum() / predicted.sum())
         rows.append(solution)
-    return Correction(np.stack(rows))
+    return Correction(low, high, np.stack(rows))
 
 
 def corrected_errors(
-    errors: NDArray[np.float64], variance: NDArray[np.float64], grid: BlockGrid
+    colour: NDArray[np.uint8], planes: Mapping[int, NDArray[np.uint8]], grid: BlockGrid
 ) -> NDArray[np.float64]:
-    """Estimate the network's summed squared luma error of each block from bicubic's.
+    """Estimate the network's summed squared luma error of each block at every scale, (5, rows, cols).  Arguments as of
+    `measure_features`."""
+    errors = shipped_corrections()[grid.side].predict(measure_features(colour, planes, grid)) * grid.costs(1)
+    return np.concatenate([np.zeros_like(errors[:1]), errors])
 
-    errors: (5, rows, cols) of `bicubic_errors` at scales 1 to 16; variance: (rows, cols).  Returns (5, rows, cols).
-    """
-    pixels = grid.costs(1)
-    logs = np.tensordot(_shipped()[grid.side].coefficients, features(errors, variance, pixels), axes=1)
-    return np.concatenate([errors[:1], np.maximum(np.exp(logs) - _FLOOR, 0) * pixels])
+
+def _terms(features: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
+    """All monomials of degree 0, 1 and 2 of the features, scaled to [-1, 1] over the fitted range and kept in it."""
+
+    def like_features(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return values.reshape(-1, *(1,) * (features.ndim - 1))
+
+    scaled = np.clip((features - like_features(low)) / like_features(high - low) * 2 - 1, -1, 1)
+    squares = [scaled[i] * scaled[j] for i in range(len(scaled)) for j in range(i, len(scaled))]
+    return np.concatenate([np.ones_like(scaled[:1]), scaled, np.stack(squares)])
+
+
+def to_json(corrections: Mapping[int, Correction], weights_sha256: str) -> str:
+    """The text of correction.json: for each block side the range of the features and the coefficients; and the weights
+    whose errors they foresee."""
+    by_side: dict[str, Any] = {}
+    for side, correction in corrections.items():
+        by_side[str(side)] = {
+            "low": np.round(correction.low, 4).tolist(),
+            "high": np.round(correction.high, 4).tolist(),
+            "coefficients": np.round(correction.coefficients, 4).tolist(),
+        }
+    return json.dumps({"weights_sha256": weights_sha256, "corrections": by_side}) + "\n"
+
+
+def from_json(text: str) -> dict[int, Correction]:
+    """The corrections in the text of correction.json, by block side."""
+    return {
+        int(side): Correction(**{name: np.array(values) for name, values in fields.items()})
+        for side, fields in json.loads(text)["corrections"].items()
+    }
 
 
 @cache
-def _shipped() -> dict[int, Correction]:
-    table = json.loads(files("bbmr.weights").joinpath("correction.json").read_text("utf-8"))
-    return {int(side): Correction(np.array(rows)) for side, rows in table.items()}
+def shipped_corrections() -> Mapping[int, Correction]:
+    """The corrections of the default pipeline, by block side."""
+    return from_json(files("bbmr.weights").joinpath("correction.json").read_text("utf-8"))

@@ -1,7 +1,7 @@
 """What `--tune visual` minimises: squared error as the eye weighs it.
 
 Squared error alone smears low contrasts (a roof against a bright sky) to sharpen what is busy already.  Two changes
-mend that: dividing by the root of the block's variance, since busy blocks hide errors; and a geometric mean with the
+mend that: dividing by a power of the block's variance, since busy blocks hide errors; and a geometric mean with the
 neighbours, since a single sharp block in a smeared region is seen as a speck, and a smeared one in a sharp region as
 a hole.
 """
@@ -9,8 +9,11 @@ a hole.
 import numpy as np
 from numpy.typing import NDArray
 
-VARIANCE_FLOOR = 20.0
+_VARIANCE_FLOOR = 20.0
 """Grey levels squared, added to the variance of a block: it keeps even blocks from weighing without bound."""
+
+_MASKING = 0.65
+"""Power of the variance.  0.5 is kinder to PSNR and leaves three times as many places worse than plain x4."""
 
 
 def visual_distortion(
@@ -20,7 +23,7 @@ def visual_distortion(
 
     variance: (rows, cols), of each block's luma, grey levels squared.  pixels: (rows, cols), true pixels of each block.
     """
-    weighted = errors / (pixels * np.sqrt(variance + VARIANCE_FLOOR))
+    weighted = errors / (pixels * (variance + _VARIANCE_FLOOR) ** _MASKING)
     return np.sqrt(weighted * _smoothed(weighted)) * pixels
 
 

@@ -11,14 +11,18 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from bbmr.allocation.optimal import multiplier
-from bbmr.allocation.visual import VARIANCE_FLOOR
-from bbmr.blocks import BLOCK_SIDES, CELL, SCALES
+from bbmr.allocation.visual import visual_distortion
+from bbmr.blocks import BLOCK_SIDES, CELL, SCALES, merge
 from bbmr.downscaling.bicubic import downscale, round_to_8_bit, upscale
+from bbmr.errors import BbmrError
 from bbmr.luma import luma
+
+TUNINGS = ("psnr", "visual")
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 _VALIDATION_SHARE = 16  # one photograph in 16, by the hash of its name
@@ -46,7 +50,7 @@ def find_photos(folder: Path) -> tuple[list[Path], list[Path]]:
     """Training and validation photographs below `folder`; the split depends on file names alone."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
     if not paths:
-        raise FileNotFoundError(f"{folder}: no photographs ({', '.join(sorted(_SUFFIXES))}) found there")
+        raise BbmrError(f"{folder}: no photographs ({', '.join(sorted(_SUFFIXES))}) found there")
     held_out = [path for path in paths if int(sha256(path.stem.encode()).hexdigest(), 16) % _VALIDATION_SHARE == 0]
     return [path for path in paths if path not in held_out], held_out
 
@@ -57,14 +61,12 @@ def load_photo(path: Path) -> Photo:
         pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
     height, width = (min(side, 1024) // CELL * CELL for side in pixels.shape[1:])
     hr = pixels[None, :, :height, :width] / 255
-    errors, variance = cell_errors(hr, lr_planes(hr))
-    cost = np.array([[CELL * CELL // factor**2] for factor in SCALES]) * np.ones(
-        errors.shape[2] * errors.shape[3], np.int64
-    )
+    errors, sums = measure_cells(hr, lr_planes(hr))
     multipliers = {}
-    for tuning, weighted in (("psnr", errors), ("visual", errors / torch.sqrt(variance + VARIANCE_FLOOR))):
-        distortion = weighted.transpose(0, 1).flatten(1).numpy()
-        multipliers[tuning] = max(multiplier(distortion, cost, height * width // 16), 1e-6)
+    for tuning in TUNINGS:
+        distortion, cost = blocks_of_cells(errors[0], sums[0], 1, tuning)
+        found = multiplier(distortion.reshape(len(SCALES), -1), cost.reshape(len(SCALES), -1), height * width // 16)
+        multipliers[tuning] = max(found, 1e-6)
     return Photo(path.stem, pixels, multipliers)
 
 
@@ -73,14 +75,32 @@ def lr_planes(hr: Tensor) -> dict[int, Tensor]:
     return {factor: round_to_8_bit(downscale(hr, factor)) for factor in SCALES}
 
 
-def cell_errors(hr: Tensor, planes: dict[int, Tensor]) -> tuple[Tensor, Tensor]:
-    """Summed squared luma error of bicubic enlargement in each 16 x 16 cell, (N, scales, H/16, W/16), and the luma's
-    variance there, (N, 1, H/16, W/16); grey levels squared."""
+def measure_cells(hr: Tensor, planes: dict[int, Tensor]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of each 16 x 16 cell: summed squared luma errors of bicubic enlargement, (N, scales, H/16, W/16), grey levels
+    squared; and sums of the luma and of its square, (N, 2, H/16, W/16)."""
     target = luma(hr)
     # Luma is linear, so one plane is enlarged in place of three.
-    errors = [F.avg_pool2d((upscale(luma(plane), factor) - target).square(), CELL) for factor, plane in planes.items()]
-    variance = F.avg_pool2d(target.square(), CELL) - F.avg_pool2d(target, CELL).square()
-    return torch.cat(errors, 1) * CELL * CELL, variance.clamp_min(0)
+    errors = [(upscale(luma(plane), factor) - target).square() for factor, plane in planes.items()]
+    # Around mid-grey, so that the difference of squares keeps its digits.
+    maps = torch.cat([*errors, target - 128, (target - 128).square()], 1)
+    cells = (F.avg_pool2d(maps, CELL) * CELL * CELL).cpu().numpy().astype(np.float64)
+    return cells[:, : len(planes)], cells[:, len(planes) :]
+
+
+def blocks_of_cells(
+    errors: NDArray[np.float64], sums: NDArray[np.float64], cells: int, tuning: str
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """What the allocator weighs for blocks of cells x cells cells: distortion and LR pixels, both (scales, rows, cols).
+
+    errors: (scales, H/16, W/16) and sums: (2, H/16, W/16) of one picture in `measure_cells`; blocks at the far edges
+    may be partial.
+    """
+    pixels = merge(np.full((1, *errors.shape[1:]), float(CELL * CELL)), cells)[0].astype(np.int64)
+    distortion = merge(errors, cells)
+    if tuning == "visual":
+        mean, mean_square = merge(sums, cells) / pixels
+        distortion = visual_distortion(distortion, np.maximum(mean_square - mean**2, 0), pixels)
+    return distortion, np.stack([pixels // factor**2 for factor in SCALES])
 
 
 class BatchSource:
@@ -92,6 +112,12 @@ class BatchSource:
         self.photos, self.batch, self.side, self.uniform_x4 = photos, batch, side, uniform_x4
         self.device = device
         self.random = np.random.default_rng(seed)
+        for photo in photos:
+            if min(photo.pixels.shape[1:]) < side:
+                raise BbmrError(
+                    f"{photo.name}: {photo.pixels.shape[2]} x {photo.pixels.shape[1]} pixels are less than a crop of "
+                    f"{side} x {side}; take it out or cut smaller crops"
+                )
         area = np.array([photo.pixels.shape[1] * photo.pixels.shape[2] for photo in photos], np.float64)
         # The root of the area: small photographs bring variety that the few large ones lack.
         self.weights = np.sqrt(area) / np.sqrt(area).sum()
@@ -109,7 +135,7 @@ class BatchSource:
                 yield Batch(hr, {4: round_to_8_bit(downscale(hr, 4))}, levels)
             else:
                 planes = lr_planes(hr)
-                yield Batch(hr, planes, self._draw_levels(chosen, *cell_errors(hr, planes)))
+                yield Batch(hr, planes, self._draw_levels(chosen, *measure_cells(hr, planes)))
 
     def _crop(self, pixels: Tensor) -> Tensor:
         top, left = (int(self.random.integers(0, size - self.side + 1)) for size in pixels.shape[1:])
@@ -118,35 +144,20 @@ class BatchSource:
         crop = crop.flip(flips) if flips else crop
         return crop.transpose(1, 2) if self.random.random() < 0.5 else crop
 
-    def _draw_levels(self, photos: list[Photo], errors: Tensor, variance: Tensor) -> Tensor:
-        """One map a crop: uniform, or the least D + lambda R for a random tuning, block side and set of scales,
-        lambda near the one that gives its photograph 1/16 of the pixels."""
-        maps = []
-        for photo, error, spread in zip(photos, errors, variance, strict=True):
-            rows, cols = error.shape[1:]
+    def _draw_levels(self, photos: list[Photo], errors: NDArray[np.float64], sums: NDArray[np.float64]) -> Tensor:
+        """One map a crop, (N, H/16, W/16): uniform, or the least D + lambda R for a random tuning, block side and set
+        of scales, lambda near the one that gives its photograph 1/16 of the pixels."""
+        maps = np.empty((len(photos), *errors.shape[2:]), np.int64)
+        for index, photo in enumerate(photos):
             if self.random.random() < 0.4:
-                level = self.random.choice(5, p=[0, 0.13, 0.65, 0.13, 0.09])
-                maps.append(torch.full((rows, cols), int(level), device=self.device))
+                maps[index] = self.random.choice(5, p=[0, 0.13, 0.65, 0.13, 0.09])
                 continue
-            tuning = self.random.choice(["psnr", "visual"])
+            tuning = self.random.choice(TUNINGS)
             cells = int(self.random.choice([side // CELL for side in BLOCK_SIDES], p=[0.6, 0.25, 0.1, 0.05]))
-            scales = [0, 1, 2, 3, 4] if self.random.random() < 0.8 else [1, 2, 3]
-            penalty = photo.multipliers[tuning] * float(np.exp(self.random.uniform(-1, 1)))
-            weighted = error
-            if tuning == "visual":
-                weighted = error / torch.sqrt(_block_means(spread, cells) + VARIANCE_FLOOR)
-            rate = torch.tensor([CELL * CELL / SCALES[level] ** 2 for level in scales], device=self.device)
-            lagrangian = _block_means(weighted[scales], cells) + penalty * rate[:, None, None]
-            maps.append(torch.tensor(scales, device=self.device)[lagrangian.argmin(0)])
-        return torch.stack(maps)
-
-
-def _block_means(cells: Tensor, side: int) -> Tensor:
-    """Mean over blocks of side x side cells, (C, rows, cols) -> (C, rows, cols); blocks at the far edges may be
-    partial.
-    """
-    if side == 1:
-        return cells
-    rows, cols = cells.shape[1:]
-    means = F.avg_pool2d(cells[None], side, ceil_mode=True, count_include_pad=False)[0]
-    return means.repeat_interleave(side, 1)[:, :rows].repeat_interleave(side, 2)[:, :, :cols]
+            levels = np.array([0, 1, 2, 3, 4] if self.random.random() < 0.8 else [1, 2, 3])
+            penalty = photo.multipliers[tuning] * np.exp(self.random.uniform(-1, 1))
+            distortion, cost = blocks_of_cells(errors[index], sums[index], cells, tuning)
+            chosen = levels[(distortion + penalty * cost)[levels].argmin(0)]
+            chosen = chosen.repeat(cells, 0).repeat(cells, 1)
+            maps[index] = chosen[: maps.shape[1], : maps.shape[2]]
+        return torch.from_numpy(maps).to(self.device)

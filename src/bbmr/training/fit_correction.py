@@ -4,21 +4,23 @@ python -m bbmr.training.fit_correction --data PHOTOS --out src/bbmr/weights/corr
 """
 
 import argparse
-import json
+import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from rich.progress import track
 
-from bbmr.allocation.corrected import fit
-from bbmr.allocation.distortion import bicubic_errors, luma_variance, network_errors
-from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid
+from bbmr.allocation.corrected import fit, measure_features, to_json
+from bbmr.allocation.distortion import network_errors
+from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, merge
+from bbmr.errors import BbmrError
 from bbmr.pipeline import DEFAULT_PIPELINE, find_pipeline
 from bbmr.training.data import find_photos
+from bbmr.weights import weights_index
 
-_CROP = 1024
+_CROP = 512
 
 
 def main() -> None:
@@ -26,35 +28,45 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
-    parser.add_argument("--photos", type=int, default=60)
+    parser.add_argument("--photos", type=int, help="take only so many, evenly spread; all by default")
     arguments = parser.parse_args()
-    paths, _ = find_photos(arguments.data)
+    try:
+        paths, _ = find_photos(arguments.data)
+    except BbmrError as error:
+        sys.exit(str(error))
+    samples: dict[int, list[tuple[NDArray[np.float64], NDArray[np.float64]]]] = {side: [] for side in BLOCK_SIDES}
+    for path in track(paths[:: max(1, len(paths) // (arguments.photos or len(paths)))], "Photographs"):
+        for side, sample in _observe(_centre(path)).items():
+            samples[side].append(sample)
+    corrections = {
+        side: fit(*(np.concatenate(part, axis=1) for part in zip(*parts, strict=True)))
+        for side, parts in samples.items()
+    }
+    arguments.out.write_text(to_json(corrections, weights_index()[find_pipeline(DEFAULT_PIPELINE).weights].sha256))
+
+
+def _centre(path: Path) -> NDArray[np.uint8]:
+    """The middle of a photograph, (H, W, 3), at most 512 x 512: variety counts for more than area."""
+    with Image.open(path) as image:
+        left, top = (max(0, (length - _CROP) // 2) for length in image.size)
+        size = (min(image.width, left + _CROP), min(image.height, top + _CROP))
+        return np.array(image.convert("RGB").crop((left, top, *size)))
+
+
+def _observe(colour: NDArray[np.uint8]) -> dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """For each block side the features (FEATURES, blocks) and the network's errors per pixel (4, blocks)."""
     pipeline = find_pipeline(DEFAULT_PIPELINE)
-    samples: dict[int, list[tuple[NDArray[Any], ...]]] = {side: [] for side in BLOCK_SIDES}
-    for path in paths[:: max(1, len(paths) // arguments.photos)]:
-        with Image.open(path) as image:
-            colour = np.array(image.convert("RGB"))[:_CROP, :_CROP]
-        height, width = colour.shape[:2]
-        planes = pipeline.downscaler(colour, SCALES)
-        fine = BlockGrid(height, width, min(BLOCK_SIDES))
-        by_network = network_errors(colour, planes, fine, pipeline.upscaler())
-        by_bicubic = bicubic_errors(colour, planes, fine)
-        for side in BLOCK_SIDES:
-            grid = BlockGrid(height, width, side)
-            step = side // fine.side
-            merged = [_merge(errors, step).reshape(len(SCALES), -1) for errors in (by_bicubic, by_network)]
-            samples[side].append((*merged, luma_variance(colour, grid).ravel()[None], grid.costs(1).ravel()[None]))
-    table = {}
-    for side, parts in samples.items():
-        by_bicubic, by_network, variance, pixels = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
-        table[side] = np.round(fit(by_bicubic, by_network, variance[0], pixels[0]).coefficients, 4).tolist()
-    arguments.out.write_text(json.dumps(table, indent=1) + "\n")
-
-
-def _merge(errors: NDArray[np.float64], step: int) -> NDArray[np.float64]:
-    """Sum the errors of step x step neighbouring blocks, (scales, rows, cols)."""
-    by_row = np.add.reduceat(errors, np.arange(0, errors.shape[1], step), axis=1)
-    return np.add.reduceat(by_row, np.arange(0, errors.shape[2], step), axis=2)
+    planes = pipeline.downscaler(colour, SCALES)
+    height, width = colour.shape[:2]
+    finest = BlockGrid(height, width, min(BLOCK_SIDES))
+    by_network = network_errors(colour, planes, finest, pipeline.upscaler())
+    observed = {}
+    for side in BLOCK_SIDES:
+        grid = BlockGrid(height, width, side)
+        features = measure_features(colour, planes, grid)
+        errors = merge(by_network[1:], side // finest.side) / grid.costs(1)
+        observed[side] = features.reshape(len(features), -1), errors.reshape(len(errors), -1)
+    return observed
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
     python -m bbmr.training.trainer --data PHOTOS --out RUN [--uniform-x4] [--steps N] ...
 
 Run again with the same folder to go on from its last checkpoint, also with more steps.
-The rate is constant after a short warm-up and falls linearly to zero over the last part ("warm-up, stable, decay"),
-so a run can be prolonged from the checkpoint that it leaves where the decay begins.
+The rate is constant after a short warm-up and falls linearly to zero over the last part ("warm-up, stable, decay"; S.
+Hu et al., "MiniCPM", 2024).  A cosine would have to know the number of steps from the start; this way a run can be
+prolonged from the checkpoint that it leaves where the decay begins.
 """
 
 import argparse
 import json
+import sys
 import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -18,6 +20,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from bbmr.blocks import CELL
+from bbmr.errors import BbmrError
 from bbmr.luma import luma
 from bbmr.networks import build_network
 from bbmr.training.data import Batch, BatchSource, find_photos, load_photo
@@ -26,7 +30,7 @@ from bbmr.upscaling.mosaic import build_mosaic, correct_mosaic
 
 
 @dataclass(frozen=True)
-class Options:
+class TrainingOptions:
     """Everything a run depends on; kept beside its checkpoints."""
 
     network: str = "fast"
@@ -43,11 +47,19 @@ class Options:
     seed: int = 0
     threads: int = 1
 
+    def __post_init__(self) -> None:
+        if self.side % CELL or self.side < CELL:
+            raise BbmrError(f"side {self.side} is not possible; crops have multiples of {CELL} pixels per side")
+        if not 0 < self.decay <= 1:
+            raise BbmrError(f"decay {self.decay} is not possible; it is a share of the steps, above 0 and at most 1")
+        if min(self.steps, self.batch, self.warm_up, self.threads) < 1:
+            raise BbmrError("steps, batch, warm_up and threads are at least 1")
+
 
 _REPORT_EVERY = 500
 
 
-def train(options: Options, data: Path, out: Path) -> None:
+def train(options: TrainingOptions, data: Path, out: Path) -> None:
     """Train on the photographs below `data`; checkpoints, options and log go to `out`."""
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
@@ -55,6 +67,8 @@ def train(options: Options, data: Path, out: Path) -> None:
     (out / "options.json").write_text(json.dumps(asdict(options), indent=2) + "\n")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     train_paths, validation_paths = find_photos(data)
+    if not validation_paths:
+        raise BbmrError(f"{data}: none of its {len(train_paths)} photographs is held out for validation; add more")
     source = BatchSource(
         [load_photo(path) for path in train_paths],
         options.batch,
@@ -103,7 +117,7 @@ def train(options: Options, data: Path, out: Path) -> None:
 class _Run:
     """Network, optimisers, average of the weights and step count: all that a checkpoint holds."""
 
-    def __init__(self, network: nn.Module, options: Options, device: torch.device) -> None:
+    def __init__(self, network: nn.Module, options: TrainingOptions, device: torch.device) -> None:
         self.options, self.device, self.step = options, device, 0
         self.network = network.to(device)
         self.averaged = build_network(options.network).network.to(device)
@@ -197,18 +211,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    for option in fields(Options):
+    for option in fields(TrainingOptions):
         name = "--" + option.name.replace("_", "-")
         if option.type is bool:
             parser.add_argument(name, action="store_true")
         else:
             parser.add_argument(name, type=type(option.default), default=option.default)
     arguments = parser.parse_args()
-    train(
-        Options(**{option.name: getattr(arguments, option.name) for option in fields(Options)}),
-        arguments.data,
-        arguments.out,
-    )
+    try:
+        options = TrainingOptions(
+            **{option.name: getattr(arguments, option.name) for option in fields(TrainingOptions)}
+        )
+        train(options, arguments.data, arguments.out)
+    except BbmrError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":
