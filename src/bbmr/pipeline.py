@@ -98,9 +98,15 @@ def find_pipeline(name: str) -> Pipeline:
     return PIPELINES[name]
 
 
-def compress(picture: Picture, options: Options | None = None, progress: Progress = silent) -> RescaledImage:
+def compress(
+    picture: Picture,
+    options: Options | None = None,
+    progress: Progress = silent,
+    errors: NDArray[np.float64] | None = None,
+) -> RescaledImage:
     """Choose a scale for every block, within the budget, and keep its LR samples.
 
+    errors: what `measure_distortion` gives for these options, where that is known already.
     Raises BbmrError where the budget is too small for the scales.
     """
     options = options or Options()
@@ -114,7 +120,8 @@ def compress(picture: Picture, options: Options | None = None, progress: Progres
     progress("downscale", 0.0)
     # The correction looks at all scales, chosen or not.
     planes = pipeline.downscaler(picture.colour, SCALES)
-    errors = measure_distortion(picture, planes, grid, options.distortion, pipeline, progress)
+    if errors is None:
+        errors = measure_distortion(picture, planes, grid, options.distortion, pipeline, progress)
     errors = errors[[SCALES.index(factor) for factor in scales]]
     costs = np.stack([grid.costs(factor) for factor in scales])
     rows = _allocate(picture, grid, options, errors, costs)

@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bbmr.picture import Picture
+from bbmr.pipeline import Options, compress
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "quality.py"
 
 
@@ -70,6 +73,16 @@ def test_every_row_has_a_key_of_its_own(quality: ModuleType) -> None:
     rows, quick = quality.systems(quick=False), quality.systems(quick=True)
     assert len({row.key for row in rows}) == len(rows) == 36
     assert {row.key for row in quick} < {row.key for row in rows}
+
+
+@pytest.mark.parametrize("block", [16, 64])
+def test_shared_distortions_are_those_of_each_row(quality: ModuleType, block: int) -> None:
+    picture = Picture(np.random.default_rng(0).integers(0, 256, (90, 130, 3), np.uint8))
+    options = Options(block=block, distortion="network")
+    shared = quality.NetworkDistortion(picture)
+    ours = compress(picture, options, errors=shared.errors(options))
+    np.testing.assert_array_equal(ours.scales, compress(picture, options).scales)
+    assert shared.seconds > 0
 
 
 def test_whole_run(
