@@ -6,14 +6,13 @@ RescaledImage -> mosaic -> network -> picture
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bbmr.allocation.budget import Budget
 from bbmr.allocation.corrected import corrected_errors
 from bbmr.allocation.distortion import bicubic_errors, luma_variance, network_errors
 from bbmr.allocation.greedy import algorithm_1
@@ -22,54 +21,27 @@ from bbmr.allocation.visual import visual_distortion
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, split
 from bbmr.downscaling import Downscaler, bicubic_planes
 from bbmr.errors import BbmrError
+from bbmr.options import DEFAULT_PIPELINE, DISTORTIONS, PLAIN_PIPELINE, TUNES, Options
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import Recipe, RescaledImage
 from bbmr.upscaling.mosaic import MosaicUpscaler
 from bbmr.weights import load_weights, weights_index
 
-DEFAULT_PIPELINE = "mosaic-fast"
-PLAIN_PIPELINE = "plain-x4"
-TUNES = ("visual", "psnr")
-DISTORTIONS = ("corrected", "bicubic", "network")
-ALLOCATORS = ("optimal", "greedy")
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a picture is compressed.
-
-    block: pixels per side of a block, 16, 32, 64 or 128.  scales: the factors a block may have, out of 1, 2, 4, 8, 16.
-    budget: LR pixels that may be stored.  tune: what is minimised, `visual` (squared error as the eye weighs it) or
-    `psnr` (squared error).  distortion: where the errors come from.  allocator: `optimal` (least
-    squared error) or `greedy` (Algorithm 1; three scales).  pipeline: downscaler, restorer and weights.
-    """
-
-    block: int = 16
-    scales: tuple[int, ...] = SCALES
-    budget: Budget = field(default_factory=Budget)
-    tune: str = "visual"
-    distortion: str = "corrected"
-    allocator: str = "optimal"
-    pipeline: str = DEFAULT_PIPELINE
-
-    def __post_init__(self) -> None:
-        choices = (
-            (self.tune, TUNES, "tune"),
-            (self.distortion, DISTORTIONS, "distortion"),
-            (self.allocator, ALLOCATORS, "allocator"),
-        )
-        for value, allowed, name in choices:
-            if value not in allowed:
-                raise BbmrError(f"{name} {value!r} is unknown; choose one of {', '.join(allowed)}")
-        if self.block not in BLOCK_SIDES:
-            raise BbmrError(f"block {self.block} is not possible; choose one of {', '.join(map(str, BLOCK_SIDES))}")
-        if not self.scales or not set(self.scales) <= set(SCALES) or len(set(self.scales)) != len(self.scales):
-            raise BbmrError(
-                f"scales {self.scales} are not possible; choose different ones out of {', '.join(map(str, SCALES))}"
-            )
-        if self.allocator == "greedy" and len(self.scales) != 3:
-            raise BbmrError(f"Algorithm 1 (greedy) trades between three scales; {len(self.scales)} were given")
+__all__ = [
+    "DEFAULT_PIPELINE",
+    "DISTORTIONS",
+    "PIPELINES",
+    "PLAIN_PIPELINE",
+    "TUNES",
+    "Options",
+    "Pipeline",
+    "compress",
+    "compress_uniform",
+    "find_pipeline",
+    "measure_distortion",
+    "restore",
+]
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,9 @@ def test_two_pictures_of_one_result_are_refused_before_any_work(photo: Path) -> 
         (("compress", "photo.png", "--budget", "lots"), "budget"),
         (("compress", "photo.png", "--scales", "1,3"), "scales"),
         (("compress", "photo.png", "--scales", "one"), "--scales one"),
-        (("compress", "photo.png", "--block", "17"), "--block"),
+        (("compress", "photo.png", "--block", "17"), "choose one of 16, 32, 64, 128"),
+        (("compress", "photo.png", "--tune", "loud"), "choose one of visual, psnr"),
+        (("compare", "photo.png", "--tune", "loud"), "choose one of visual, psnr"),
         (("compress", "photo.png", "--pipeline", "none"), "pipeline"),
         (("compress", "photo.png", "--allocator", "greedy", "--scales", "1,2"), "three scales"),
         (("compress", "photo.png", "-o", "photo.zip"), "ends in .bbmr"),
@@ -296,9 +298,11 @@ def test_help_has_examples_and_fits_80_columns(verb: str, monkeypatch: pytest.Mo
 def test_version_and_quick_start() -> None:
     out, _ = bbmr("--version")
     assert out.startswith("bbmr ")
-    heavy = "import sys, bbmr.cli; print({'torch', 'numpy', 'PIL'} & set(sys.modules) or 'light')"
-    done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
-    assert done.stdout == "light\n"
+    run = "import sys; from bbmr.cli import app; app(sys.argv[1:], standalone_mode=False)"
+    heavy = f"{run}; print({{'torch', 'PIL', 'imagecodecs'}} & set(sys.modules) or 'light')"
+    for arguments in (["--help"], ["compress", "--help"]):
+        done = subprocess.run([sys.executable, "-c", heavy, *arguments], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == "light"
 
 
 def test_a_reader_that_leaves_early_sees_no_trace(packed: Path) -> None:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bbmr.cli.batch import run_batch
-from bbmr.cli.compress import Tune
-from bbmr.cli.console import Reporter, guarded
+from bbmr.cli.console import Reporter, UsageError, guarded
 from bbmr.cli.description import human_bytes
 from bbmr.cli.files import Job, find_sources, plan_beside
-from bbmr.cli.options import Debug, Json, MaxPixels, Overwrite, Quiet
+from bbmr.cli.options import Debug, Json, MaxPixels, Overwrite, Quiet, Tune
+from bbmr.errors import BbmrError
+from bbmr.options import Options
 from bbmr.progress import Progress
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def run(
         str | None,
         typer.Option("--out", "-o", help="The picture to write.", show_default="beside PICTURE, .compare.png"),
     ] = None,
-    tune: Annotated[Tune, typer.Option(help="As in compress.")] = Tune.VISUAL,
+    tune: Tune = Options.tune,
     max_pixels: MaxPixels = None,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -55,12 +56,16 @@ def run(
     from bbmr.evaluation.regions import telling_regions
     from bbmr.imageio import MAX_PIXELS, orientation, read_picture, write_picture
     from bbmr.picture import Picture
-    from bbmr.pipeline import Options
+
+    try:
+        options = Options(tune=tune)
+    except BbmrError as error:
+        raise UsageError(str(error)) from error
 
     def work(job: Job, progress: Progress) -> tuple[dict[str, Any], "Table"]:
         job.check(overwrite)
         picture = read_picture(job.source, max_pixels or MAX_PIXELS)
-        contenders = compare(picture, Options(tune=tune.value), progress)
+        contenders = compare(picture, options, progress)
         turned = orientation(picture.metadata)
         truth = upright(picture.colour, turned)
         shown = [upright(contender.colour, turned) for contender in contenders]

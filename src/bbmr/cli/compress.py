@@ -1,17 +1,18 @@
 """bbmr compress: pictures -> .bbmr files."""
 
 import time
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
+from bbmr.blocks import BLOCK_SIDES
 from bbmr.cli.batch import run_batch
 from bbmr.cli.console import Reporter, UsageError, guarded
 from bbmr.cli.description import describe, human_bytes
 from bbmr.cli.files import Job, find_sources, plan
-from bbmr.cli.options import Debug, Json, MaxPixels, Overwrite, Quiet
+from bbmr.cli.options import Debug, Json, MaxPixels, Overwrite, Quiet, Tune
 from bbmr.errors import BbmrError
+from bbmr.options import ALLOCATORS, DEFAULT_SCALES, DISTORTIONS, PIPELINE_NAMES, Options
 from bbmr.progress import Progress
 
 NAME = "compress"
@@ -24,29 +25,11 @@ EXAMPLES = "\n\n".join(
         "bbmr compress photos -o out --json > report.json",
     )
 )
+DEFAULTS = Options()
 
 
-class Block(StrEnum):  # noqa: D101
-    B16 = "16"
-    B32 = "32"
-    B64 = "64"
-    B128 = "128"
-
-
-class Tune(StrEnum):  # noqa: D101
-    VISUAL = "visual"
-    PSNR = "psnr"
-
-
-class Distortion(StrEnum):  # noqa: D101
-    CORRECTED = "corrected"
-    BICUBIC = "bicubic"
-    NETWORK = "network"
-
-
-class Allocator(StrEnum):  # noqa: D101
-    OPTIMAL = "optimal"
-    GREEDY = "greedy"
+def _listed(factors: tuple[int, ...]) -> str:
+    return ",".join(map(str, factors))
 
 
 @guarded
@@ -58,30 +41,48 @@ def run(
             "--out", "-o", help="File for one picture, else folder.", show_default="beside the picture, .bbmr"
         ),
     ] = None,
-    block: Annotated[Block, typer.Option(help="Pixels per side of a block.")] = Block.B16,
+    block: Annotated[
+        int, typer.Option(metavar="|".join(map(str, BLOCK_SIDES)), help="Pixels per side of a block.")
+    ] = DEFAULTS.block,
     scales: Annotated[
         str | None,
-        typer.Option(help="Factors a block may have.", show_default="1,2,4,8,16; with --allocator greedy 2,4,8"),
+        typer.Option(
+            help="Factors a block may have.",
+            show_default=f"{_listed(DEFAULT_SCALES['optimal'])}; with --allocator greedy "
+            f"{_listed(DEFAULT_SCALES['greedy'])}",
+        ),
     ] = None,
     budget: Annotated[
-        str, typer.Option(help="LR pixels to store: those of a uniform x4, or a share such as 1/16, 0.0625, 6.25%.")
-    ] = "x4",
-    tune: Annotated[
-        Tune, typer.Option(help="What to favour: an even look, or the lowest squared error (PSNR).")
-    ] = Tune.VISUAL,
+        str,
+        typer.Option(
+            help="LR pixels to store in all: x4 stands for those of the whole picture shrunk by 4, x6 for fewer (a "
+            "smaller file, less detail); or a share of the picture's pixels, such as 1/20, 0.05 or 5%.",
+        ),
+    ] = DEFAULTS.budget.text,
+    tune: Tune = DEFAULTS.tune,
     distortion: Annotated[
-        Distortion,
+        str,
         typer.Option(
             metavar="HOW",
-            help="How to foresee a block's error: corrected (bicubic and a fitted model), bicubic, or network (slow).",
+            help=f"How to foresee what a block loses ({', '.join(DISTORTIONS)}): bicubic errors with a fitted "
+            "correction, bicubic errors alone, or the network's own (slow).",
         ),
-    ] = Distortion.CORRECTED,
+    ] = DEFAULTS.distortion,
     allocator: Annotated[
-        Allocator, typer.Option(help="How to choose the scales: least error, or the paper's Algorithm 1.")
-    ] = Allocator.OPTIMAL,
+        str,
+        typer.Option(
+            metavar="|".join(ALLOCATORS),
+            help="How to choose the scales: least error in all, or the paper's Algorithm 1, which ignores --tune.",
+        ),
+    ] = DEFAULTS.allocator,
     pipeline: Annotated[
-        str | None, typer.Option(help="Downscaler, network and weights.", show_default="mosaic-fast")
-    ] = None,
+        str,
+        typer.Option(
+            metavar="|".join(PIPELINE_NAMES),
+            help="What shrinks and restores: mosaic-fast, each block at its own scale; plain-x4, the whole picture at "
+            "x4, a yardstick that takes none of the options above.",
+        ),
+    ] = DEFAULTS.pipeline,
     max_pixels: MaxPixels = None,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -99,17 +100,17 @@ def run(
 
     from bbmr.allocation.budget import Budget
     from bbmr.fileformat import save
-    from bbmr.pipeline import DEFAULT_PIPELINE, Options, compress, find_pipeline
+    from bbmr.pipeline import compress
 
     try:
         options = Options(
-            block=int(block),
-            scales=_parse_scales(scales or ("2,4,8" if allocator == Allocator.GREEDY else "1,2,4,8,16")),
+            block=block,
+            scales=_parse_scales(scales) if scales is not None else (),
             budget=Budget(budget),
-            tune=tune.value,
-            distortion=distortion.value,
-            allocator=allocator.value,
-            pipeline=find_pipeline(pipeline or DEFAULT_PIPELINE).name,
+            tune=tune,
+            distortion=distortion,
+            allocator=allocator,
+            pipeline=pipeline,
         )
     except BbmrError as error:
         raise UsageError(str(error)) from error

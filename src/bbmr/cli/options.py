@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from bbmr.options import TUNES
+
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist already.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
@@ -15,5 +17,14 @@ MaxPixels = Annotated[
         min=1,
         show_default="134 million; of .bbmr files 268 million",
         help="Refuse larger pictures: a small file may hold a huge one.",
+    ),
+]
+Tune = Annotated[
+    str,
+    typer.Option(
+        "--tune",
+        metavar="|".join(TUNES),
+        help="Where to spend the LR pixels: visual looks best (even sharpness, no smeared low contrasts); psnr has the "
+        "least squared error, for measurements.",
     ),
 ]
