@@ -149,9 +149,31 @@ def test_variance_is_the_one_of_the_blocks_luma() -> None:
     np.testing.assert_allclose(variance, expected, rtol=1e-4)
 
 
-def test_a_budget_too_small_for_the_scales_says_what_to_do() -> None:
-    with pytest.raises(BbmrError, match=r"too small.*allow larger scales"):
-        pipeline.compress(Picture(landscape()), Options(scales=(1, 2)))
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        (Options(scales=(1, 2)), "allow larger scales or more pixels"),
+        (Options(scales=(1, 2), budget=Budget("x17")), "allow more pixels"),  # beyond what x16 would mend
+        (Options(budget=Budget("1/300")), "allow more pixels"),
+        (Options(allocator="greedy", budget=Budget("x8")), "allow larger scales or more pixels"),
+        (Options(allocator="greedy", budget=Budget("x8"), scales=(1, 2, 16)), "allow larger scales or more pixels"),
+        (Options(allocator="greedy", budget=Budget("x9")), "allow more pixels"),
+    ],
+)
+def test_a_budget_too_small_for_the_scales_says_what_can_be_done(options: Options, advice: str) -> None:
+    with pytest.raises(BbmrError, match=rf"budget {options.budget.text} is too small: .*; {advice}$"):
+        pipeline.compress(Picture(landscape()), options)
+
+
+def test_the_recipe_says_what_the_scales_were_chosen_by() -> None:
+    picture = Picture(landscape(40, 40))
+    for options, tune in (
+        (Options(), "visual"),
+        (Options(tune="psnr"), "psnr"),
+        (Options(allocator="greedy"), "algorithm 1"),
+        (Options(pipeline=PLAIN_PIPELINE), "uniform"),
+    ):
+        assert pipeline.compress(picture, options).recipe.tune == tune
 
 
 def test_the_yardstick_takes_no_options_that_it_would_ignore() -> None:

@@ -58,6 +58,11 @@ class Options:
             object.__setattr__(self, "scales", DEFAULT_SCALES[self.allocator])  # the dataclass is frozen
         self._check_scales()
 
+    @property
+    def objective(self) -> str:
+        """What the scales are chosen by, as the recipe records it."""
+        return "algorithm 1" if self.allocator == "greedy" else self.tune
+
     def _check_scales(self) -> None:
         if not isinstance(self.scales, tuple) or any(
             not isinstance(factor, int) or factor not in SCALES or self.scales.count(factor) > 1

@@ -103,7 +103,8 @@ def compress(
         else _psnr(np.take_along_axis(errors.reshape(len(scales), -1), rows[None], 0).sum(), picture)
     )
     chosen = np.array(scales, np.uint8)[rows].reshape(grid.rows, grid.cols)
-    return _store(picture, grid, chosen, planes, Recipe(pipeline.name, *_weights_of(pipeline), options.tune, expected))
+    recipe = Recipe(pipeline.name, *_weights_of(pipeline), options.objective, expected)
+    return _store(picture, grid, chosen, planes, recipe)
 
 
 def compress_uniform(picture: Picture, factor: int, pipeline: str = DEFAULT_PIPELINE) -> RescaledImage:
@@ -170,9 +171,10 @@ def _allocate(
             errors = visual_distortion(errors, luma_variance(picture.colour, grid), grid.costs(1))
         return least_squared_error(flat(errors), flat(costs), budget)
     except BudgetTooSmallError as error:
-        raise BbmrError(
-            f"the budget {options.budget.text} is too small: {error}; allow larger scales or more pixels"
-        ) from error
+        # Algorithm 1 starts from its middle scale, which can be the last but one at most.
+        coarsest = SCALES[-2] if options.allocator == "greedy" else SCALES[-1]
+        advice = "allow larger scales or more pixels" if grid.costs(coarsest).sum() <= budget else "allow more pixels"
+        raise BbmrError(f"the budget {options.budget.text} is too small: {error}; {advice}") from error
 
 
 def _store(

@@ -19,6 +19,7 @@ class Recipe:
     weights: str
     weights_sha256: str
     tune: str
+    """What the scales were chosen by: "visual" or "psnr" (see `bbmr.options`), "algorithm 1", or "uniform"."""
     expected_psnr: float | None = None
     """PSNR-Y in dB that the sender's distortion estimate promises; None where it makes no such promise."""
 

@@ -109,8 +109,11 @@ def test_info_json(packed: Path) -> None:
 
 
 def test_info_table(packed: Path) -> None:
+    bbmr("compress", "photo.png", "-o", "greedy.bbmr", "--allocator", "greedy")
+    out, _ = bbmr("info", "greedy.bbmr")
+    assert "algorithm 1" in out
     out, _ = bbmr("info", packed)
-    for word in ("photo.bbmr", "52 x 40 RGB", "LR pixels", "expected PSNR", "mosaic-fast", "12 of 16 x 16"):
+    for word in ("photo.bbmr", "52 x 40 RGB", "LR pixels", "expected PSNR", "mosaic-fast", "visual", "12 of 16 x 16"):
         assert word in out
 
 
