@@ -61,9 +61,9 @@ def main() -> None:
             *scores(restored.colour, photo),
             *(f"{part:.1f} s" for part in seconds),
         ]
-    write_picture(OUT / "restored.png", restored, overwrite=True)
+    write_picture(restored, OUT / "restored.png", overwrite=True)
     drawn = draw_map(photo.colour, scale_plane(rescaled.scales, rescaled.grid), rescaled.blocks_per_scale)
-    write_picture(OUT / "scale-map.png", bbmr.Picture(drawn), overwrite=True)
+    write_picture(bbmr.Picture(drawn), OUT / "scale-map.png", overwrite=True)
 
     table = Table("", *columns)
     for title, *cells in zip(ROWS, *columns.values(), strict=True):

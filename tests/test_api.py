@@ -35,10 +35,39 @@ def test_wrong_options_and_arrays_are_refused() -> None:
     array = np.zeros((16, 16, 3), np.uint8)
     with pytest.raises(bbmr.BbmrError, match="block 24"):
         bbmr.compress(array, block=24)
+    with pytest.raises(bbmr.BbmrError, match="option 'size' is unknown; there are: block, scales, budget, tune"):
+        bbmr.compress(array, size=4)
+    with pytest.raises(bbmr.BbmrError, match=r"scales 4 are not possible; .* out of 1, 2, 4, 8, 16"):
+        bbmr.compress(array, scales=4)
     with pytest.raises(TypeError, match="uint8"):
         bbmr.compress(array.astype(np.float32))
     with pytest.raises(AttributeError, match="decompress"):
         bbmr.decompress  # noqa: B018
+
+
+def test_scales_may_be_a_list() -> None:
+    array = np.random.default_rng(3).integers(0, 256, (64, 64, 3), np.uint8)
+    assert set(bbmr.compress(array, scales=[1, 16]).blocks) <= {1, 16}
+
+
+def test_larger_files_are_refused_unless_allowed(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    with pytest.raises(bbmr.BbmrError, match=r"a\.png: 40 x 30 = 1200 pixels .* raise max_pixels"):
+        bbmr.compress(tmp_path / "a.png", max_pixels=1199)
+    bbmr.save(bbmr.compress(tmp_path / "a.png", max_pixels=1200), tmp_path / "a.bbmr")
+    with pytest.raises(bbmr.BbmrError, match=r"a\.bbmr: .* raise max_pixels"):
+        bbmr.restore(tmp_path / "a.bbmr", max_pixels=1199)
+    assert bbmr.restore(tmp_path / "a.bbmr", max_pixels=48 * 32).to_array().shape == (30, 40, 3)
+
+
+def test_restored_pictures_are_written(tmp_path: Path) -> None:
+    array = np.random.default_rng(4).integers(0, 256, (20, 30, 4), np.uint8)
+    picture = bbmr.restore(bbmr.compress(array))
+    bbmr.write_picture(picture, tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as written:
+        np.testing.assert_array_equal(np.array(written), picture.to_array())
+    with pytest.raises(bbmr.BbmrError, match=r"a\.png: exists already"):
+        bbmr.write_picture(picture, tmp_path / "a.png")
 
 
 def test_everything_public_is_there() -> None:

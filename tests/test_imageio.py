@@ -71,7 +71,7 @@ def test_every_size_and_mode_comes_back_exactly(tmp_path: Path, mode: str, suffi
     picture = read_picture(tmp_path / f"made{suffix}")
     assert picture.mode == mode
     np.testing.assert_array_equal(picture.to_array(), array)
-    write_picture(tmp_path / f"written{suffix}", picture)
+    write_picture(picture, tmp_path / f"written{suffix}")
     with Image.open(tmp_path / f"written{suffix}") as again:
         assert again.mode == mode
         np.testing.assert_array_equal(np.array(again), array)
@@ -82,7 +82,7 @@ def test_every_size_and_mode_comes_back_exactly(tmp_path: Path, mode: str, suffi
 def test_gray_is_written_as_rgb_where_the_format_has_no_gray(tmp_path: Path, mode: str, suffix: str) -> None:
     picture = Picture.from_array(smooth(mode))
     with pytest.warns(PictureWarning, match="no gray"):
-        write_picture(tmp_path / f"a{suffix}", picture)
+        write_picture(picture, tmp_path / f"a{suffix}")
     again = read_picture(tmp_path / f"a{suffix}")
     assert again.mode == mode.replace("L", "RGB")
     assert np.abs(again.colour.astype(int) - picture.colour).max() <= (0 if suffix == ".webp" else 4)
@@ -91,15 +91,15 @@ def test_gray_is_written_as_rgb_where_the_format_has_no_gray(tmp_path: Path, mod
 def test_webp_keeps_every_sample_even_under_full_transparency(tmp_path: Path) -> None:
     array = samples("RGBA")
     array[..., 3] = 0
-    write_picture(tmp_path / "a.webp", Picture.from_array(array))
+    write_picture(Picture.from_array(array), tmp_path / "a.webp")
     np.testing.assert_array_equal(read_picture(tmp_path / "a.webp").to_array(), array)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".avif"])
 def test_lossy_formats_stay_near(tmp_path: Path, suffix: str) -> None:
     array = smooth("RGB")
-    write_picture(tmp_path / f"fine{suffix}", Picture.from_array(array))
-    write_picture(tmp_path / f"coarse{suffix}", Picture.from_array(array), quality=10)
+    write_picture(Picture.from_array(array), tmp_path / f"fine{suffix}")
+    write_picture(Picture.from_array(array), tmp_path / f"coarse{suffix}", quality=10)
     fine = np.abs(read_picture(tmp_path / f"fine{suffix}").colour.astype(int) - array).mean()
     assert fine < 1.5
     assert (tmp_path / f"coarse{suffix}").stat().st_size < (tmp_path / f"fine{suffix}").stat().st_size
@@ -110,7 +110,7 @@ def test_metadata_and_pixels_survive_as_stored(tmp_path: Path, suffix: str) -> N
     tags = exif()
     plain = Picture.from_array(smooth("RGB"))
     first = replace(plain, metadata=Metadata(icc_profile(), tags.tobytes().removeprefix(b"Exif\0\0"), XMP))
-    write_picture(tmp_path / f"a{suffix}", first)
+    write_picture(first, tmp_path / f"a{suffix}")
     again = read_picture(tmp_path / f"a{suffix}")
     assert (again.height, again.width) == (32, 48)
     assert again.metadata.icc == first.metadata.icc
@@ -122,7 +122,7 @@ def test_metadata_and_pixels_survive_as_stored(tmp_path: Path, suffix: str) -> N
     assert stored.get_ifd(0x8769)[0x9003] == "2026:01:02 03:04:05"
     assert np.abs(again.colour.astype(int) - first.colour).mean() < 1.5
     # A second trip changes nothing more.
-    write_picture(tmp_path / f"b{suffix}", again)
+    write_picture(again, tmp_path / f"b{suffix}")
     assert read_picture(tmp_path / f"b{suffix}").metadata == again.metadata
 
 
@@ -247,7 +247,7 @@ def test_a_bomb_is_refused_until_allowed(tmp_path: Path) -> None:
     before = Image.MAX_IMAGE_PIXELS
     with pytest.raises(PictureError, match=rf"30000 x 30000 .* more than the {MAX_PIXELS} allowed.*max_pixels"):
         read_picture(file_in(tmp_path, "bomb.png", content))
-    write_picture(tmp_path / "a.png", Picture.from_array(samples("RGB")))
+    write_picture(Picture.from_array(samples("RGB")), tmp_path / "a.png")
     assert read_picture(tmp_path / "a.png", max_pixels=35).width == 7
     with pytest.raises(PictureError, match="max_pixels"):
         read_picture(tmp_path / "a.png", max_pixels=34)
@@ -286,14 +286,14 @@ def test_unknown_suffix_lists_the_known_ones(tmp_path: Path) -> None:
     picture = Picture.from_array(samples("RGB"))
     for name in ("a.heic", "a", "a.bbmr"):
         with pytest.raises(PictureError, match=r"use one of \.png, \.jpg"):
-            write_picture(tmp_path / name, picture)
+            write_picture(picture, tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
 def test_alpha_into_jpeg_is_refused_with_advice(tmp_path: Path, mode: str) -> None:
     with pytest.raises(PictureError, match=r"a\.jpg: JPEG cannot hold .*PNG"):
-        write_picture(tmp_path / "a.jpg", Picture.from_array(samples(mode)))
+        write_picture(Picture.from_array(samples(mode)), tmp_path / "a.jpg")
     assert not list(tmp_path.iterdir())
 
 
@@ -301,9 +301,9 @@ def test_existing_files_are_kept_unless_asked(tmp_path: Path) -> None:
     path = file_in(tmp_path, "a.png", b"precious")
     picture = Picture.from_array(samples("L"))
     with pytest.raises(OutputError, match=r"a\.png: exists already"):
-        write_picture(path, picture)
+        write_picture(picture, path)
     assert path.read_bytes() == b"precious"
-    write_picture(path, picture, overwrite=True)
+    write_picture(picture, path, overwrite=True)
     np.testing.assert_array_equal(read_picture(path).to_array(), picture.to_array())
     assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
 
@@ -312,12 +312,12 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = file_in(tmp_path, "a.webp", b"precious")
     too_wide = Picture.from_array(np.zeros((1, 20_000, 3), np.uint8))  # WebP ends at 16383
     with pytest.raises(PictureError, match=r"a\.webp: .*cannot be written as WEBP"):
-        write_picture(path, too_wide, overwrite=True)
+        write_picture(too_wide, path, overwrite=True)
     assert path.read_bytes() == b"precious"
     with pytest.raises(OutputError, match="there is no folder"):
-        write_picture(tmp_path / "none" / "a.png", too_wide)
+        write_picture(too_wide, tmp_path / "none" / "a.png")
     with pytest.raises(PictureError, match="quality 0"):
-        write_picture(tmp_path / "b.jpg", too_wide, quality=0)
+        write_picture(too_wide, tmp_path / "b.jpg", quality=0)
     assert [file.name for file in tmp_path.iterdir()] == ["a.webp"]
 
 
@@ -326,5 +326,5 @@ def test_gray_profile_is_not_put_into_a_picture_that_became_rgb(tmp_path: Path) 
     profile[16:20] = b"GRAY"
     picture = replace(Picture.from_array(smooth("L")), metadata=Metadata(icc=bytes(profile)))
     with pytest.warns(PictureWarning, match="without its gray colour profile"):
-        write_picture(tmp_path / "a.webp", picture)
+        write_picture(picture, tmp_path / "a.webp")
     assert read_picture(tmp_path / "a.webp").metadata.icc is None

@@ -39,6 +39,8 @@ def test_python(photo: Path) -> None:
     (snippet,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names: dict[str, object] = {}
     exec(snippet, names)
-    picture = names["picture"]
-    assert isinstance(picture, np.ndarray)
-    assert picture.shape == (280, 320, 3)
+    array = names["array"]
+    assert isinstance(array, np.ndarray)
+    assert array.shape == (280, 320, 3)
+    with Image.open("restored.png") as written:
+        np.testing.assert_array_equal(np.array(written), array)

@@ -3,6 +3,7 @@
 rescaled = bbmr.compress("photo.jpg")
 bbmr.save(rescaled, "photo.bbmr")
 picture = bbmr.restore("photo.bbmr")      # bbmr.Picture; picture.to_array() is (H, W, 3) uint8
+bbmr.write_picture(picture, "restored.png")
 """
 
 from importlib import import_module
@@ -11,12 +12,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bbmr.api import compress, load, restore, save
     from bbmr.errors import BbmrError
+    from bbmr.imageio import write_picture
     from bbmr.picture import Picture
     from bbmr.rescaled import RescaledImage
 
-__all__ = ["BbmrError", "Picture", "RescaledImage", "compress", "load", "restore", "save"]
+__all__ = ["BbmrError", "Picture", "RescaledImage", "compress", "load", "restore", "save", "write_picture"]
 
-_HOME = {"BbmrError": "bbmr.errors", "Picture": "bbmr.picture", "RescaledImage": "bbmr.rescaled"}
+_HOME = {
+    "BbmrError": "bbmr.errors",
+    "Picture": "bbmr.picture",
+    "RescaledImage": "bbmr.rescaled",
+    "write_picture": "bbmr.imageio",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,15 +1,17 @@
 """The Python door: the reach of the command line, for arrays, pictures and paths."""
 
+from dataclasses import fields
 from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bbmr import pipeline
+from bbmr import fileformat, imageio, pipeline
 from bbmr.allocation.budget import Budget
+from bbmr.errors import BbmrError
 from bbmr.fileformat import load, save
-from bbmr.imageio import read_picture
+from bbmr.options import Options
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import RescaledImage
@@ -18,24 +20,48 @@ __all__ = ["compress", "load", "restore", "save"]
 
 
 def compress(
-    picture: Picture | NDArray[np.uint8] | str | PathLike[str], progress: Progress = silent, **options: Any
+    picture: Picture | NDArray[np.uint8] | str | PathLike[str],
+    progress: Progress = silent,
+    max_pixels: int = imageio.MAX_PIXELS,
+    **options: Any,
 ) -> RescaledImage:
     """Choose a scale for every block of a picture and keep its LR samples.
 
     picture: a path, a Picture, or an array (H, W), (H, W, 2), (H, W, 3) or (H, W, 4) of uint8: gray, gray with alpha,
-    RGB, RGB with alpha.  options: the fields of `bbmr.pipeline.Options`, such as block=32, tune="psnr" or
-    budget="x5".
+    RGB, RGB with alpha.  max_pixels: larger files are refused; a small file may hold a huge picture.  options: the
+    fields of `bbmr.options.Options`, such as block=32, tune="psnr" or budget="x5".
     Raises BbmrError for files and options that do not work; ValueError or TypeError for such arrays.
     """
+    chosen = _options(options)
     if isinstance(picture, np.ndarray):
         picture = Picture.from_array(picture)
     elif not isinstance(picture, Picture):
-        picture = read_picture(picture)
-    if isinstance(options.get("budget"), str):
-        options["budget"] = Budget(options["budget"])
-    return pipeline.compress(picture, pipeline.Options(**options), progress)
+        picture = imageio.read_picture(picture, max_pixels)
+    return pipeline.compress(picture, chosen, progress)
 
 
-def restore(rescaled: RescaledImage | str | PathLike[str], progress: Progress = silent) -> Picture:
-    """Restore a picture from a RescaledImage or from the path of a .bbmr file.  Raises BbmrError for damaged files."""
-    return pipeline.restore(rescaled if isinstance(rescaled, RescaledImage) else load(rescaled), progress)
+def restore(
+    rescaled: RescaledImage | str | PathLike[str],
+    progress: Progress = silent,
+    max_pixels: int = fileformat.MAX_PIXELS,
+) -> Picture:
+    """Restore a picture from a RescaledImage or from the path of a .bbmr file.
+
+    max_pixels: larger files are refused, see `load`.  Raises BbmrError for damaged files.
+    """
+    if not isinstance(rescaled, RescaledImage):
+        rescaled = load(rescaled, max_pixels)
+    return pipeline.restore(rescaled, progress)
+
+
+def _options(given: dict[str, Any]) -> Options:
+    """Options from keyword arguments: the budget may be text, the scales a list."""
+    known = [field.name for field in fields(Options)]
+    for name in given:
+        if name not in known:
+            raise BbmrError(f"option {name!r} is unknown; there are: {', '.join(known)}")
+    if isinstance(given.get("budget"), str):
+        given["budget"] = Budget(given["budget"])
+    if isinstance(given.get("scales"), list):
+        given["scales"] = tuple(given["scales"])
+    return Options(**given)

@@ -128,7 +128,7 @@ def read_picture(path: str | PathLike[str], max_pixels: int = MAX_PIXELS) -> Pic
             raise PictureError(f"{path}: the picture is damaged or truncated ({error}); get a new copy") from error
 
 
-def write_picture(path: str | PathLike[str], picture: Picture, overwrite: bool = False, quality: int = 95) -> None:
+def write_picture(picture: Picture, path: str | PathLike[str], overwrite: bool = False, quality: int = 95) -> None:
     """Write `picture` in the format that the suffix of `path` names, whole or not at all, metadata included.
 
     PNG, TIFF (uncompressed) and WebP (lossless) keep every sample.  JPEG and AVIF are lossy: `quality` 1 to 100, chroma

@@ -76,7 +76,7 @@ def run(
             for region, row in zip(regions, rows, strict=True)
         ]
         titles = ["original", *(contender.name for contender in contenders)]
-        write_picture(job.target, Picture(side_by_side(titles, rows, captions)), overwrite)
+        write_picture(Picture(side_by_side(titles, rows, captions)), job.target, overwrite)
         record = {
             "input": str(job.source),
             "output": str(job.target),

@@ -61,7 +61,7 @@ def run(
         turned = orientation(rescaled.metadata)
         plane = scale_plane(rescaled.scales, rescaled.grid)
         drawn = draw_map(upright(picture.colour, turned), upright(plane, turned), rescaled.blocks_per_scale)
-        write_picture(job.target, Picture(drawn), overwrite)
+        write_picture(Picture(drawn), job.target, overwrite)
         scales = {str(factor): count for factor, count in rescaled.blocks_per_scale.items()}
         record = {"input": str(job.source), "output": str(job.target), "scales": scales}
         shares = ", ".join(f"x{factor} {count}" for factor, count in scales.items())

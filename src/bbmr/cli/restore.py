@@ -66,7 +66,7 @@ def run(
         picture = restore(rescaled, progress)
         progress("write", 1.0)
         job.make_folder()
-        write_picture(job.target, picture, overwrite, quality)
+        write_picture(picture, job.target, overwrite, quality)
         seconds = time.perf_counter() - start
         size = job.target.stat().st_size
         record = {
