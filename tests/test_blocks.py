@@ -58,5 +58,5 @@ def test_planes_and_blocks_of_another_size_are_refused() -> None:
         split(np.zeros((11, 10, 3), np.uint8), grid, 4)
     with pytest.raises(ValueError, match="blocks are"):
         stitch(np.zeros((3, 2, 4, 4, 3), np.uint8), grid, 4)
-    with pytest.raises(ValueError, match="plane is"):
+    with pytest.raises(ValueError, match="plane at factor 1 is"):
         grid.block_sums(np.zeros((40, 41)))
