@@ -36,14 +36,10 @@ from bbmr.downscaling.bicubic import upscale
 from bbmr.evaluation.metrics import block_edge_ratio, decibels, ms_ssim_y, psnr_rgb, psnr_y, ssim_y
 from bbmr.fileformat import load, save, sections
 from bbmr.imageio import READ_SUFFIXES, read_picture
+from bbmr.options import DEFAULT_PIPELINE, DISTORTIONS, PLAIN_PIPELINE, TUNES, Options
 from bbmr.picture import Picture
 from bbmr.pipeline import (
-    DEFAULT_PIPELINE,
-    DISTORTIONS,
     PIPELINES,
-    PLAIN_PIPELINE,
-    TUNES,
-    Options,
     compress,
     compress_uniform,
     find_pipeline,
@@ -167,7 +163,8 @@ class NetworkDistortion:
             start = time.perf_counter()
             self._errors = measure_distortion(self._picture, planes, grid, "network", pipeline)
             self.seconds = time.perf_counter() - start
-        return merge(self._errors, options.block // min(BLOCK_SIDES))
+        rows = [SCALES.index(factor) for factor in sorted(options.scales)]
+        return merge(self._errors[rows], options.block // min(BLOCK_SIDES))
 
 
 def measure(system: System, picture: Picture, network: NetworkDistortion) -> Measurement:

@@ -121,9 +121,10 @@ def test_bicubic_errors_are_those_of_enlarged_planes() -> None:
         np.testing.assert_allclose(errors[row], grid.block_sums(difference**2), rtol=2e-3, atol=1e-3)
 
 
-def test_network_errors_are_those_of_the_restored_picture() -> None:
-    picture = Picture(landscape())
-    grid = BlockGrid(picture.height, picture.width, 16)
+@pytest.mark.parametrize(("size", "side"), [((203, 331), 16), ((45, 1601), 128)])  # one tile; three, blocks partial
+def test_network_errors_are_those_of_the_restored_picture(size: tuple[int, int], side: int) -> None:
+    picture = Picture(landscape(*size))
+    grid = BlockGrid(picture.height, picture.width, side)
     chosen = pipeline.find_pipeline(DEFAULT_PIPELINE)
     errors = network_errors(picture.colour, bicubic_planes(picture.colour, SCALES), grid, chosen.upscaler())
     for row, factor in enumerate(SCALES):
@@ -141,11 +142,12 @@ def test_the_expected_psnr_is_near_the_true_one() -> None:
     assert pipeline.compress(picture, Options(distortion="bicubic")).recipe.expected_psnr is None
 
 
-def test_variance_is_the_one_of_the_blocks_luma() -> None:
-    colour = np.random.default_rng(5).integers(0, 256, (600, 40, 3), np.uint8)
-    variance = luma_variance(colour, BlockGrid(600, 40, 64))
+@pytest.mark.parametrize("side", BLOCK_SIDES)
+def test_variance_is_the_one_of_the_blocks_luma(side: int) -> None:
+    colour = np.random.default_rng(5).integers(0, 256, (600, 15, 3), np.uint8)
+    variance = luma_variance(colour, BlockGrid(600, 15, side))
     luma = luma_of(colour)
-    expected = [[luma[r : r + 64].var()] for r in range(0, 600, 64)]
+    expected = [[luma[r : r + side].var()] for r in range(0, 600, side)]
     np.testing.assert_allclose(variance, expected, rtol=1e-4)
 
 

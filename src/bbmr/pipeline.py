@@ -5,7 +5,7 @@ RescaledImage -> mosaic -> network -> picture
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -78,7 +78,7 @@ def compress(
 ) -> RescaledImage:
     """Choose a scale for every block, within the budget, and keep its LR samples.
 
-    errors: what `measure_distortion` gives for these options, where that is known already.
+    errors: what `measure_distortion` gives for these options and their scales in rising order, where that is known.
     Raises BbmrError where the budget is too small for the scales.
     """
     options = options or Options()
@@ -93,8 +93,7 @@ def compress(
     # The correction looks at all scales, chosen or not.
     planes = pipeline.downscaler(picture.colour, SCALES)
     if errors is None:
-        errors = measure_distortion(picture, planes, grid, options.distortion, pipeline, progress)
-    errors = errors[[SCALES.index(factor) for factor in scales]]
+        errors = measure_distortion(picture, planes, grid, options.distortion, pipeline, scales, progress)
     costs = np.stack([grid.costs(factor) for factor in scales])
     rows = _allocate(picture, grid, options, errors, costs)
     expected = (
@@ -122,19 +121,20 @@ def measure_distortion(
     grid: BlockGrid,
     distortion: str,
     pipeline: Pipeline,
+    scales: Sequence[int] = SCALES,
     progress: Progress = silent,
 ) -> NDArray[np.float64]:
-    """Estimate the summed squared luma error of every block at every scale, (5, rows, cols), scales 1 to 16.
+    """Estimate the summed squared luma error of every block at every one of `scales`, (len(scales), rows, cols).
 
     planes: the LR planes of all scales.  distortion: one of DISTORTIONS.
     """
-    if distortion == "network":
-        return network_errors(picture.colour, planes, grid, pipeline.upscaler(), progress)
     progress("measure distortion", 0.0)
-    measure = corrected_errors if distortion == "corrected" else bicubic_errors
-    errors = measure(picture.colour, planes, grid)
-    progress("measure distortion", 1.0)
-    return errors
+    if distortion == "corrected":
+        return corrected_errors(picture.colour, planes, grid, progress)[[SCALES.index(factor) for factor in scales]]
+    wanted = {factor: planes[factor] for factor in scales}
+    if distortion == "bicubic":
+        return bicubic_errors(picture.colour, wanted, grid, progress)
+    return network_errors(picture.colour, wanted, grid, pipeline.upscaler(), progress)
 
 
 def restore(rescaled: RescaledImage, progress: Progress = silent) -> Picture:

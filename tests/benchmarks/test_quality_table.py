@@ -78,7 +78,7 @@ def test_every_row_has_a_key_of_its_own(quality: ModuleType) -> None:
 @pytest.mark.parametrize("block", [16, 64])
 def test_shared_distortions_are_those_of_each_row(quality: ModuleType, block: int) -> None:
     picture = Picture(np.random.default_rng(0).integers(0, 256, (90, 130, 3), np.uint8))
-    options = Options(block=block, distortion="network")
+    options = Options(block=block, scales=(8, 2), distortion="network")
     shared = quality.NetworkDistortion(picture)
     ours = compress(picture, options, errors=shared.errors(options))
     np.testing.assert_array_equal(ours.scales, compress(picture, options).scales)

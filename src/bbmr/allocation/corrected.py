@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bbmr.allocation.distortion import bicubic_errors, luma_variance
 from bbmr.allocation.structure import STRUCTURE_SCALES, structure
 from bbmr.blocks import SCALES, BlockGrid
+from bbmr.progress import Progress, silent
 
 FITTED_SCALES = SCALES[1:]  # scale 1 has no error
 FEATURES = len(FITTED_SCALES) + 1 + 2 * len(STRUCTURE_SCALES)
@@ -44,14 +45,17 @@ class Correction:
 
 
 def measure_features(
-    colour: NDArray[np.uint8], planes: Mapping[int, NDArray[np.uint8]], grid: BlockGrid
+    colour: NDArray[np.uint8],
+    planes: Mapping[int, NDArray[np.uint8]],
+    grid: BlockGrid,
+    progress: Progress = silent,
 ) -> NDArray[np.float64]:
     """What is cheap to know of each block, (FEATURES, rows, cols): logs of the bicubic errors per pixel at scales 2 to
     16, of the luma's variance, and of the eigenvalues of its structure.
 
     colour: (H, W, C) uint8; planes: {factor: (ceil(H/k), ceil(W/k), C) uint8} of all scales.
     """
-    errors = bicubic_errors(colour, planes, grid)[1:] / grid.costs(1)
+    errors = bicubic_errors(colour, planes, grid, progress)[1:] / grid.costs(1)
     variance = luma_variance(colour, grid)[None]
     return np.concatenate(
         [
@@ -83,11 +87,14 @@ def fit(features: NDArray[np.float64], network: NDArray[np.float64]) -> Correcti
 
 
 def corrected_errors(
-    colour: NDArray[np.uint8], planes: Mapping[int, NDArray[np.uint8]], grid: BlockGrid
+    colour: NDArray[np.uint8],
+    planes: Mapping[int, NDArray[np.uint8]],
+    grid: BlockGrid,
+    progress: Progress = silent,
 ) -> NDArray[np.float64]:
     """Estimate the network's summed squared luma error of each block at every scale, (5, rows, cols).  Arguments as of
     `measure_features`."""
-    errors = shipped_corrections()[grid.side].predict(measure_features(colour, planes, grid)) * grid.costs(1)
+    errors = shipped_corrections()[grid.side].predict(measure_features(colour, planes, grid, progress)) * grid.costs(1)
     return np.concatenate([np.zeros_like(errors[:1]), errors])
 
 

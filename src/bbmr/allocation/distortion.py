@@ -15,15 +15,18 @@ from bbmr.downscaling.bicubic import upscale
 from bbmr.luma import luma
 from bbmr.progress import Progress, silent
 from bbmr.samples import to_tensor
-from bbmr.tiles import tiles
-from bbmr.upscaling.mosaic import MosaicUpscaler
+from bbmr.tiles import count_tiles, tiles
+from bbmr.upscaling.mosaic import TILE, MosaicUpscaler
 
 _TILE = 512
 _HALO = 32  # bicubic enlargement by 16 sees 2 LR samples = 32 pixels
 
 
 def bicubic_errors(
-    colour: NDArray[np.uint8], planes: Mapping[int, NDArray[np.uint8]], grid: BlockGrid
+    colour: NDArray[np.uint8],
+    planes: Mapping[int, NDArray[np.uint8]],
+    grid: BlockGrid,
+    progress: Progress = silent,
 ) -> NDArray[np.float64]:
     """Summed squared luma error of each block after bicubic enlargement of the LR planes.
 
@@ -31,7 +34,9 @@ def bicubic_errors(
     Returns (scales, rows, cols) in the order of `planes`, grey levels squared.
     """
     errors = np.zeros((len(planes), grid.rows, grid.cols))
-    for tile in tiles(grid.height, grid.width, _TILE, _HALO):
+    total = count_tiles(grid.height, grid.width, _TILE)
+    for done, tile in enumerate(tiles(grid.height, grid.width, _TILE, _HALO)):
+        progress("measure distortion", done / total)
         target = luma(to_tensor(colour[tile.core]))
         rows, cols = _blocks_of(tile.core, grid)
         for row, (factor, plane) in enumerate(planes.items()):
@@ -52,15 +57,16 @@ def network_errors(
 ) -> NDArray[np.float64]:
     """Summed squared luma error of each block after restoring the whole picture at each scale.  As `bicubic_errors`."""
     errors = np.zeros((len(planes), grid.rows, grid.cols))
-    for row, (factor, plane) in enumerate(planes.items()):
-        progress("measure distortion", row / len(planes))
-        if factor == 1:
-            continue
-        for tile, restored in upscaler.restore_uniform(plane, factor, (grid.height, grid.width)):
+    lossy = [(row, factor) for row, factor in enumerate(planes) if factor > 1]
+    total = len(lossy) * count_tiles(grid.height, grid.width, TILE)
+    done = 0
+    for row, factor in lossy:
+        for tile, restored in upscaler.restore_uniform(planes[factor], factor, (grid.height, grid.width)):
+            progress("measure distortion", done / total)
+            done += 1
             target = luma(to_tensor(colour[tile.core]))
             rows, cols = _blocks_of(tile.core, grid)
             errors[row, rows, cols] = _sums((luma(restored) - target).square(), grid)
-    progress("measure distortion", 1.0)
     return errors
 
 
