@@ -47,3 +47,32 @@ def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"a\.bin: cannot be written"), replacing(tmp_path / "a.bin"):
         raise OSError(28, os.strerror(28))
     assert not list(tmp_path.iterdir())
+
+
+def no_links(*_: object) -> None:
+    raise PermissionError(1, os.strerror(1))  # what Linux says of links on FAT
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    path = tmp_path / "a.bin"
+
+    def write() -> None:
+        with replacing(path) as file:
+            file.write(b"ours")
+            path.write_bytes(b"theirs")
+
+    with pytest.raises(OutputError, match=r"a\.bin: exists already"):
+        write()
+    assert path.read_bytes() == b"theirs"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_file_systems_without_links_take_new_files_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "link", no_links)
+    with replacing(tmp_path / "a.bin") as file:
+        file.write(b"new")
+    assert (tmp_path / "a.bin").read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.bin"]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bbmr.picture import Picture
+from bbmr.picture import Metadata, Picture
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,18 @@ def test_other_types_and_shapes_are_refused() -> None:
         Picture.from_array(np.zeros((0, 4, 3), np.uint8))
     with pytest.raises(ValueError, match="alpha"):
         Picture(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5), np.uint8))
+
+
+def test_pictures_are_equal_where_samples_and_metadata_are() -> None:
+    array = np.random.default_rng(1).integers(0, 256, (5, 4, 4), np.uint8)
+    picture = Picture.from_array(array)
+    assert picture == Picture.from_array(array.copy())
+    for other in (
+        Picture.from_array(255 - array),
+        Picture.from_array(array[:, :, :3]),
+        Picture.from_array(array[:4]),
+        Picture(picture.colour, picture.alpha, Metadata(exif=b"II*")),
+        "a picture",
+    ):
+        assert picture != other
+        assert other != picture

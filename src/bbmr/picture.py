@@ -15,9 +15,12 @@ class Metadata:
     xmp: bytes | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Picture:
-    """colour: (H, W, 1) gray or (H, W, 3) RGB, uint8; alpha: (H, W) uint8, or None for an opaque picture."""
+    """colour: (H, W, 1) gray or (H, W, 3) RGB, uint8; alpha: (H, W) uint8, or None for an opaque picture.
+
+    Pictures are equal where all samples and metadata are.
+    """
 
     colour: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None = None
@@ -30,6 +33,17 @@ class Picture:
             raise ValueError(f"a picture has at least 1 x 1 pixels, not {self.width} x {self.height}")
         if self.alpha is not None and (self.alpha.dtype != np.uint8 or self.alpha.shape != self.colour.shape[:2]):
             raise ValueError(f"alpha is (H, W) uint8 of the picture's size, not {self.alpha.shape} {self.alpha.dtype}")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Picture):
+            return NotImplemented
+        return (
+            self.metadata == other.metadata
+            and np.array_equal(self.colour, other.colour)
+            and same_plane(self.alpha, other.alpha)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # arrays can change
 
     @property
     def height(self) -> int:
@@ -62,3 +76,10 @@ class Picture:
         if array.shape[2] in (1, 3):
             return cls(array)
         return cls(np.ascontiguousarray(array[:, :, :-1]), np.ascontiguousarray(array[:, :, -1]))
+
+
+def same_plane(one: NDArray[np.uint8] | None, other: NDArray[np.uint8] | None) -> bool:
+    """Whether both are None, or arrays of the same shape and samples."""
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one, other)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bbmr.blocks import SCALES, BlockGrid
-from bbmr.picture import Metadata
+from bbmr.picture import Metadata, same_plane
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Recipe:
     """PSNR-Y in dB that the sender's distortion estimate promises; None where it makes no such promise."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RescaledImage:
     """A picture whose blocks are stored at scales of their own.
 
@@ -34,6 +34,8 @@ class RescaledImage:
         order, C = 1 (gray) or 3 (RGB); partial blocks at the right and bottom edge repeat their last column and row.
         Every factor that occurs in `scales` is there, and no other.
     alpha: (H, W) uint8 at full size, or None.
+
+    Two are equal where all samples, recipe and metadata are.
     """
 
     grid: BlockGrid
@@ -60,8 +62,22 @@ class RescaledImage:
                 )
         if self.channels not in (1, 3):
             raise ValueError(f"LR samples have 1 or 3 channels, not {self.channels}")
-        if self.alpha is not None and self.alpha.shape != (grid.height, grid.width):
-            raise ValueError(f"alpha is {self.alpha.shape}, the picture {(grid.height, grid.width)}")
+        alpha = self.alpha
+        if alpha is not None and (alpha.shape != (grid.height, grid.width) or alpha.dtype != np.uint8):
+            raise ValueError(f"alpha is {alpha.shape} {alpha.dtype}, the picture {(grid.height, grid.width)} uint8")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RescaledImage):
+            return NotImplemented
+        return (
+            (self.grid, self.recipe, self.metadata) == (other.grid, other.recipe, other.metadata)
+            and np.array_equal(self.scales, other.scales)
+            # The same scales have blocks of the same factors.
+            and all(np.array_equal(blocks, other.blocks[factor]) for factor, blocks in self.blocks.items())
+            and same_plane(self.alpha, other.alpha)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # arrays can change
 
     @property
     def channels(self) -> int:

@@ -194,6 +194,10 @@ def test_two_pictures_of_one_result_are_refused_before_any_work(photo: Path) -> 
         (("compress", "photo.png", "-o", "photo.zip"), "ends in .bbmr"),
         (("restore", "photo.bbmr", "-o", "photo.doc"), ".png, .jpg"),
         (("map", "photo.bbmr", "-o", "map.doc"), ".png, .jpg"),
+        (("compress", ""), "name of an input is empty"),
+        (("map", ""), "name of an input is empty"),
+        (("compare", ""), "name of an input is empty"),
+        (("map", "photo.bbmr", "--over", ""), "name of an input is empty"),
         (("compress",), "IN"),
         (("expand", "photo.png"), "expand"),
     ],
@@ -267,11 +271,40 @@ def test_compare_measures_and_draws(photo: Path) -> None:
         assert word in out
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("compare", "photo.png", "-o", "photo.png"), "photo.png"),
+        (("compare", "photo.png", "-o", "./link.png"), "photo.png"),
+        (("map", "photo.bbmr", "--over", "photo.png", "-o", "photo.png"), "photo.png"),
+        (("map", "map.png", "-o", "map.png"), "map.png"),
+        (("compress", "picture.bbmr"), "picture.bbmr"),
+    ],
+)
+def test_inputs_are_never_replaced(packed: Path, arguments: tuple[str, ...], named: str) -> None:
+    Path("map.png").write_bytes(packed.read_bytes())
+    Path("picture.bbmr").write_bytes(Path("photo.png").read_bytes())
+    Path("link.png").hardlink_to("photo.png")
+    before = Path(named).read_bytes()
+    _, err = bbmr(*arguments, "--overwrite", code=1)
+    assert f"error: {named}: the result would replace this input" in err
+    assert Path(named).read_bytes() == before
+
+
+@pytest.mark.parametrize("verb", ["map", "compare"])
+def test_a_folder_is_one_error(verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in (str(tmp_path), ".", "/"):
+        _, err = bbmr(verb, folder, code=1)
+        assert err.startswith(f"error: {folder}: this is a folder")
+        assert len(err.splitlines()) == 1
+
+
 def test_interrupt_ends_with_130_and_leaves_nothing(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("os.replace", interrupt)
+    monkeypatch.setattr("os.link", interrupt)
     _, err = bbmr("restore", packed, "-o", "restored.png", code=130)
     assert "interrupted" in err
     assert sorted(os.listdir()) == ["photo.bbmr", "photo.png"]

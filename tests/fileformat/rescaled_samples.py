@@ -61,16 +61,3 @@ def rescaled_images(draw: st.DrawFn) -> RescaledImage:
     metadata = Metadata(draw(some_bytes), draw(some_bytes), draw(some_bytes))
     channels, alpha = draw(st.sampled_from((1, 3))), draw(st.booleans())
     return make_rescaled(grid, scales, channels, alpha, metadata, recipe, draw(st.integers(0, 40)))
-
-
-def assert_same(one: RescaledImage, other: RescaledImage) -> None:
-    """Every sample and byte, types included."""
-    assert (one.grid, one.recipe, one.metadata) == (other.grid, other.recipe, other.metadata)
-    assert one.blocks.keys() == other.blocks.keys()
-    pairs = [(one.scales, other.scales), *((one.blocks[factor], other.blocks[factor]) for factor in one.blocks)]
-    assert (one.alpha is None) == (other.alpha is None)
-    if one.alpha is not None and other.alpha is not None:
-        pairs.append((one.alpha, other.alpha))
-    for mine, yours in pairs:
-        assert mine.dtype == yours.dtype
-        np.testing.assert_array_equal(mine, yours)

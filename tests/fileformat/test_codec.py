@@ -8,7 +8,7 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
-from fileformat.rescaled_samples import RECIPE, assert_same, make_rescaled, mixed, rescaled_images
+from fileformat.rescaled_samples import RECIPE, make_rescaled, mixed, rescaled_images
 from hypothesis import given, settings
 
 from bbmr.blocks import BlockGrid
@@ -58,11 +58,11 @@ def rewrite(data: bytes, *changed: Section, without: Kind | None = None) -> byte
 @given(rescaled_images())
 @settings(max_examples=150, deadline=None)
 def test_round_trip(rescaled: RescaledImage) -> None:
-    assert_same(decode(encode(rescaled)), rescaled)
+    assert decode(encode(rescaled)) == rescaled
 
 
 def test_the_golden_file_stays_readable() -> None:
-    assert_same(decode(GOLDEN.read_bytes()), golden_picture())
+    assert decode(GOLDEN.read_bytes()) == golden_picture()
 
 
 def test_little_besides_the_payload() -> None:
@@ -77,9 +77,9 @@ def test_blank_and_thin_pictures(height: int, width: int) -> None:
     rescaled = make_rescaled(grid, np.full((grid.rows, grid.cols), 16, np.uint8), channels=1, alpha=True)
     rescaled.blocks[16][:] = 255
     blank = replace(rescaled, alpha=None)
-    assert_same(decode(encode(blank)), blank)
+    assert decode(encode(blank)) == blank
     if min(height, width) == 1:
-        assert_same(decode(encode(rescaled)), rescaled)
+        assert decode(encode(rescaled)) == rescaled
 
 
 def test_text_is_coded_without_patches() -> None:
@@ -101,7 +101,7 @@ def test_samples_beyond_the_edge_are_repeated() -> None:
     untidy = {2: rescaled.blocks[2].copy()}
     untidy[2][0, 3:] = 77
     untidy[2][0, :, 2:] = 78
-    assert_same(decode(encode(replace(rescaled, blocks=untidy))), rescaled)
+    assert decode(encode(replace(rescaled, blocks=untidy))) == rescaled
 
 
 def test_every_truncation_is_refused() -> None:
@@ -246,7 +246,7 @@ def test_larger_pictures_are_read_when_asked_for() -> None:
     data = encode(rescaled)
     with pytest.raises(PictureTooLargeError, match=r"64 x 64 .* 4000 allowed.* raise max_pixels"):
         decode(data, max_pixels=4000)
-    assert_same(decode(data, max_pixels=4096), rescaled)
+    assert decode(data, max_pixels=4096) == rescaled
 
 
 def test_unknown_kinds_and_codecs_ask_for_an_update() -> None:

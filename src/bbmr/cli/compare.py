@@ -1,7 +1,6 @@
 """bbmr compare: one picture by plain x4 and by bbmr, at the same budget."""
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,7 +8,7 @@ import typer
 from bbmr.cli.batch import run_batch
 from bbmr.cli.console import Reporter, UsageError, guarded
 from bbmr.cli.description import human_bytes
-from bbmr.cli.files import Job, find_sources, plan_beside
+from bbmr.cli.files import Job, plan_beside
 from bbmr.cli.options import Debug, Json, MaxPixels, Overwrite, Quiet, Tune
 from bbmr.errors import BbmrError
 from bbmr.options import Options
@@ -48,7 +47,7 @@ def run(
 
     Writes crops side by side where the two differ most, and one where plain x4 is better, if it is anywhere.
     """
-    job = plan_beside(file, out, ".compare.png")
+    sources, job = plan_beside(file, out, ".compare.png")
 
     from bbmr.evaluation.comparison import compare
     from bbmr.evaluation.metrics import psnr_y
@@ -95,7 +94,7 @@ def run(
         }
         return record, _table(job, contenders)
 
-    run_batch(find_sources([file], ()), [(Path(file), job)], work, Reporter(json, quiet), debug)
+    run_batch(sources, [(job.source, job)], work, Reporter(json, quiet), debug)
 
 
 def _finite(psnr: float) -> float | None:

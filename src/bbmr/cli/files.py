@@ -37,9 +37,14 @@ class Job:
     target: Path
     in_folder: bool
     """Whether `target` lies in an output folder, which is made as needed."""
+    beside: tuple[Path, ...] = ()
+    """Files that are read besides `source`."""
 
     def check(self, overwrite: bool) -> None:
-        """Before the work: raise OutputError if its result could not be written."""
+        """Before the work: raise OutputError if its result could not be written, or would replace what is read."""
+        for path in (self.source, *self.beside):
+            if path.exists() and self.target.exists() and path.samefile(self.target):
+                raise OutputError(f"{path}: the result would replace this input; choose another name (--out)")
         if self.target.parent.is_dir() or not self.in_folder:
             check_free(self.target, overwrite)
 
@@ -56,11 +61,13 @@ def find_sources(arguments: Sequence[str], suffixes: Collection[str]) -> Sources
     """Expand files, quoted patterns (`**` for any depth) and folders (searched for `suffixes`, at any depth).
 
     A file named twice counts once.  A name that does not exist stays: reading it tells what is wrong.
+    Raises UsageError for an empty name.
     """
     files: dict[Path, Source] = {}
     problems: list[str] = []
     several = len(arguments) > 1
     for argument in arguments:
+        _check_name(argument)
         path = Path(argument)
         if path.is_dir():
             several = True
@@ -109,19 +116,29 @@ def plan(sources: Sources, out: str | None, suffix: str) -> list[Job]:
     return jobs
 
 
-def plan_beside(source: str, out: str | None, suffix: str) -> Job:
+def plan_beside(source: str, out: str | None, suffix: str, beside: Sequence[str] = ()) -> tuple[Sources, Job]:
     """The picture that a verb draws of one file: `out`, or beside `source` with `suffix`.
 
-    Raises UsageError unless `out` names a picture that can be written.
+    beside: files that are read besides.  Raises UsageError for an empty name, and unless `out` names a picture that can
+    be written.
     """
     from bbmr.imageio import check_writable
 
-    target = Path(out) if out is not None else Path(source).with_suffix(suffix)
+    for name in (source, *beside):
+        _check_name(name)
+    path = Path(source)
+    target = Path(out) if out is not None else path.parent / f"{path.stem}{suffix}"
     try:
         check_writable(target)
     except BbmrError as error:
         raise UsageError(str(error)) from error
-    return Job(Path(source), target, in_folder=False)
+    job = Job(path, target, in_folder=False, beside=tuple(map(Path, beside)))
+    return Sources((Source(path, Path(path.name)),), (), several=False), job
+
+
+def _check_name(name: str) -> None:
+    if not name:  # an unset variable of a shell; as a path it would be the current folder
+        raise UsageError("the name of an input is empty")
 
 
 def _search(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:

@@ -1,13 +1,12 @@
 """bbmr map: the scale map of a .bbmr file, drawn over the picture."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from bbmr.cli.batch import run_batch
 from bbmr.cli.console import Reporter, guarded
-from bbmr.cli.files import Job, find_sources, plan_beside
+from bbmr.cli.files import Job, plan_beside
 from bbmr.cli.options import Debug, Json, MaxPixels, Overwrite, Quiet
 from bbmr.errors import BbmrError
 from bbmr.progress import Progress
@@ -38,7 +37,7 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Draw which block is stored at which scale: warm colours many samples, cold ones few."""
-    job = plan_beside(file, out, ".map.png")
+    sources, job = plan_beside(file, out, ".map.png", [over] if over is not None else [])
 
     from bbmr import fileformat, imageio
     from bbmr.evaluation.pictures import draw_map, scale_plane, upright
@@ -67,4 +66,4 @@ def run(
         shares = ", ".join(f"x{factor} {count}" for factor, count in scales.items())
         return record, f"{job.target}: blocks at {shares}"
 
-    run_batch(find_sources([file], ()), [(Path(file), job)], work, Reporter(json, quiet), debug)
+    run_batch(sources, [(job.source, job)], work, Reporter(json, quiet), debug)

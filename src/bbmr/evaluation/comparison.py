@@ -18,7 +18,7 @@ from bbmr.progress import Progress, silent
 from bbmr.samples import to_samples, to_tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contender:
     """What one way makes of the picture: colour (H, W, 1 or 3) uint8, its PSNR in dB, and what it stores."""
 
