@@ -24,8 +24,35 @@ class Recipe:
     """PSNR-Y in dB that the sender's distortion estimate promises; None where it makes no such promise."""
 
 
+class _Mapped:
+    """What follows from the grid and the map of scales."""
+
+    grid: BlockGrid
+    scales: NDArray[np.uint8]
+
+    @property
+    def blocks_per_scale(self) -> dict[int, int]:
+        factors, counts = np.unique(self.scales, return_counts=True)
+        return {int(factor): int(count) for factor, count in zip(factors, counts, strict=True)}
+
+    @property
+    def lr_pixels(self) -> int:
+        """Number of LR pixels stored, partial blocks counted by their true samples."""
+        return sum(int(self.grid.costs(factor)[self.scales == factor].sum()) for factor in self.blocks_per_scale)
+
+
 @dataclass(frozen=True, eq=False)
-class RescaledImage:
+class Outline(_Mapped):
+    """A RescaledImage without its samples and metadata; mode: Pillow's name of the colour model, as there."""
+
+    grid: BlockGrid
+    scales: NDArray[np.uint8]
+    recipe: Recipe
+    mode: str
+
+
+@dataclass(frozen=True, eq=False)
+class RescaledImage(_Mapped):
     """A picture whose blocks are stored at scales of their own.
 
     grid: true size and block side.
@@ -87,13 +114,3 @@ class RescaledImage:
     def mode(self) -> str:
         """Pillow's name of the colour model: L, LA, RGB or RGBA."""
         return ("L" if self.channels == 1 else "RGB") + ("" if self.alpha is None else "A")
-
-    @property
-    def blocks_per_scale(self) -> dict[int, int]:
-        factors, counts = np.unique(self.scales, return_counts=True)
-        return {int(factor): int(count) for factor, count in zip(factors, counts, strict=True)}
-
-    @property
-    def lr_pixels(self) -> int:
-        """Number of LR pixels stored, partial blocks counted by their true samples."""
-        return sum(int(self.grid.costs(factor)[self.scales == factor].sum()) for factor in self.blocks)

@@ -231,6 +231,15 @@ def test_a_tiny_budget_of_pixels_allowed_refuses_the_picture(photo: Path) -> Non
         bbmr(verb, "photo.bbmr", "--max-pixels", "4000")
 
 
+def test_thin_pictures_that_could_not_be_restored_are_refused(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bbmr.fileformat.MAX_PIXELS", 8000)
+    Image.new("L", (1000, 1), 7).save("thin.png")
+    _, err = bbmr("compress", "thin.png", code=1)
+    assert "error: thin.bbmr: 1000 x 1 pixels, 16128 in whole blocks" in err
+    bbmr("compress", "thin.png", "--max-pixels", "16128")
+    bbmr("restore", "thin.bbmr", "-o", "b.png", "--max-pixels", "16128")
+
+
 def test_conversions_are_said(tmp_path: Path) -> None:
     paint(tmp_path / "a.png", mode="P")
     _, err = bbmr("compress", tmp_path / "a.png")

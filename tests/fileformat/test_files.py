@@ -3,12 +3,15 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fileformat.rescaled_samples import make_rescaled, mixed
+from numpy.typing import NDArray
 
 from bbmr.atomic import OutputError
+from bbmr.blocks import BlockGrid
 from bbmr.errors import BbmrError
-from bbmr.fileformat import FileFormatError, codec, load, save, sections
+from bbmr.fileformat import FileFormatError, PictureTooLargeError, codec, jpegxl, load, load_outline, save, sections
 from bbmr.picture import Metadata
 from bbmr.rescaled import RescaledImage
 
@@ -34,6 +37,36 @@ def test_sections_add_up_to_the_file(rescaled: RescaledImage, tmp_path: Path) ->
     assert list(sizes) == ["header", "recipe", "scale map", *lr, "alpha", "EXIF"]
 
 
+def test_the_outline_needs_no_samples(rescaled: RescaledImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(rescaled, tmp_path / "a.bbmr")
+    decoded: list[tuple[int, ...]] = []
+    decode = jpegxl.decode
+
+    def watched(data: bytes | memoryview, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+        decoded.append(shape)
+        return decode(data, shape)
+
+    monkeypatch.setattr(jpegxl, "decode", watched)
+    outline = load_outline(tmp_path / "a.bbmr")
+    assert set(decoded) <= {(*rescaled.scales.shape, 1)}  # the map at most
+    for name in ("grid", "recipe", "mode", "blocks_per_scale", "lr_pixels"):
+        assert getattr(outline, name) == getattr(rescaled, name)
+    np.testing.assert_array_equal(outline.scales, rescaled.scales)
+
+
+def test_what_is_saved_can_be_loaded(tmp_path: Path) -> None:
+    grid = BlockGrid(1, 200, 128)  # thin: 200 pixels, and 32,768 in whole blocks
+    thin = make_rescaled(grid, np.full((1, 2), 4, np.uint8))
+    with pytest.raises(PictureTooLargeError, match=r"a\.bbmr: 200 x 1 pixels, 32768 .* 32767 allowed; choose smaller"):
+        save(thin, tmp_path / "a.bbmr", max_pixels=32767)
+    assert not list(tmp_path.iterdir())
+    save(thin, tmp_path / "a.bbmr", max_pixels=32768)
+    assert load(tmp_path / "a.bbmr", max_pixels=32768) == thin
+    for read in (load, load_outline):
+        with pytest.raises(PictureTooLargeError, match="raise max_pixels"):
+            read(tmp_path / "a.bbmr", max_pixels=32767)
+
+
 def test_nothing_is_overwritten_unless_asked(rescaled: RescaledImage, tmp_path: Path) -> None:
     path = tmp_path / "a.bbmr"
     path.write_bytes(b"precious")
@@ -54,7 +87,7 @@ def test_a_failure_in_the_middle_leaves_nothing_behind(
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OutputError, match=r"a\.bbmr: cannot be written \(No space left"):
         save(rescaled, tmp_path / "a.bbmr")
-    monkeypatch.setattr(codec, "encode", lambda _: 1 / 0)
+    monkeypatch.setattr(codec, "encode", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         save(rescaled, tmp_path / "a.bbmr")
     assert not list(tmp_path.iterdir())
@@ -76,7 +109,7 @@ def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:
     with pytest.raises(BbmrError, match="not a regular file"):
         load("/dev/zero")
     (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe0")
-    for read in (load, sections):
+    for read in (load, load_outline, sections):
         with pytest.raises(FileFormatError, match=r"photo\.jpg: not a \.bbmr file"):
             read(tmp_path / "photo.jpg")
 

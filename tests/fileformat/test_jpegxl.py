@@ -59,3 +59,24 @@ def test_what_this_format_does_not_use_is_refused(data: bytes) -> None:
 def test_another_shape_is_refused() -> None:
     with pytest.raises(FileFormatError, match="expected"):
         jpegxl.decode(jpegxl.encode(PLANE), (48, 64, 3))
+
+
+BOX = imagecodecs.jpegxl_encode(PLANE, lossless=True, usecontainer=True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\xff", BOX[:12], b"\0\0\0\0free" + BOX, b"\0\0\0\1free" + BOX, b"\0\0\xff\xffftyp" + BOX],
+    ids=["nothing", "cut off", "no codestream", "to the end", "long length", "beyond the end"],
+)
+def test_an_encoder_without_a_codestream_is_an_error(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imagecodecs, "jpegxl_encode", lambda *_, **__: data)
+    with pytest.raises(FileFormatError, match="no JPEG XL codestream"):
+        jpegxl.encode(PLANE)
+
+
+def test_an_encoder_without_a_plain_codestream_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    lossy = imagecodecs.jpegxl_encode(PLANE, lossless=False)
+    monkeypatch.setattr(imagecodecs, "jpegxl_encode", lambda *_, **__: lossy)
+    with pytest.raises(FileFormatError, match="install another imagecodecs"):
+        jpegxl.encode(PLANE)

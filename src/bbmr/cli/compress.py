@@ -98,8 +98,8 @@ def run(
         if job.target.suffix != ".bbmr":
             raise UsageError(f"{job.target}: the name of a compressed picture ends in .bbmr")
 
+    from bbmr import fileformat
     from bbmr.allocation.budget import Budget
-    from bbmr.fileformat import save
     from bbmr.pipeline import compress
 
     try:
@@ -122,7 +122,8 @@ def run(
         rescaled = compress(read_picture(job.source, max_pixels or MAX_PIXELS), options, progress)
         progress("write", 1.0)
         job.make_folder()
-        save(rescaled, job.target, overwrite=overwrite)
+        # --max-pixels is about the picture, and partial blocks count whole in the file.
+        fileformat.save(rescaled, job.target, overwrite, max(max_pixels or 0, fileformat.MAX_PIXELS))
         seconds = time.perf_counter() - start
         facts = describe(rescaled, job.target.stat().st_size)
         record = {"input": str(job.source), "output": str(job.target), **facts, "seconds": round(seconds, 3)}

@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bbmr.rescaled import RescaledImage
+    from bbmr.rescaled import Outline, RescaledImage
 
 
-def describe(rescaled: "RescaledImage", size: int) -> dict[str, Any]:
+def describe(rescaled: "RescaledImage | Outline", size: int) -> dict[str, Any]:
     """What --json says of a .bbmr file of `size` bytes."""
     grid = rescaled.grid
     pixels = grid.width * grid.height

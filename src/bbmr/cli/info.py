@@ -34,11 +34,11 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Tell what .bbmr files hold: size, blocks per scale, LR pixels, bytes, expected PSNR, weights."""
-    from bbmr.fileformat import MAX_PIXELS, load, sections
+    from bbmr.fileformat import MAX_PIXELS, load_outline, sections
 
     def work(path: Path, progress: Progress) -> tuple[dict[str, Any], "Table"]:
-        rescaled = load(path, max_pixels or MAX_PIXELS)
-        facts = {**describe(rescaled, path.stat().st_size), "sections": sections(path)}
+        outline = load_outline(path, max_pixels or MAX_PIXELS)
+        facts = {**describe(outline, path.stat().st_size), "sections": sections(path)}
         return {"file": str(path), **facts}, _table(path, facts)
 
     sources = find_sources(inputs, (".bbmr",))

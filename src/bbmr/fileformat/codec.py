@@ -8,21 +8,23 @@ from numpy.typing import NDArray
 
 from bbmr.fileformat import container, jpegxl, payload, recipe, scale_map
 from bbmr.fileformat.compressed import deflate, inflate
-from bbmr.fileformat.container import LR_KINDS, MAX_PIXELS, Codec, Kind, Section
+from bbmr.fileformat.container import LR_KINDS, MAX_PIXELS, Codec, Header, Kind, Section
 from bbmr.fileformat.errors import FileFormatError
 from bbmr.picture import Metadata
-from bbmr.rescaled import RescaledImage
+from bbmr.rescaled import Outline, RescaledImage
 
 METADATA_LIMIT = 1 << 26
 """Bytes that each of ICC profile, EXIF and XMP may have."""
 _METADATA = {"icc": Kind.ICC, "exif": Kind.EXIF, "xmp": Kind.XMP}
 
 
-def encode(rescaled: RescaledImage) -> bytes:
+def encode(rescaled: RescaledImage, max_pixels: int = MAX_PIXELS) -> bytes:
     """The file's bytes.
 
-    Raises ValueError for a recipe that is not as Recipe says, FileFormatError for metadata above 64 MiB.
+    max_pixels: as in `decode`, so that what is written can be read.  Raises ValueError for a recipe that is not as
+    Recipe says, PictureTooLargeError for larger pictures, FileFormatError for metadata above 64 MiB.
     """
+    container.check_size(rescaled.grid, max_pixels, "choose smaller blocks, or raise max_pixels here and on reading")
     return container.write(rescaled.grid, rescaled.channels, _sections(rescaled))
 
 
@@ -31,29 +33,50 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> RescaledImage:
 
     max_pixels: pixels of whole blocks that may be allocated.  Raises FileFormatError, naming what is wrong.
     """
-    header = container.read_header(data[: container.HEADER_LIMIT], len(data), max_pixels)
-    sections = container.read_sections(header, data)
-    grid = header.grid
-    with _naming(Kind.RECIPE):
-        made_for = recipe.decode(inflate(_required(sections, Kind.RECIPE), recipe.LIMIT))
-    with _naming(Kind.SCALE_MAP):
-        scales = scale_map.decode(_required(sections, Kind.SCALE_MAP), grid)
+    header, sections = _read(data, max_pixels)
+    outline = _decode_outline(header, sections)
+    grid = outline.grid
     blocks = {}
-    present = set(np.unique(scales).tolist())
-    for factor, kind in LR_KINDS.items():
+    for factor in outline.blocks_per_scale:
+        kind = LR_KINDS[factor]
         with _naming(kind):
-            if factor in present:
-                section = _required(sections, kind)
-                blocks[factor] = payload.decode(section, scales, factor, grid, header.channels)
-            elif kind in sections:
-                raise FileFormatError("there, though no block of the map has this scale")
+            blocks[factor] = payload.decode(sections[kind], outline.scales, factor, grid, header.channels)
     metadata = {}
     for name, kind in _METADATA.items():
         if kind in sections:
             with _naming(kind):
                 metadata[name] = inflate(sections[kind], METADATA_LIMIT)
     alpha = _decode_alpha(sections[Kind.ALPHA], grid.height, grid.width) if Kind.ALPHA in sections else None
-    return RescaledImage(grid, scales, blocks, made_for, alpha, Metadata(**metadata))
+    return RescaledImage(grid, outline.scales, blocks, outline.recipe, alpha, Metadata(**metadata))
+
+
+def decode_outline(data: bytes, max_pixels: int = MAX_PIXELS) -> Outline:
+    """What a file's bytes say without their samples: all checksums are checked, only recipe and map are decoded.
+
+    Raises FileFormatError as `decode` does for these.
+    """
+    return _decode_outline(*_read(data, max_pixels))
+
+
+def _read(data: bytes, max_pixels: int) -> tuple[Header, dict[Kind, Section]]:
+    header = container.read_header(data[: container.HEADER_LIMIT], len(data), max_pixels)
+    return header, container.read_sections(header, data)
+
+
+def _decode_outline(header: Header, sections: dict[Kind, Section]) -> Outline:
+    with _naming(Kind.RECIPE):
+        made_for = recipe.decode(inflate(_required(sections, Kind.RECIPE), recipe.LIMIT))
+    with _naming(Kind.SCALE_MAP):
+        scales = scale_map.decode(_required(sections, Kind.SCALE_MAP), header.grid)
+    mode = ("L" if header.channels == 1 else "RGB") + ("A" if Kind.ALPHA in sections else "")
+    outline = Outline(header.grid, scales, made_for, mode)
+    for factor, kind in LR_KINDS.items():
+        with _naming(kind):
+            if factor in outline.blocks_per_scale:
+                _required(sections, kind)
+            elif kind in sections:
+                raise FileFormatError("there, though no block of the map has this scale")
+    return outline
 
 
 def _sections(rescaled: RescaledImage) -> Iterator[Section]:

@@ -104,6 +104,15 @@ def area(grid: BlockGrid) -> int:
     return grid.rows * grid.cols * grid.side**2
 
 
+def check_size(grid: BlockGrid, max_pixels: int, advice: str) -> None:
+    """Raise PictureTooLargeError, ending with `advice`, if whole blocks hold more than `max_pixels`."""
+    if area(grid) > max_pixels:
+        raise PictureTooLargeError(
+            f"{grid.width} x {grid.height} pixels, {area(grid)} in whole blocks, are more than the {max_pixels} "
+            f"allowed; {advice}"
+        )
+
+
 def write(grid: BlockGrid, channels: int, sections: Iterable[Section]) -> bytes:
     """The file's bytes; a section of zeros is added where it would otherwise claim too many pixels for its length."""
     sections = list(sections)
@@ -155,13 +164,8 @@ def read_header(head: bytes, length: int, max_pixels: int = MAX_PIXELS) -> Heade
         what = f"cut off: {length} of {end} bytes are there" if length < end else f"{length - end} bytes too long"
         raise FileFormatError(f"{what}; get a whole copy of the file")
     grid = BlockGrid(height, width, side)
-    pixels = area(grid)
-    if pixels > max_pixels:
-        raise PictureTooLargeError(
-            f"{width} x {height} pixels, {pixels} in whole blocks, are more than the {max_pixels} allowed; "
-            "if the file is what it should be, raise max_pixels"
-        )
-    if pixels > FREE_PIXELS + PIXELS_PER_BYTE * length:
+    check_size(grid, max_pixels, "if the file is what it should be, raise max_pixels")
+    if area(grid) > FREE_PIXELS + PIXELS_PER_BYTE * length:
         raise FileFormatError(f"broken: {length} bytes cannot hold {width} x {height} pixels")
     return Header(grid, channels, entries, size)
 

@@ -27,14 +27,21 @@ _GRAY: Final = 1
 
 
 def encode(plane: NDArray[np.uint8]) -> bytes:
-    """(H, W, 1 or 3) uint8 -> codestream."""
+    """(H, W, 1 or 3) uint8 -> codestream.
+
+    Raises FileFormatError where the encoder has no plain one for these samples, rather than write what nobody reads.
+    """
     samples = np.ascontiguousarray(plane if plane.shape[2] == 3 else plane[:, :, 0])
     data = _encode(samples, EFFORT, 0)
     if _is_plain(data):
         return data
     others = (_encode(samples, effort, speed) for effort, speed in _PLAIN_SETTINGS)
-    # An encoder that left none would be an error here, rather than a file that cannot be read.
-    return min(filter(_is_plain, others), key=len)
+    plain = [data for data in others if _is_plain(data)]
+    if not plain:
+        raise FileFormatError(
+            "the JPEG XL encoder uses features that this format leaves out; install another imagecodecs"
+        )
+    return min(plain, key=len)
 
 
 def read_shape(data: bytes | memoryview) -> tuple[int, int, int]:
@@ -100,13 +107,25 @@ class _Bits:
 
 
 def _encode(samples: NDArray[np.uint8], effort: int, decoding_speed: int) -> bytes:
-    data = bytes(imagecodecs.jpegxl_encode(samples, lossless=True, effort=effort, decodingspeed=decoding_speed))
-    # The encoder puts boxes around pictures with a side above 2^18.
+    return _unboxed(
+        bytes(imagecodecs.jpegxl_encode(samples, lossless=True, effort=effort, decodingspeed=decoding_speed))
+    )
+
+
+def _unboxed(data: bytes) -> bytes:
+    """The codestream without the boxes that the encoder puts around pictures with a side above 2^18."""
     position = 0
-    while data[position : position + 2] != _CODESTREAM:
-        length = int.from_bytes(data[position : position + 4])
-        position += 8 if data[position + 4 : position + 8] == b"jxlc" else length
-    return data[position:]
+    while position < len(data):
+        if data[position : position + 2] == _CODESTREAM:
+            return data[position:]
+        length, name = int.from_bytes(data[position : position + 4]), data[position + 4 : position + 8]
+        if name == b"jxlc":
+            position += 8
+        elif length >= 8:
+            position += length
+        else:  # 0: up to the end of the file, 1: a longer length follows; neither holds what is sought
+            break
+    raise FileFormatError("no JPEG XL codestream")
 
 
 def _is_plain(data: bytes) -> bool:
