@@ -1,5 +1,7 @@
 """Where two pictures differ most, found among all windows of the same step by plain search."""
 
+import tracemalloc
+
 import numpy as np
 
 from bbmr.evaluation.regions import Region, telling_regions
@@ -36,3 +38,23 @@ def test_small_pictures_are_one_region() -> None:
     truth = np.zeros((5, 3, 3), np.uint8)
     assert telling_regions(truth, truth + np.uint8(1), truth) == [Region(0, 0, 5, 3)]
     assert telling_regions(truth, truth, truth) == [Region(0, 0, 5, 3)]
+
+
+def test_windows_of_odd_pictures_are_those_of_a_plain_search() -> None:
+    random = np.random.default_rng(6)
+    truth, one, other = (random.integers(0, 256, (83, 61, 3), np.uint8) for _ in range(3))
+    gain = ((other.astype(int) - truth) ** 2 - (one.astype(int) - truth) ** 2).sum(axis=2)
+    sums = {(y, x): gain[y : y + 24, x : x + 24].sum() for y in [*range(0, 60, 3), 59] for x in [*range(0, 38, 3), 37]}
+    best, *_, worst = telling_regions(truth, one, other, side=24)
+    assert (best.top, best.left) == max(sums, key=lambda place: sums[place])
+    assert (worst.top, worst.left) == min(sums, key=lambda place: sums[place])
+
+
+def test_large_pictures_are_not_copied_whole() -> None:
+    truth = np.zeros((2048, 1024, 3), np.uint8)
+    tracemalloc.start()
+    try:
+        telling_regions(truth, truth, truth)
+        assert tracemalloc.get_traced_memory()[1] < truth.nbytes / 2
+    finally:
+        tracemalloc.stop()

@@ -1,6 +1,7 @@
 """Where two restored pictures differ most, in both directions: what an honest comparison shows."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,17 +38,20 @@ def telling_regions(
     All (H, W, C) uint8; regions are `side` pixels high and wide, or as much as there is.  First those where `one`
     is better, best first; the last is where `other` is better by most, if it is anywhere and `count` is at least 2.
     """
-    gain = (_squared(other, truth) - _squared(one, truth)).sum(axis=2)
-    height, width = min(side, gain.shape[0]), min(side, gain.shape[1])
-    sums = np.pad(gain.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    tops, lefts = (_starts(length, part) for length, part in zip(gain.shape, (height, width), strict=True))
-    corners = (
-        np.ix_(tops, lefts),
-        np.ix_(tops + height, lefts),
-        np.ix_(tops, lefts + width),
-        np.ix_(tops + height, lefts + width),
-    )
-    windows = sums[corners[0]] - sums[corners[1]] - sums[corners[2]] + sums[corners[3]]
+    height, width = min(side, truth.shape[0]), min(side, truth.shape[1])
+    tops, lefts = (_starts(length, part) for length, part in zip(truth.shape, (height, width), strict=False))
+    rows, cols = np.union1d(tops, tops + height), np.union1d(lefts, lefts + width)
+    # Sums over the picture's part above and left of each crossing, worked out in strips between the rows.
+    sums = np.zeros((rows.size, cols.size), np.int64)
+    for index, (top, bottom) in enumerate(pairwise(rows), 1):
+        gain = _squared(other[top:bottom], truth[top:bottom]) - _squared(one[top:bottom], truth[top:bottom])
+        sums[index, 1:] = np.add.reduceat(gain, cols[:-1]).cumsum()
+    sums = sums.cumsum(axis=0)
+
+    def at(down: int, right: int) -> NDArray[np.int64]:
+        return sums[np.ix_(np.searchsorted(rows, tops + down), np.searchsorted(cols, lefts + right))]
+
+    windows = at(0, 0) - at(height, 0) - at(0, width) + at(height, width)
     order = [
         (windows[row, col], Region(int(tops[row]), int(lefts[col]), height, width))
         for row, col in zip(
@@ -67,5 +71,7 @@ def _starts(length: int, part: int) -> NDArray[np.int64]:
     return np.unique(np.append(np.arange(0, length - part + 1, max(1, part // 8)), length - part))
 
 
-def _squared(picture: NDArray[np.uint8], truth: NDArray[np.uint8]) -> NDArray[np.float64]:
-    return (picture.astype(np.float64) - truth) ** 2
+def _squared(picture: NDArray[np.uint8], truth: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Squared errors of (H, W, C) summed over rows and channels, (W,)."""
+    sums: NDArray[np.int64] = np.square(np.subtract(picture, truth, dtype=np.int32)).sum(axis=(0, 2), dtype=np.int64)
+    return sums
