@@ -142,6 +142,14 @@ def test_the_expected_psnr_is_near_the_true_one() -> None:
     assert pipeline.compress(picture, Options(distortion="bicubic")).recipe.expected_psnr is None
 
 
+def test_the_expected_psnr_of_smooth_pictures_has_no_share_for_rounding() -> None:
+    y, x = np.mgrid[:128, :192]
+    gradient = np.dstack([40 + 150 * (x + y) / 320, 60 + 100 * x / 192, 200 - 120 * y / 128]).round().astype(np.uint8)
+    rescaled = pipeline.compress(Picture(gradient), Options(distortion="network"))
+    error = np.square(luma_of(pipeline.restore(rescaled).colour) - luma_of(gradient)).mean()
+    assert rescaled.recipe.expected_psnr == pytest.approx(10 * np.log10(255**2 / error), abs=1.0)
+
+
 @pytest.mark.parametrize("side", BLOCK_SIDES)
 def test_variance_is_the_one_of_the_blocks_luma(side: int) -> None:
     colour = np.random.default_rng(5).integers(0, 256, (600, 15, 3), np.uint8)

@@ -191,6 +191,9 @@ def _store(
 
 
 def _psnr(squared_error: float, picture: Picture) -> float | None:
+    # Nothing is added for rounding the restored samples to 8 bit: the original's are whole numbers, so rounding takes
+    # small errors away as much as it adds.  By the network's own errors the smoothest photographs come out right to
+    # 0.2 dB as it is, and rounding's usual twelfth would put them 3 dB too low.
     mean = squared_error / (picture.width * picture.height)
     return float(10 * np.log10(255**2 / mean)) if mean > 0 else None
 
