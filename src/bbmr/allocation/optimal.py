@@ -37,7 +37,9 @@ def least_squared_error(distortion: NDArray[np.floating], cost: NDArray[np.int64
     choice, left, last = _take_steps(steps, choice, left)
     if last == len(steps.block):  # every block has its best scale
         return choice
-    return _solve_core(errors, cost, choice, left, steps, last)
+    choice = _solve_core(errors, cost, choice, left, steps, last)
+    assert int(cost[choice, np.arange(cost.shape[1])].sum()) <= budget
+    return choice
 
 
 def multiplier(distortion: NDArray[np.floating], cost: NDArray[np.int64], budget: int) -> float:
