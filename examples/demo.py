@@ -16,7 +16,8 @@ from bbmr.evaluation.comparison import bicubic_x4
 from bbmr.evaluation.metrics import ms_ssim_y, psnr_rgb, psnr_y, ssim_y
 from bbmr.evaluation.pictures import draw_map, scale_plane
 from bbmr.imageio import read_picture, write_picture
-from bbmr.pipeline import PLAIN_PIPELINE, Options, compress
+from bbmr.options import PLAIN_PIPELINE, Options
+from bbmr.pipeline import compress
 
 PHOTO = Path(__file__).with_name("giraffe.jpg")
 METRICS = ((psnr_y, 2), (psnr_rgb, 2), (ssim_y, 4), (ms_ssim_y, 4))  # and the digits of each

@@ -21,27 +21,12 @@ from bbmr.allocation.visual import visual_distortion
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, split
 from bbmr.downscaling import Downscaler, bicubic_planes
 from bbmr.errors import BbmrError
-from bbmr.options import DEFAULT_PIPELINE, DISTORTIONS, PLAIN_PIPELINE, TUNES, Options
+from bbmr.options import DEFAULT_PIPELINE, PLAIN_PIPELINE, Options
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import Recipe, RescaledImage
 from bbmr.upscaling.mosaic import MosaicUpscaler
 from bbmr.weights import load_weights, weights_index
-
-__all__ = [
-    "DEFAULT_PIPELINE",
-    "DISTORTIONS",
-    "PIPELINES",
-    "PLAIN_PIPELINE",
-    "TUNES",
-    "Options",
-    "Pipeline",
-    "compress",
-    "compress_uniform",
-    "find_pipeline",
-    "measure_distortion",
-    "restore",
-]
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bbmr.options import Options
 from bbmr.picture import Picture
-from bbmr.pipeline import Options, compress
+from bbmr.pipeline import compress
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "quality.py"
 

@@ -16,7 +16,8 @@ from bbmr.allocation.corrected import fit, measure_features, to_json
 from bbmr.allocation.distortion import network_errors
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, merge
 from bbmr.errors import BbmrError
-from bbmr.pipeline import DEFAULT_PIPELINE, find_pipeline
+from bbmr.options import DEFAULT_PIPELINE
+from bbmr.pipeline import find_pipeline
 from bbmr.training.data import find_photos
 from bbmr.weights import weights_index
 

@@ -29,6 +29,11 @@ POSITION = 4  # pixels per side of one position of the network's grid
 TILE = 768  # pixels per side of a tile; a multiple of 128, so that tiles hold whole blocks
 _MOSAIC_REACH = 60  # pixels: each x2 step sees 2 samples of the coarser level, 2 * (2 + 4 + 8 + 16)
 
+_UNBOUNDED_REACH = 16
+"""Positions of halo for networks that look at all of their input: the tile is then part of what they see, so that
+sender and receiver have to use the same ones, and these give neighbouring tiles a common margin.
+"""
+
 
 class MosaicNetwork(Protocol):
     """A network over the mosaic: pixels (N, 48, h, w) and levels (N, h, w) -> correction (N, 48, h, w)."""
@@ -92,7 +97,8 @@ class MosaicUpscaler:
 
     def __init__(self, descriptor: NetworkDescriptor) -> None:
         self._network = descriptor.network.eval()
-        reach = POSITION * descriptor.reach + _MOSAIC_REACH
+        positions = _UNBOUNDED_REACH if descriptor.reach is None else descriptor.reach
+        reach = POSITION * positions + _MOSAIC_REACH
         self.halo = -(-reach // CELL) * CELL
 
     def restore(self, rescaled: RescaledImage, progress: Progress = silent) -> NDArray[np.uint8]:
