@@ -46,10 +46,17 @@ class OmniSR(nn.Module):
 
     def forward(self, picture: Tensor) -> Tensor:
         height, width = picture.shape[2:]
-        features = self.input(pad(picture))
-        features = self.output(self.residual_layer(features)) + features
-        restored: Tensor = self.up(features)
+        restored: Tensor = self.up(self._padded_features(picture))
         return restored[:, :, : self.scale * height, : self.scale * width]
+
+    def features(self, picture: Tensor) -> Tensor:
+        """All but the upscaling tail, as a branch of Joint SR: (N, 3, H, W) -> (N, 64, H, W)."""
+        return self._padded_features(picture)[:, :, : picture.shape[2], : picture.shape[3]]
+
+    def _padded_features(self, picture: Tensor) -> Tensor:
+        shallow = self.input(pad(picture))
+        deep: Tensor = self.output(self.residual_layer(shallow)) + shallow
+        return deep
 
 
 class OmniSRMosaic(nn.Module):
