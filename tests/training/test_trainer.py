@@ -47,7 +47,7 @@ def test_the_split_depends_on_names_alone(photos: Path, tmp_path_factory: pytest
         find_photos(tmp_path_factory.mktemp("none"))
 
 
-@pytest.mark.parametrize("wrong", [{"decay": 0.0}, {"side": 100}, {"steps": 0}])
+@pytest.mark.parametrize("wrong", [{"decay": 0.0}, {"loss": "l3"}, {"side": 100}, {"steps": 0}])
 def test_options_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(BbmrError, match=next(iter(wrong))):
         trainer.TrainingOptions(**wrong)
@@ -99,7 +99,7 @@ def test_training_improves_on_the_mosaic_and_goes_on_from_a_checkpoint(photos: P
     brief = trainer.TrainingOptions(steps=40, batch=2, side=96, warm_up=5, average=0.9)
     trainer.train(brief, photos, out)
     half = torch.load(out / "last.pt", weights_only=True)["step"]
-    trainer.train(replace(brief, steps=80), photos, out)
+    trainer.train(replace(brief, steps=80, loss="psnr"), photos, out)
     assert (half, torch.load(out / "last.pt", weights_only=True)["step"]) == (40, 80)
     log = (out / "log.jsonl").read_text().splitlines()
     assert len(log) == 2

@@ -42,6 +42,7 @@ class TrainingOptions:
     rate_rest: float = 1e-2  # AdamW's, for biases and gains; 1e-3 takes more than twice the steps on mosaics
     average: float = 0.998  # decay of the moving average of the weights
     warm_up: int = 200  # steps over which the rate rises
+    loss: str = "l1"  # or "psnr", to finish with
     chroma: float = 0.5  # weight of Cb and Cr in the loss; luma has 1
     uniform_x4: bool = False
     seed: int = 0
@@ -50,6 +51,8 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         if self.side % CELL or self.side < CELL:
             raise BbmrError(f"side {self.side} is not possible; crops have multiples of {CELL} pixels per side")
+        if self.loss not in _LOSSES:
+            raise BbmrError(f"loss {self.loss!r} is unknown; choose one of {', '.join(_LOSSES)}")
         if not 0 < self.decay <= 1:
             raise BbmrError(f"decay {self.decay} is not possible; it is a share of the steps, above 0 and at most 1")
         if min(self.steps, self.batch, self.warm_up, self.threads) < 1:
@@ -134,7 +137,7 @@ class _Run:
         self._set_rates()
         with torch.autocast(self.device.type, torch.bfloat16):
             restored = correct_mosaic(mosaic, batch.levels, self.network)
-        loss = _loss(restored, batch.hr, self.options.chroma)
+        loss = _LOSSES[self.options.loss](*_components(restored - batch.hr), self.options.chroma)
         for optimiser in self.optimisers:
             optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -173,12 +176,27 @@ class _Run:
             optimiser.load_state_dict(saved)
 
 
-def _loss(restored: Tensor, hr: Tensor, chroma: float) -> Tensor:
-    """L1 in YCbCr (full range BT.601), chroma weighted down: what eyes and PSNR-Y look at first."""
-    error = restored - hr
+def _components(error: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Errors in RGB (N, 3, H, W) -> errors in Y, Cb and Cr (full range BT.601), each (N, H, W): chroma is weighted
+    down, as by eyes and PSNR-Y."""
     red, green, blue = error.unbind(1)
     y = 0.299 * red + 0.587 * green + 0.114 * blue
-    return y.abs().mean() + chroma * (0.564 * (blue - y).abs().mean() + 0.713 * (red - y).abs().mean())
+    return y, 0.564 * (blue - y), 0.713 * (red - y)
+
+
+def _l1(y: Tensor, cb: Tensor, cr: Tensor, chroma: float) -> Tensor:
+    return y.abs().mean() + chroma * (cb.abs().mean() + cr.abs().mean())
+
+
+def _psnr(y: Tensor, cb: Tensor, cr: Tensor, chroma: float) -> Tensor:
+    """Log of each crop's squared error, its PSNR but for a factor (L. Chen et al., "Simple Baselines for Image
+    Restoration", ECCV 2022)."""
+    squared = (y.square() + chroma * (cb.square() + cr.square())).mean((1, 2))
+    # Two grey levels squared: crops that are all but exact should not outweigh the others.
+    return torch.log(squared + 2 / 255**2).mean()
+
+
+_LOSSES = {"l1": _l1, "psnr": _psnr}
 
 
 @torch.inference_mode()
