@@ -17,7 +17,7 @@ from bbmr.allocation.corrected import corrected_errors
 from bbmr.allocation.distortion import bicubic_errors, luma_variance, network_errors
 from bbmr.allocation.greedy import algorithm_1
 from bbmr.allocation.optimal import BudgetTooSmallError, least_squared_error
-from bbmr.allocation.visual import visual_distortion
+from bbmr.allocation.visual import uniform_row, visual_distortion
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, split
 from bbmr.downscaling import Downscaler, bicubic_planes
 from bbmr.errors import BbmrError
@@ -153,7 +153,8 @@ def _allocate(
             small, middle, large = sorted(options.scales)
             return algorithm_1(flat(errors), grid.costs(1).ravel(), flat(costs), (small, middle, large), budget)
         if options.tune == "visual":
-            errors = visual_distortion(errors, luma_variance(picture.colour, grid), grid.costs(1))
+            uniform = uniform_row(sorted(options.scales), grid.height * grid.width, budget)
+            errors = visual_distortion(errors, luma_variance(picture.colour, grid), grid.costs(1), uniform)
         return least_squared_error(flat(errors), flat(costs), budget)
     except BudgetTooSmallError as error:
         # Algorithm 1 starts from its middle scale, which can be the last but one at most.

@@ -86,7 +86,7 @@ def test_maps_are_drawn_by_what_the_sender_weighs(side: int, tuning: str) -> Non
     planes = bicubic_planes(colour, SCALES)
     expected = bicubic_errors(colour, planes, grid)
     if tuning == "visual":
-        expected = visual_distortion(expected, luma_variance(colour, grid), grid.costs(1))
+        expected = visual_distortion(expected, luma_variance(colour, grid), grid.costs(1), SCALES.index(4))
     hr = torch.from_numpy(colour).permute(2, 0, 1)[None] / 255
     errors, sums = measure_cells(hr, lr_planes(hr))
     distortion, cost = blocks_of_cells(errors[0], sums[0], side // 16, tuning)

@@ -1,30 +1,43 @@
 """What `--tune visual` minimises: squared error as the eye weighs it.
 
-Squared error alone smears low contrasts (a roof against a bright sky) to sharpen what is busy already.  Two changes
-mend that: dividing by a power of the block's variance, since busy blocks hide errors; and a geometric mean with the
-neighbours, since a single sharp block in a smeared region is seen as a speck, and a smeared one in a sharp region as
-a hole.
+Squared error alone smears low contrasts (a roof against a bright sky) to sharpen what is busy already.  Three changes
+mend that.  Errors are divided by the root of the block's variance, since busy blocks hide them.  They enter a geometric
+mean with those of the neighbours, since a single sharp block in a smeared region is seen as a speck, and a smeared one
+in a sharp region as a hole.  And what a block loses against one scale for the whole picture counts more than what it
+gains: a picture that is sharper in most places and visibly worse in some is not the better one.
 """
+
+import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 _VARIANCE_FLOOR = 20.0
 """Grey levels squared, added to the variance of a block: it keeps even blocks from weighing without bound."""
-
-_MASKING = 0.65
-"""Power of the variance.  0.5 is kinder to PSNR and leaves three times as many places worse than plain x4."""
+_LOSS_AVERSION = 3.0
+"""How much more a loss against the uniform scale counts than a gain (docs/how-it-works.md has what others give)."""
 
 
 def visual_distortion(
-    errors: NDArray[np.float64], variance: NDArray[np.float64], pixels: NDArray[np.int64]
+    errors: NDArray[np.float64], variance: NDArray[np.float64], pixels: NDArray[np.int64], uniform: int
 ) -> NDArray[np.float64]:
-    """Weigh the summed squared errors of blocks, (scales, rows, cols), as the eye does; same shape.
+    """Weigh the summed squared errors of blocks, (scales, rows, cols), scales rising, as the eye does; same shape.
 
     variance: (rows, cols), of each block's luma, grey levels squared.  pixels: (rows, cols), true pixels of each block.
+    uniform: row of the scale that one scale for all would be, see `uniform_row`.
     """
-    weighted = errors / (pixels * (variance + _VARIANCE_FLOOR) ** _MASKING)
-    return np.sqrt(weighted * _smoothed(weighted)) * pixels
+    weighted = errors / (pixels * np.sqrt(variance + _VARIANCE_FLOOR))
+    distortion: NDArray[np.float64] = np.sqrt(weighted * _smoothed(weighted)) * pixels
+    losses = np.maximum(distortion[uniform + 1 :] - distortion[uniform], 0)
+    distortion[uniform + 1 :] = distortion[uniform] + _LOSS_AVERSION * losses
+    return distortion
+
+
+def uniform_row(scales: Sequence[int], pixels: int, budget: int) -> int:
+    """Which of `scales` is the nearest to one scale for all `pixels` that takes `budget` LR pixels."""
+    factor = math.sqrt(pixels / budget)
+    return min(range(len(scales)), key=lambda row: abs(math.log2(scales[row] / factor)))
 
 
 def _smoothed(maps: NDArray[np.float64]) -> NDArray[np.float64]:

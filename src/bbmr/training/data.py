@@ -23,6 +23,7 @@ from bbmr.errors import BbmrError
 from bbmr.luma import luma
 
 TUNINGS = ("psnr", "visual")
+_UNIFORM = SCALES.index(4)  # the maps have 1/16 of the pixels
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 _VALIDATION_SHARE = 16  # one photograph in 16, by the hash of its name
@@ -99,7 +100,7 @@ def blocks_of_cells(
     distortion = merge(errors, cells)
     if tuning == "visual":
         mean, mean_square = merge(sums, cells) / pixels
-        distortion = visual_distortion(distortion, np.maximum(mean_square - mean**2, 0), pixels)
+        distortion = visual_distortion(distortion, np.maximum(mean_square - mean**2, 0), pixels, _UNIFORM)
     return distortion, np.stack([pixels // factor**2 for factor in SCALES])
 
 
