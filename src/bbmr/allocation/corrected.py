@@ -1,8 +1,10 @@
 """Bicubic errors corrected by a small fitted model: nearly the network's own distortions at nearly no cost.
 
-For each block side and scale, the log of the network's error per pixel is a quadratic function of logs of what is
-cheap to know of a block: the bicubic errors at scales 2, 4, 8, 16, the variance of its luma, and how edge-like its
-detail is (`bbmr.allocation.structure`).  `bbmr.training.fit_correction` fits it on training photographs.
+What a block loses from each scale to the next coarser one is foreseen: for each block side and scale, its log is a
+quadratic function of logs of what is cheap to know, namely what bicubic enlargement loses from scale to scale, the
+variance of the luma, and how edge-like the detail is (`bbmr.allocation.structure`).  Steps and not errors, since steps
+are what the allocator trades: noise is lost at x4 as it is at x16, bicubic's steps say so, and small biases of four
+separate errors would hide it.  `bbmr.training.fit_correction` fits the model on training photographs.
 """
 
 import json
@@ -22,8 +24,9 @@ from bbmr.progress import Progress, silent
 
 FITTED_SCALES = SCALES[1:]  # scale 1 has no error
 FEATURES = len(FITTED_SCALES) + 1 + 2 * len(STRUCTURE_SCALES)
-_ERROR_FLOOR = 0.25  # grey levels squared per pixel: errors below it are noise of the 8-bit rounding
-_GRADIENT_FLOOR = 0.1  # the same for the eigenvalues of the structure tensor
+_STEP_FLOOR = 0.05  # grey levels squared per pixel: steps below it are noise of the 8-bit rounding
+_VARIANCE_FLOOR = 0.25
+_GRADIENT_FLOOR = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +34,7 @@ class Correction:
     """The fitted model for one block side.
 
     low, high: (FEATURES,) range of each feature in the photographs it was fitted on; beyond it nothing is promised.
-    coefficients: (4 scales, terms) of `_terms` in the log of the network's error per pixel.
+    coefficients: (4 scales, terms) of `_terms` in the log of what the network loses per pixel on each scale's step.
     """
 
     low: NDArray[np.float64]
@@ -41,7 +44,8 @@ class Correction:
     def predict(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Features (FEATURES, ...) -> the network's squared error per pixel at scales 2 to 16, (4, ...)."""
         logs = np.tensordot(self.coefficients, _terms(features, self.low, self.high), axes=1)
-        return np.maximum(np.exp(logs) - _ERROR_FLOOR, 0)
+        errors: NDArray[np.float64] = np.maximum(np.exp(logs) - _STEP_FLOOR, 0).cumsum(axis=0)
+        return errors
 
 
 def measure_features(
@@ -50,40 +54,45 @@ def measure_features(
     grid: BlockGrid,
     progress: Progress = silent,
 ) -> NDArray[np.float64]:
-    """What is cheap to know of each block, (FEATURES, rows, cols): logs of the bicubic errors per pixel at scales 2 to
-    16, of the luma's variance, and of the eigenvalues of its structure.
+    """What is cheap to know of each block, (FEATURES, rows, cols): logs of bicubic's steps per pixel to scales 2 to 16,
+    of the luma's variance, and of the eigenvalues of its structure.
 
     colour: (H, W, C) uint8; planes: {factor: (ceil(H/k), ceil(W/k), C) uint8} of all scales.
     """
-    errors = bicubic_errors(colour, planes, grid, progress)[1:] / grid.costs(1)
+    steps = _steps(bicubic_errors(colour, planes, grid, progress) / grid.costs(1))
     variance = luma_variance(colour, grid)[None]
     return np.concatenate(
         [
-            np.log(errors + _ERROR_FLOOR),
-            np.log(variance + _ERROR_FLOOR),
+            np.log(steps + _STEP_FLOOR),
+            np.log(variance + _VARIANCE_FLOOR),
             np.log(structure(planes, grid) + _GRADIENT_FLOOR),
         ]
     )
 
 
 def fit(features: NDArray[np.float64], network: NDArray[np.float64]) -> Correction:
-    """Weighted least squares in the log domain over many blocks, then an offset so that each scale's errors add up.
+    """Weighted least squares in the log domain over many blocks, then an offset so that each scale's steps add up.
 
-    features: (FEATURES, blocks) of `measure_features`; network: (4, blocks), its squared errors per pixel at scales 2
+    features: (FEATURES, blocks) of `measure_features`; network: (5, blocks), its squared errors per pixel at scales 1
     to 16.
     """
     low, high = features.min(axis=1), features.max(axis=1)
     terms = _terms(features, low, high)
     rows = []
-    for errors in network:
-        # Blocks with large errors decide the allocation; the root of the root keeps a few from deciding the fit.
-        weight = (errors + _ERROR_FLOOR) ** 0.25
-        target = np.log(errors + _ERROR_FLOOR)
+    for steps in _steps(network):
+        # Blocks with large steps decide the allocation; the root of the root keeps a few from deciding the fit.
+        weight = (steps + _STEP_FLOOR) ** 0.25
+        target = np.log(steps + _STEP_FLOOR)
         solution = np.linalg.lstsq((terms * weight).T, target * weight, rcond=1e-6)[0]
-        predicted = np.exp(solution @ terms) - _ERROR_FLOOR
-        solution[0] += np.log(errors.sum() / predicted.sum())
+        solution[0] += np.log((steps + _STEP_FLOOR).sum() / np.exp(solution @ terms).sum())
         rows.append(solution)
     return Correction(low, high, np.stack(rows))
+
+
+def _steps(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Errors at scales 1 to 16, (5, ...) -> what each coarser scale loses in addition, (4, ...), at least 0."""
+    steps: NDArray[np.float64] = np.maximum(np.diff(errors, axis=0), 0)
+    return steps
 
 
 def corrected_errors(

@@ -55,7 +55,7 @@ def _centre(path: Path) -> NDArray[np.uint8]:
 
 
 def _observe(colour: NDArray[np.uint8]) -> dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """For each block side the features (FEATURES, blocks) and the network's errors per pixel (4, blocks)."""
+    """For each block side the features (FEATURES, blocks) and the network's errors per pixel (5, blocks)."""
     pipeline = find_pipeline(DEFAULT_PIPELINE)
     planes = pipeline.downscaler(colour, SCALES)
     height, width = colour.shape[:2]
@@ -65,7 +65,7 @@ def _observe(colour: NDArray[np.uint8]) -> dict[int, tuple[NDArray[np.float64], 
     for side in BLOCK_SIDES:
         grid = BlockGrid(height, width, side)
         features = measure_features(colour, planes, grid)
-        errors = merge(by_network[1:], side // finest.side) / grid.costs(1)
+        errors = merge(by_network, side // finest.side) / grid.costs(1)
         observed[side] = features.reshape(len(features), -1), errors.reshape(len(errors), -1)
     return observed
 
