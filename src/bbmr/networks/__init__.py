@@ -48,14 +48,17 @@ def _fast(name: str, state: State | None) -> NetworkDescriptor:
     return NetworkDescriptor(name, network, None, network.reach)
 
 
-def _omnisr(name: str, state: State | None, scale: int | None) -> NetworkDescriptor:
-    groups = 5 if state is None else count_groups(state)
+def _omnisr(name: str, state: State | None, scale: int | None, groups: int = 5) -> NetworkDescriptor:
+    groups = groups if state is None else count_groups(state)
     network = OmniSRMosaic(groups) if scale is None else OmniSR(scale, groups)
     return NetworkDescriptor(name, network, scale, None)
 
 
 _BUILDERS: Mapping[str, Callable[[str, State | None], NetworkDescriptor]] = {
     "fast": _fast,
+    "omnisr-light-x2": partial(_omnisr, scale=2, groups=1),
+    "omnisr-light-x4": partial(_omnisr, scale=4, groups=1),
+    "omnisr-light-x8": partial(_omnisr, scale=8, groups=1),
     "omnisr-mosaic": partial(_omnisr, scale=None),
     "omnisr-x2": partial(_omnisr, scale=2),
     "omnisr-x4": partial(_omnisr, scale=4),
