@@ -1,6 +1,7 @@
 """Training without the libraries of the command line: python -m bbmr.training RECIPE [--data DIR] ..."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -34,6 +35,8 @@ def main() -> None:
     )
     parser.add_argument("--minutes", type=float, metavar="M", help="stop by then, with a checkpoint to go on from")
     given = parser.parse_args()
+    # As in bbmr.cli: threads that spin while they wait slow torch down wherever another program wants a core too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         train_by_name(given.recipe, given.data, given.out, given.set, given.devices, given.minutes)
     except BbmrError as error:

@@ -84,8 +84,8 @@ class Record(Callback):
             self.mark, self.first = time.monotonic(), step
             trainer.should_stop = out_of_time
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the bar away."""
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Take the bar away, however the run ended."""
         if self.bar is not None:
             self.bar.close()
 

@@ -58,7 +58,10 @@ def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", mi
         warnings.simplefilter("ignore")  # Lightning's advice: on loaders, loggers and processes that we do without
         trainer = _trainer(recipe, recipe.steps - first_step, Record(out, held_out, minutes), devices)
         module = TrainingModule(recipe, descriptor, photos, start)
-        trainer.fit(module, ckpt_path=checkpoint if resumed else None, weights_only=True if resumed else None)
+        try:
+            trainer.fit(module, ckpt_path=checkpoint if resumed else None, weights_only=True if resumed else None)
+        except SystemExit as left:  # Lightning's answer to Ctrl-C
+            raise KeyboardInterrupt from left
 
 
 def _trainer(recipe: Recipe, steps: int, record: Record, devices: int | Literal["auto"]) -> Trainer:
