@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-_VARIANCE_FLOOR = 20.0
+VARIANCE_FLOOR = 20.0
 """Grey levels squared, added to the variance of a block: it keeps even blocks from weighing without bound."""
-_LOSS_AVERSION = 3.0
+LOSS_AVERSION = 3.0
 """How much more a loss against the uniform scale counts than a gain (docs/how-it-works.md has what others give)."""
 
 
@@ -27,10 +27,10 @@ def visual_distortion(
     variance: (rows, cols), of each block's luma, grey levels squared.  pixels: (rows, cols), true pixels of each block.
     uniform: row of the scale that one scale for all would be, see `uniform_row`.
     """
-    weighted = errors / (pixels * np.sqrt(variance + _VARIANCE_FLOOR))
+    weighted = errors / (pixels * np.sqrt(variance + VARIANCE_FLOOR))
     distortion: NDArray[np.float64] = np.sqrt(weighted * _smoothed(weighted)) * pixels
     losses = np.maximum(distortion[uniform + 1 :] - distortion[uniform], 0)
-    distortion[uniform + 1 :] = distortion[uniform] + _LOSS_AVERSION * losses
+    distortion[uniform + 1 :] = distortion[uniform] + LOSS_AVERSION * losses
     return distortion
 
 

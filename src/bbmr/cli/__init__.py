@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bbmr.cli import compare, compress, info, map, restore
+from bbmr.cli import compare, compress, info, map, restore, train
 
 app = typer.Typer(
     rich_markup_mode="rich",
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (compress, restore, info, map, compare):
+for verb in (compress, restore, info, map, compare, train):
     app.command(verb.NAME, epilog=verb.EXAMPLES)(verb.run)
 
 

@@ -1,26 +1,32 @@
 """Training batches: crops of photographs, their LR planes, and maps as the allocator makes them.
 
-Photographs are decoded once and kept as uint8; crops, LR planes, maps and mosaics are made in batches on the device.
+Photographs are decoded once and kept as uint8 on the device; crops, LR planes, maps and mosaics are made there in
+batches.  What is random is drawn beforehand, for the whole batch: so a process can make its own share of it.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from tqdm import tqdm
 
 from bbmr.allocation.optimal import multiplier
-from bbmr.allocation.visual import visual_distortion
-from bbmr.blocks import BLOCK_SIDES, CELL, SCALES, merge
+from bbmr.allocation.visual import LOSS_AVERSION, VARIANCE_FLOOR
+from bbmr.blocks import BLOCK_SIDES, CELL, SCALES
 from bbmr.downscaling.bicubic import downscale, round_to_8_bit, upscale
 from bbmr.errors import BbmrError
 from bbmr.luma import luma
+from bbmr.training.recipe import Maps
+from bbmr.upscaling.mosaic import build_mosaic
 
 TUNINGS = ("psnr", "visual")
 _UNIFORM = SCALES.index(4)  # the maps have 1/16 of the pixels
@@ -35,130 +41,217 @@ class Photo:
 
     name: str
     pixels: Tensor  # (3, H, W) uint8
-    multipliers: dict[str, float]  # Lagrange multiplier at 1/16 of the pixels, for each tuning
+    multipliers: Mapping[str, float]  # Lagrange multiplier at 1/16 of the pixels, for each tuning
 
 
 @dataclass(frozen=True)
 class Batch:
-    """hr (N, 3, H, W) in [0, 1]; planes {k: (N, 3, H/k, W/k)} rounded to 8 bit; levels (N, H/16, W/16)."""
+    """hr (N, 3, H, W) in [0, 1]; planes {k: (N, 3, H/k, W/k)} rounded to 8 bit; levels (N, H/16, W/16) int64, base-2
+    logarithm of the scale; mosaic (N, 3, H, W), enlarged from those planes as the levels say.
+    """
 
     hr: Tensor
     planes: dict[int, Tensor]
     levels: Tensor
+    mosaic: Tensor
 
 
 def find_photos(folder: Path) -> tuple[list[Path], list[Path]]:
     """Training and validation photographs below `folder`; the split depends on file names alone."""
+    if not folder.is_dir():
+        raise BbmrError(f"{folder}: no such folder; give the folder of the training photographs")
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
     if not paths:
         raise BbmrError(f"{folder}: no photographs ({', '.join(sorted(_SUFFIXES))}) found there")
-    held_out = [path for path in paths if int(sha256(path.stem.encode()).hexdigest(), 16) % _VALIDATION_SHARE == 0]
-    return [path for path in paths if path not in held_out], held_out
+    if len(paths) == 1:
+        raise BbmrError(f"{folder}: one photograph is too few, as one is held out for validation; add more")
+    hashes = {path: int(sha256(path.stem.encode()).hexdigest(), 16) for path in paths}
+    held_out = {path for path in paths if hashes[path] % _VALIDATION_SHARE == 0} or {min(paths, key=hashes.__getitem__)}
+    return [path for path in paths if path not in held_out], [path for path in paths if path in held_out]
+
+
+def load_photos(paths: Sequence[Path], side: int, title: str, show: bool) -> list[Photo]:
+    """Decode photographs, with a progress bar if `show`; those that have no crop of `side` x `side` are left out.
+
+    Raises BbmrError for a file that cannot be read, and if none is left.
+    """
+    with ThreadPoolExecutor() as pool:
+        found = list(tqdm(pool.map(load_photo, paths), title, len(paths), leave=False, disable=not show))
+    photos = [photo for photo in found if min(photo.pixels.shape[1:]) >= side]
+    if not photos:
+        raise BbmrError(
+            f"{paths[0].parent}: no photograph for {title} has {side} x {side} pixels; make the crops smaller"
+        )
+    return photos
 
 
 def load_photo(path: Path) -> Photo:
     """Decode a photograph and find the multipliers that give it 1/16 of the pixels."""
-    with Image.open(path) as image:
-        pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+    try:
+        with Image.open(path) as image:
+            pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise BbmrError(f"{path}: cannot be read as a picture ({error}); take it out") from error
     height, width = (min(side, 1024) // CELL * CELL for side in pixels.shape[1:])
+    if not height or not width:
+        return Photo(path.stem, pixels, dict.fromkeys(TUNINGS, 1.0))  # smaller than any crop
     hr = pixels[None, :, :height, :width] / 255
-    errors, sums = measure_cells(hr, lr_planes(hr))
+    errors, sums = measure_cells(hr, lr_planes(hr, SCALES))
     multipliers = {}
     for tuning in TUNINGS:
-        distortion, cost = blocks_of_cells(errors[0], sums[0], 1, tuning)
-        found = multiplier(distortion.reshape(len(SCALES), -1), cost.reshape(len(SCALES), -1), height * width // 16)
-        multipliers[tuning] = max(found, 1e-6)
+        distortion, cost = (part[0].flatten(1).numpy() for part in blocks_of_cells(errors, sums, 1, tuning))
+        multipliers[tuning] = max(multiplier(distortion, cost, height * width // 16), 1e-6)
     return Photo(path.stem, pixels, multipliers)
 
 
-def lr_planes(hr: Tensor) -> dict[int, Tensor]:
-    """Bicubic LR planes of every scale, rounded to 8 bit."""
-    return {factor: round_to_8_bit(downscale(hr, factor)) for factor in SCALES}
+def lr_planes(hr: Tensor, scales: Sequence[int]) -> dict[int, Tensor]:
+    """Bicubic LR planes, rounded to 8 bit."""
+    return {factor: round_to_8_bit(downscale(hr, factor)) for factor in scales}
 
 
-def measure_cells(hr: Tensor, planes: dict[int, Tensor]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def measure_cells(hr: Tensor, planes: Mapping[int, Tensor]) -> tuple[Tensor, Tensor]:
     """Of each 16 x 16 cell: summed squared luma errors of bicubic enlargement, (N, scales, H/16, W/16), grey levels
-    squared; and sums of the luma and of its square, (N, 2, H/16, W/16)."""
+    squared; and sums of the luma and of its square, (N, 2, H/16, W/16).
+    """
     target = luma(hr)
     # Luma is linear, so one plane is enlarged in place of three.
     errors = [(upscale(luma(plane), factor) - target).square() for factor, plane in planes.items()]
     # Around mid-grey, so that the difference of squares keeps its digits.
     maps = torch.cat([*errors, target - 128, (target - 128).square()], 1)
-    cells = (F.avg_pool2d(maps, CELL) * CELL * CELL).cpu().numpy().astype(np.float64)
+    cells = F.avg_pool2d(maps, CELL, divisor_override=1)
     return cells[:, : len(planes)], cells[:, len(planes) :]
 
 
-def blocks_of_cells(
-    errors: NDArray[np.float64], sums: NDArray[np.float64], cells: int, tuning: str
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """What the allocator weighs for blocks of cells x cells cells: distortion and LR pixels, both (scales, rows, cols).
+def blocks_of_cells(errors: Tensor, sums: Tensor, cells: int, tuning: str) -> tuple[Tensor, Tensor]:
+    """What the allocator weighs for blocks of cells x cells cells: distortion (N, scales, rows, cols) and LR pixels
+    (1, scales, rows, cols) int64.
 
-    errors: (scales, H/16, W/16) and sums: (2, H/16, W/16) of one picture in `measure_cells`; blocks at the far edges
-    may be partial.
+    errors: (N, scales, H/16, W/16) and sums: (N, 2, H/16, W/16) as in `measure_cells`; blocks at the far edges may be
+    partial.
     """
-    pixels = merge(np.full((1, *errors.shape[1:]), float(CELL * CELL)), cells)[0].astype(np.int64)
-    distortion = merge(errors, cells)
+    pixels = _merge(torch.full_like(errors[:1, :1], CELL * CELL), cells)
+    distortion = _merge(errors, cells)
     if tuning == "visual":
-        mean, mean_square = merge(sums, cells) / pixels
-        distortion = visual_distortion(distortion, np.maximum(mean_square - mean**2, 0), pixels, _UNIFORM)
-    return distortion, np.stack([pixels // factor**2 for factor in SCALES])
+        means = _merge(sums, cells) / pixels
+        mean, mean_square = means[:, :1], means[:, 1:]
+        distortion = _as_seen(distortion, (mean_square - mean.square()).clamp_min(0), pixels)
+    return distortion, torch.cat([pixels.long() // factor**2 for factor in SCALES], 1)
+
+
+def _as_seen(errors: Tensor, variance: Tensor, pixels: Tensor) -> Tensor:
+    """`bbmr.allocation.visual.visual_distortion` for batches on a device: errors (N, scales, rows, cols), the others
+    (N or 1, 1, rows, cols).
+    """
+    weighted = errors / (pixels * (variance + VARIANCE_FLOOR).sqrt())
+    padded = F.pad(weighted, (1, 1, 1, 1), mode="replicate")
+    by_row = (padded[:, :, :-2] + 2 * padded[:, :, 1:-1] + padded[:, :, 2:]) / 4
+    smoothed = (by_row[..., :-2] + 2 * by_row[..., 1:-1] + by_row[..., 2:]) / 4
+    distortion = (weighted * smoothed).sqrt() * pixels
+    finer, coarser = distortion[:, : _UNIFORM + 1], distortion[:, _UNIFORM + 1 :]
+    uniform = finer[:, -1:]
+    return torch.cat([finer, uniform + LOSS_AVERSION * (coarser - uniform).clamp_min(0)], 1)
+
+
+def _merge(sums: Tensor, cells: int) -> Tensor:
+    """(N, C, rows, cols) sums over cells -> sums over blocks of cells x cells cells, the last ones partial."""
+    return F.avg_pool2d(sums, cells, ceil_mode=True, divisor_override=1)
+
+
+@dataclass(frozen=True)
+class _Map:
+    """How the map of a crop comes about: one level all over, or least D + lambda R over blocks."""
+
+    uniform: int | None
+    tuning: str = ""
+    cells: int = 0  # per side of a block
+    levels: tuple[int, ...] = ()
+    penalty: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Crop:
+    photo: Photo
+    top: int
+    left: int
+    flips: tuple[int, ...]
+    transposed: bool
 
 
 class BatchSource:
-    """Endless random batches from photographs, with maps drawn as `_draw_levels` says or uniform x4 only."""
+    """Random batches from photographs: crops, flipped and transposed at random, with maps drawn as `maps` says."""
 
     def __init__(
-        self, photos: list[Photo], batch: int, side: int, uniform_x4: bool, device: torch.device, seed: int
+        self,
+        photos: Sequence[Photo],
+        batch: int,
+        side: int,
+        maps: Maps,
+        device: torch.device,
+        keep_on: Literal["device", "host"] = "device",
     ) -> None:
-        self.photos, self.batch, self.side, self.uniform_x4 = photos, batch, side, uniform_x4
-        self.device = device
-        self.random = np.random.default_rng(seed)
-        for photo in photos:
-            if min(photo.pixels.shape[1:]) < side:
-                raise BbmrError(
-                    f"{photo.name}: {photo.pixels.shape[2]} x {photo.pixels.shape[1]} pixels are less than a crop of "
-                    f"{side} x {side}; take it out or cut smaller crops"
-                )
+        self.batch, self.side, self.maps, self.device = batch, side, maps, device
+        home = device if keep_on == "device" else torch.device("cpu")
+        self.photos = [Photo(photo.name, photo.pixels.to(home), photo.multipliers) for photo in photos]
         area = np.array([photo.pixels.shape[1] * photo.pixels.shape[2] for photo in photos], np.float64)
         # The root of the area: small photographs bring variety that the few large ones lack.
         self.weights = np.sqrt(area) / np.sqrt(area).sum()
+        self.uniform_shares = [maps.uniform_scales.get(scale, 0.0) for scale in SCALES]
+        self.block_shares = [maps.blocks.get(side, 0.0) for side in BLOCK_SIDES]
 
-    def reseed(self, seed: int) -> None:
-        """Draw other crops and maps from here on."""
-        self.random = np.random.default_rng(seed)
+    @torch.no_grad()
+    def draw(self, random: np.random.Generator, share: slice = slice(None)) -> Batch:
+        """Make the crops `share` of the batch that `random` decides on."""
+        chosen = [self.photos[i] for i in random.choice(len(self.photos), self.batch, p=self.weights)]
+        crops = [self._draw_crop(photo, random) for photo in chosen]
+        maps = [self._draw_map(photo, random) for photo in chosen]
+        hr = torch.stack([self._cut(crop) for crop in crops[share]]).to(self.device).float() / 255
+        planes = lr_planes(hr, self.maps.scales)
+        levels = self._levels(maps[share], hr, planes)
+        return Batch(hr, planes, levels, build_mosaic(planes, levels))
 
-    def __iter__(self) -> Iterator[Batch]:
-        while True:
-            chosen = [self.photos[i] for i in self.random.choice(len(self.photos), self.batch, p=self.weights)]
-            hr = torch.stack([self._crop(photo.pixels) for photo in chosen]).to(self.device).float() / 255
-            if self.uniform_x4:
-                levels = torch.full((self.batch, self.side // CELL, self.side // CELL), 2, device=self.device)
-                yield Batch(hr, {4: round_to_8_bit(downscale(hr, 4))}, levels)
-            else:
-                planes = lr_planes(hr)
-                yield Batch(hr, planes, self._draw_levels(chosen, *measure_cells(hr, planes)))
+    def _draw_crop(self, photo: Photo, random: np.random.Generator) -> _Crop:
+        top, left = (int(random.integers(0, size - self.side + 1)) for size in photo.pixels.shape[1:])
+        flips = tuple(dim for dim in (1, 2) if random.random() < 0.5)
+        return _Crop(photo, top, left, flips, bool(random.random() < 0.5))
 
-    def _crop(self, pixels: Tensor) -> Tensor:
-        top, left = (int(self.random.integers(0, size - self.side + 1)) for size in pixels.shape[1:])
-        crop = pixels[:, top : top + self.side, left : left + self.side]
-        flips = [dim for dim in (1, 2) if self.random.random() < 0.5]
-        crop = crop.flip(flips) if flips else crop
-        return crop.transpose(1, 2) if self.random.random() < 0.5 else crop
+    def _draw_map(self, photo: Photo, random: np.random.Generator) -> _Map:
+        """Lambda is near the one that gives the photograph 1/16 of the pixels."""
+        if random.random() < self.maps.uniform:
+            return _Map(int(random.choice(len(SCALES), p=self.uniform_shares)))
+        tuning = str(random.choice(TUNINGS))
+        cells = int(random.choice(BLOCK_SIDES, p=self.block_shares)) // CELL
+        levels = (0, 1, 2, 3, 4) if random.random() < self.maps.all_scales else (1, 2, 3)
+        spread = self.maps.penalty_spread
+        return _Map(
+            None, tuning, cells, levels, photo.multipliers[tuning] * float(np.exp(random.uniform(-spread, spread)))
+        )
 
-    def _draw_levels(self, photos: list[Photo], errors: NDArray[np.float64], sums: NDArray[np.float64]) -> Tensor:
-        """One map a crop, (N, H/16, W/16): uniform, or the least D + lambda R for a random tuning, block side and set
-        of scales, lambda near the one that gives its photograph 1/16 of the pixels."""
-        maps = np.empty((len(photos), *errors.shape[2:]), np.int64)
-        for index, photo in enumerate(photos):
-            if self.random.random() < 0.4:
-                maps[index] = self.random.choice(5, p=[0, 0.13, 0.65, 0.13, 0.09])
-                continue
-            tuning = self.random.choice(TUNINGS)
-            cells = int(self.random.choice([side // CELL for side in BLOCK_SIDES], p=[0.6, 0.25, 0.1, 0.05]))
-            levels = np.array([0, 1, 2, 3, 4] if self.random.random() < 0.8 else [1, 2, 3])
-            penalty = photo.multipliers[tuning] * np.exp(self.random.uniform(-1, 1))
-            distortion, cost = blocks_of_cells(errors[index], sums[index], cells, tuning)
-            chosen = levels[(distortion + penalty * cost)[levels].argmin(0)]
-            chosen = chosen.repeat(cells, 0).repeat(cells, 1)
-            maps[index] = chosen[: maps.shape[1], : maps.shape[2]]
-        return torch.from_numpy(maps).to(self.device)
+    def _cut(self, crop: _Crop) -> Tensor:
+        pixels = crop.photo.pixels[:, crop.top : crop.top + self.side, crop.left : crop.left + self.side]
+        pixels = pixels.flip(crop.flips) if crop.flips else pixels
+        return pixels.transpose(1, 2) if crop.transposed else pixels
+
+    def _levels(self, maps: Sequence[_Map], hr: Tensor, planes: Mapping[int, Tensor]) -> Tensor:
+        """One map a crop, (N, H/16, W/16) int64."""
+        rows = self.side // CELL
+        fill = torch.tensor([entry.uniform or 0 for entry in maps], device=self.device)
+        levels = fill.view(-1, 1, 1).repeat(1, rows, rows)
+        alike: dict[tuple[int, str], list[int]] = defaultdict(list)
+        for index, entry in enumerate(maps):
+            if entry.uniform is None:
+                alike[entry.cells, entry.tuning].append(index)
+        if not alike:
+            return levels
+        errors, sums = measure_cells(hr, planes)
+        for (cells, tuning), indices in alike.items():
+            own = torch.tensor(indices, device=self.device)
+            distortion, cost = blocks_of_cells(errors[own], sums[own], cells, tuning)
+            penalty = torch.tensor([maps[index].penalty for index in indices], device=self.device)
+            barred = torch.tensor(
+                [[level not in maps[index].levels for level in range(len(SCALES))] for index in indices],
+                device=self.device,
+            )
+            lagrangian = distortion + penalty.view(-1, 1, 1, 1) * cost
+            best = lagrangian.masked_fill(barred.view(-1, len(SCALES), 1, 1), torch.inf).argmin(1)
+            levels[own] = best.repeat_interleave(cells, 1).repeat_interleave(cells, 2)[:, :rows, :rows]
+        return levels

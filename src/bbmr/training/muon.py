@@ -6,45 +6,107 @@ al., "Muon is scalable for LLM training", arXiv 2502.16982, which makes rates co
 AdamW at 1e-3 0.45 dB.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.adamw import adamw
 
 _QUINTIC = (3.4445, -4.7750, 2.0315)  # steep at 0, near 1 on [0.3, 1.2]: five iterations from any scale
 
 
-class Muon(torch.optim.Optimizer):
-    """For parameters of two or more dimensions; all dimensions but the first are taken as the columns of a matrix."""
+class MuonWithAdamW(torch.optim.Optimizer):
+    """Muon for `matrices`, of two or more dimensions (all but the first are the columns), AdamW for the `rest`.
 
-    def __init__(self, parameters: Iterable[Tensor], lr: float = 2e-3, momentum: float = 0.95) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+    One optimiser with a parameter group for each, so that whoever drives it needs to know of one only.
+    """
+
+    def __init__(
+        self,
+        matrices: Sequence[Tensor],
+        rest: Sequence[Tensor],
+        lr: float = 2e-3,
+        lr_rest: float = 1e-2,
+        momentum: float = 0.95,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.0,
+    ) -> None:
+        groups: list[dict[str, Any]] = [
+            {"params": list(matrices), "lr": lr, "momentum": momentum},
+            {"params": list(rest), "lr": lr_rest, "betas": betas, "weight_decay": weight_decay},
+        ]
+        super().__init__([group for group in groups if group["params"]], {})
 
     @torch.no_grad()
-    def step(self) -> None:  # type: ignore[override]  # a closure has no use here
-        """Take one step along the orthogonalised Nesterov momentum."""
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Take one step; `closure`, if given, computes loss and gradients first."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
+            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if "momentum" in group:
+                self._muon(parameters, group["lr"], group["momentum"])
+            else:
+                self._adamw(parameters, group)
+        return loss
+
+    def _muon(self, parameters: list[Tensor], lr: float, keep: float) -> None:
+        by_shape: dict[torch.Size, list[Tensor]] = defaultdict(list)
+        for parameter in parameters:
+            by_shape[parameter.shape].append(parameter)
+        for alike in by_shape.values():  # in one batch: a GPU spends its time on starting small products
+            directions = []
+            for parameter in alike:
                 state = self.state[parameter]
                 if not state:
                     state["momentum"] = torch.zeros_like(parameter)
-                momentum = state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-                direction = _orthogonalise(parameter.grad.lerp(momentum, group["momentum"]).flatten(1))
-                length = 0.2 * max(direction.shape) ** 0.5
-                parameter.add_(direction.view(parameter.shape), alpha=-group["lr"] * length)
+                momentum = state["momentum"].lerp_(parameter.grad, 1 - keep)
+                assert parameter.grad is not None
+                directions.append(parameter.grad.lerp(momentum, keep).flatten(1))
+            steps = _orthogonalise(torch.stack(directions))
+            length = 0.2 * max(steps.shape[1:]) ** 0.5
+            for parameter, step in zip(alike, steps, strict=True):
+                parameter.add_(step.view(parameter.shape), alpha=-lr * length)
+
+    def _adamw(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter] = {
+                    "step": torch.zeros(()),
+                    "exp_avg": torch.zeros_like(parameter),
+                    "exp_avg_sq": torch.zeros_like(parameter),
+                }
+        states = [self.state[parameter] for parameter in parameters]
+        adamw(
+            parameters,
+            [parameter.grad for parameter in parameters if parameter.grad is not None],
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [],
+            [state["step"] for state in states],
+            amsgrad=False,
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=1e-8,
+            maximize=False,
+        )
 
 
-def _orthogonalise(matrix: Tensor) -> Tensor:
-    """Five Newton-Schulz iterations towards the nearest matrix with orthonormal rows (or columns, if taller than
-    wide).
+def _orthogonalise(matrices: Tensor) -> Tensor:
+    """Five Newton-Schulz iterations towards the nearest matrices with orthonormal rows (or columns, if taller than
+    wide), (N, rows, columns).
     """
-    tall = matrix.shape[0] > matrix.shape[1]
-    matrix = matrix.T if tall else matrix
-    matrix = matrix / (matrix.norm() + 1e-7)
+    tall = matrices.shape[1] > matrices.shape[2]
+    matrices = matrices.mT if tall else matrices
+    matrices = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)
     a, b, c = _QUINTIC
     for _ in range(5):
-        gram = matrix @ matrix.T
-        matrix = a * matrix + (b * gram + c * gram @ gram) @ matrix
-    return matrix.T if tall else matrix
+        gram = matrices @ matrices.mT
+        matrices = a * matrices + (b * gram + c * gram @ gram) @ matrices
+    return matrices.mT if tall else matrices

@@ -1,0 +1,130 @@
+"""The step of training, as Lightning drives it: network, average of its weights, optimiser, data.
+
+All that is random in a step follows from the recipe's seed and the number of the step.  So there is no random state to
+keep: a resumed run draws what the unbroken one would have drawn, on whatever number of processes.
+"""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning import LightningModule, seed_everything
+from torch import Tensor
+from torch.optim import Optimizer
+
+from bbmr.networks import NetworkDescriptor
+from bbmr.training.checkpoints import TrainingState
+from bbmr.training.data import Batch, BatchSource, Photo
+from bbmr.training.muon import MuonWithAdamW
+from bbmr.training.objective import rate_factor, training_loss
+from bbmr.training.recipe import Recipe, recipe_values
+from bbmr.training.stopwatch import Stopwatch
+from bbmr.training.validation import restore_batch
+
+
+class TrainingModule(LightningModule):
+    """Trains a registered network by a recipe, from `start` on where there is one.
+
+    `network` is what is trained, `averaged` the moving average of its weights.
+    """
+
+    def __init__(
+        self, recipe: Recipe, descriptor: NetworkDescriptor, photos: list[Photo], start: TrainingState | None = None
+    ) -> None:
+        super().__init__()
+        self.recipe, self.scale, self.photos, self.start = recipe, descriptor.scale, photos, start
+        self.first_step = start.step if start else 0
+        self.network = descriptor.network
+        if start:
+            self.network.load_state_dict(start.network)
+        self.averaged = deepcopy(self.network).eval().requires_grad_(False)
+        if start:
+            self.averaged.load_state_dict(start.averaged)
+        if recipe.compile:
+            self.network.compile()
+        self.data_time = Stopwatch()
+
+    @property
+    def step(self) -> int:
+        """Steps taken, those of the checkpoint that the run was begun from included."""
+        return self.first_step + self.trainer.global_step
+
+    def configure_optimizers(self) -> Optimizer:
+        """Muon for the convolutions where the recipe says so, AdamW for all else."""
+        options, parameters = self.recipe.optimiser, list(self.network.parameters())
+        matrices = [p for p in parameters if p.ndim == 4 and options.name == "muon"]
+        rest = [p for p in parameters if p.ndim != 4 or options.name != "muon"]
+        optimiser = MuonWithAdamW(matrices, rest, weight_decay=options.weight_decay)
+        if self.start and self.start.optimiser:
+            groups = optimiser.state_dict()["param_groups"]
+            optimiser.load_state_dict({"state": self.start.optimiser, "param_groups": groups})
+        return optimiser
+
+    def train_dataloader(self) -> "_Batches":
+        """Batches from the present step on; called when the checkpoint is restored already."""
+        options = self.recipe.data
+        return _Batches(
+            self,
+            BatchSource(
+                self.photos, self.recipe.batch, self.recipe.crop, self.recipe.maps, self.device, options.keep_on
+            ),
+        )
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Batches are made where they are needed."""
+        return batch
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """For networks with randomness of their own (dropout), which differs between processes."""
+        entropy = np.random.SeedSequence([self.recipe.seed, self.step, self.global_rank])
+        seed_everything(int(entropy.generate_state(1)[0]), verbose=False)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of this process's share of the batch."""
+        return training_loss(restore_batch(self.network, self.scale, batch), batch.hr, self.recipe.loss)
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Any,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """Set the rates, take the step, then move the average of the weights."""
+        options, step = self.recipe.optimiser, self.step
+        factor = rate_factor(step, self.recipe.steps, self.recipe.schedule)
+        for group in optimizer.param_groups:
+            group["lr"] = factor * (options.rate if "momentum" in group else options.rate_rest)
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        keep = min(self.recipe.ema.decay, (step + 1) / (step + 11))  # young averages forget faster
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.averaged.parameters()), list(self.network.parameters()), 1 - keep)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the recipe, and where the run began."""
+        checkpoint["recipe"] = recipe_values(self.recipe)
+        checkpoint["first_step"] = self.first_step
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Count from where the run began."""
+        self.first_step = checkpoint["first_step"]
+
+
+class _Batches:
+    """Endless batches from the module's present step on; every process makes its own share of each."""
+
+    def __init__(self, module: TrainingModule, source: BatchSource) -> None:
+        self.module, self.source = module, source
+
+    def __iter__(self) -> Iterator[Batch]:
+        module = self.module
+        each = module.recipe.batch // module.trainer.world_size
+        share = slice(module.global_rank * each, (module.global_rank + 1) * each)
+        step = module.step
+        while True:
+            with module.data_time:
+                batch = self.source.draw(np.random.default_rng([module.recipe.seed, step]), share)
+            yield batch
+            step += 1

@@ -1,0 +1,138 @@
+"""What a run leaves in its folder while it goes on: log, pictures, weights, checkpoints; and its progress bar."""
+
+import csv
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from safetensors.torch import save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from bbmr.errors import BbmrError
+from bbmr.training.data import BatchSource, Photo
+from bbmr.training.module import TrainingModule
+from bbmr.training.objective import rate_factor
+from bbmr.training.recipe import Maps
+from bbmr.training.validation import first_crops, measure, save_pictures
+
+RECIPE, LOG, LAST, BEFORE_DECAY, AVERAGE = (
+    "recipe.yaml",
+    "log.csv",
+    "last.ckpt",
+    "before-decay.ckpt",
+    "ema.safetensors",
+)
+_VALIDATION_SEED = 1  # the same crops in every run, so that figures compare
+
+
+class Record(Callback):
+    """Validates, logs and saves every `validation.every` steps and at the end.
+
+    minutes: stop by then, with a checkpoint to go on from.
+    """
+
+    def __init__(self, out: Path, validation_photos: list[Photo], minutes: float | None) -> None:
+        self.out, self.photos = out, validation_photos
+        self.deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
+        self.bar: Any = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Make the validation crops, and start counting."""
+        module = _ours(pl_module)
+        wanted = module.recipe.validation
+        module.data_time.read()  # what came before, the first batch included
+        self.losses = torch.zeros((), device=module.device)
+        if trainer.is_global_zero:
+            source = BatchSource(self.photos, wanted.crops, wanted.crop, Maps(), module.device)
+            self.batch = source.draw(np.random.default_rng(_VALIDATION_SEED))
+            self.bar = tqdm(
+                total=module.recipe.steps,
+                initial=module.step,
+                unit="step",
+                disable=not sys.stderr.isatty(),
+                dynamic_ncols=True,
+            )
+            _drop_later_lines(self.out / LOG, module.step)
+        self.mark, self.first = time.monotonic(), module.step
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count the step; report, save and stop when it is time."""
+        module = _ours(pl_module)
+        recipe, step = module.recipe, module.step
+        loss: Tensor = outputs["loss"].detach()
+        self.losses += loss
+        if self.bar is not None:
+            self.bar.update()
+            if not self.bar.disable and step % 10 == 0:
+                self.bar.set_postfix(loss=f"{float(loss):.4f}", refresh=False)
+        if step == recipe.stable_steps:
+            trainer.save_checkpoint(self.out / BEFORE_DECAY)
+        out_of_time = step % 10 == 0 and trainer.strategy.reduce_boolean_decision(
+            time.monotonic() > self.deadline, all=False
+        )
+        if step % recipe.validation.every == 0 or step == recipe.steps or out_of_time:
+            self._report(trainer, module)
+            trainer.save_checkpoint(self.out / LAST)
+            self.mark, self.first = time.monotonic(), step
+            trainer.should_stop = out_of_time
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Take the bar away, however the run ended."""
+        if self.bar is not None:
+            self.bar.close()
+
+    def _report(self, trainer: Trainer, module: TrainingModule) -> None:
+        step, recipe = module.step, module.recipe
+        steps = step - self.first
+        loss = float(trainer.strategy.reduce(self.losses / max(steps, 1), reduce_op="mean"))
+        self.losses.zero_()
+        if not math.isfinite(loss):
+            raise BbmrError(f"the loss is {loss} at step {step}; go on from {LAST} with lower rates (optimiser.rate)")
+        seconds, waited = time.monotonic() - self.mark, module.data_time.read()
+        if not trainer.is_global_zero:
+            return
+        line = {
+            "step": step,
+            "loss": round(loss, 5),
+            "rate": round(recipe.optimiser.rate * rate_factor(step - 1, recipe.steps, recipe.schedule), 7),
+            "steps_per_second": round(steps / seconds, 3),
+            "data_share": round(waited / seconds, 3),
+        } | measure(module.averaged, module.scale, self.batch)
+        _append(self.out / LOG, line)
+        tqdm.write("  ".join(f"{key} {value}" for key, value in line.items()), file=sys.stderr)
+        if recipe.validation.pictures:
+            folder = self.out / "samples"
+            folder.mkdir(exist_ok=True)
+            shown = first_crops(self.batch, recipe.validation.pictures)
+            save_pictures(module.averaged, module.scale, shown, folder / f"step-{step:07d}.png")
+        weights = {key: tensor.contiguous() for key, tensor in module.averaged.state_dict().items()}
+        save_file(weights, self.out / AVERAGE)
+
+
+def _ours(module: LightningModule) -> TrainingModule:
+    assert isinstance(module, TrainingModule)
+    return module
+
+
+def _append(log: Path, line: dict[str, float]) -> None:
+    new = not log.exists()
+    with log.open("a", newline="") as file:
+        writer = csv.DictWriter(file, line)
+        if new:
+            writer.writeheader()
+        writer.writerow(line)
+
+
+def _drop_later_lines(log: Path, step: int) -> None:
+    """A run that was cut off goes on from its checkpoint, so what it logged after that is told once more."""
+    if log.exists():
+        header, *lines = log.read_text().splitlines(keepends=True)
+        log.write_text(header + "".join(line for line in lines if int(line.split(",")[0]) <= step), newline="")

@@ -1,0 +1,139 @@
+"""From a recipe to a run: its folder, where it goes on, and the Trainer that drives it."""
+
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.utilities import rank_zero_only
+
+from bbmr.errors import BbmrError
+from bbmr.networks import NetworkDescriptor, build_network
+from bbmr.training.checkpoints import TrainingState, read_start
+from bbmr.training.data import find_photos, load_photos
+from bbmr.training.errors import RecipeError
+from bbmr.training.module import TrainingModule
+from bbmr.training.recipe import Recipe, differences, recipe_values, to_yaml
+from bbmr.training.record import LAST, RECIPE, Record
+
+
+def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", minutes: float | None = None) -> None:
+    """Train by a recipe; log, checkpoints, weights and the recipe itself go to the folder `out`.
+
+    Where `out` holds a checkpoint already, the run goes on from it, also with more steps or other settings.
+    devices: processes, each with a GPU of its own where there are any; "auto" for all GPUs.
+    minutes: stop by then, to be gone on with later.
+
+    Raises RecipeError for a recipe that cannot work, BbmrError for data or a folder that cannot.
+    """
+    if recipe.data.folder is None:
+        raise RecipeError("data.folder: names the folder of the photographs; give it with --data DIR")
+    torch.manual_seed(recipe.seed)
+    descriptor = _build(recipe)
+    checkpoint = out / LAST
+    resumed = _read_checkpoint(checkpoint) if checkpoint.is_file() else None
+    start = None if resumed or recipe.init_from is None else _read_start(recipe, descriptor)
+    step = resumed["first_step"] + resumed["global_step"] if resumed else start.step if start else 0
+    first_step = resumed["first_step"] if resumed else step
+    if step >= recipe.steps:
+        _say(f"{out}: {step} steps are done, {recipe.steps} were asked for")
+        return
+    if resumed:
+        changes = differences(resumed["recipe"], recipe_values(recipe))
+        _say(f"{out}: goes on at step {step}" + (", changed: " + "; ".join(changes) if changes else ""))
+
+    folder = Path(recipe.data.folder)
+    shown = os.environ.get("LOCAL_RANK", "0") == "0" and sys.stderr.isatty()
+    train_paths, validation_paths = find_photos(folder)
+    photos = load_photos(train_paths, recipe.crop, "training", shown)
+    held_out = load_photos(validation_paths, recipe.validation.crop, "validation", shown)
+    _say(f"{folder}: {len(photos)} of {len(train_paths)} photographs to train on, {len(held_out)} held out")
+    _write_recipe(recipe, out)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning's advice: on loaders, loggers and processes that we do without
+        trainer = _trainer(recipe, recipe.steps - first_step, Record(out, held_out, minutes), devices)
+        module = TrainingModule(recipe, descriptor, photos, start)
+        try:
+            trainer.fit(module, ckpt_path=checkpoint if resumed else None, weights_only=True if resumed else None)
+        except SystemExit as left:  # Lightning's answer to Ctrl-C
+            raise KeyboardInterrupt from left
+
+
+def _trainer(recipe: Recipe, steps: int, record: Record, devices: int | Literal["auto"]) -> Trainer:
+    for name in ("pytorch_lightning", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    on_gpu = torch.cuda.is_available()
+    if on_gpu and recipe.precision != "32-true":
+        torch.set_float32_matmul_precision("high")  # for Muon's products; torch's default is twice as slow
+    trainer = Trainer(
+        accelerator="gpu" if on_gpu else "cpu",
+        devices=devices if on_gpu or devices != "auto" else 1,
+        precision=recipe.precision,
+        max_steps=steps,
+        max_epochs=-1,
+        gradient_clip_val=recipe.optimiser.clip,
+        benchmark=on_gpu,
+        callbacks=[record],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    if recipe.batch % trainer.world_size:
+        raise RecipeError(f"batch: {recipe.batch} crops cannot be shared evenly by {trainer.world_size} processes")
+    return trainer
+
+
+def _build(recipe: Recipe) -> NetworkDescriptor:
+    try:
+        descriptor = build_network(recipe.network)
+    except KeyError as error:
+        raise RecipeError(f"network: {error.args[0]}") from error
+    scale = descriptor.scale
+    if scale is not None and recipe.maps.scales != (scale,):
+        raise RecipeError(
+            f"maps: {recipe.network} enlarges whole pictures, so it needs uniform: 1 and uniform_scales: {{{scale}: 1}}"
+        )
+    return descriptor
+
+
+def _read_start(recipe: Recipe, descriptor: NetworkDescriptor) -> TrainingState:
+    assert recipe.init_from is not None
+    start = read_start(Path(recipe.init_from))
+    try:
+        descriptor.network.load_state_dict(start.network)
+    except RuntimeError as error:
+        raise RecipeError(f"init_from: {recipe.init_from}: these are no weights of {recipe.network}") from error
+    if start.optimiser and ("momentum" in start.optimiser[0]) != (recipe.optimiser.name == "muon"):
+        raise RecipeError(
+            f"init_from: {recipe.init_from} was trained with another optimiser than {recipe.optimiser.name}"
+        )
+    return start
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickles fail in many ways
+        raise BbmrError(f"{path}: cannot be read; remove it to begin anew ({error})") from error
+    return content
+
+
+@rank_zero_only
+def _write_recipe(recipe: Recipe, out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / RECIPE).write_text(to_yaml(recipe), "utf-8")
+    except OSError as error:
+        raise BbmrError(f"{out}: cannot be written ({error.strerror}); choose another folder (--out)") from error
+
+
+@rank_zero_only
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

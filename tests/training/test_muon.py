@@ -1,0 +1,30 @@
+import torch
+from torch import nn
+
+from bbmr.training.muon import MuonWithAdamW
+
+
+def test_muon_steps_are_orthogonal() -> None:
+    """Newton-Schulz only approximates: singular values of the step lie between 0.6 and 1.3 of its length."""
+    torch.manual_seed(0)
+    weights = [nn.Parameter(torch.zeros(8, 4, 3, 3)) for _ in range(2)] + [nn.Parameter(torch.zeros(40, 4, 3, 3))]
+    for weight in weights:
+        weight.grad = torch.randn_like(weight)
+    MuonWithAdamW(weights, [], lr=1.0).step()
+    for weight, longest in zip(weights, (36, 36, 40), strict=True):
+        singular = torch.linalg.svdvals(weight.detach().flatten(1)) / (0.2 * longest**0.5)
+        assert float(singular.min()) > 0.6
+        assert float(singular.max()) < 1.3
+
+
+def test_the_rest_is_stepped_by_adamw() -> None:
+    ours, theirs = (nn.Parameter(torch.linspace(-1, 1, 7)) for _ in range(2))
+    optimisers = (
+        MuonWithAdamW([], [ours], lr_rest=0.1, betas=(0.8, 0.9), weight_decay=0.3),
+        torch.optim.AdamW([theirs], lr=0.1, betas=(0.8, 0.9), weight_decay=0.3),
+    )
+    for _ in range(5):
+        for parameter, optimiser in zip((ours, theirs), optimisers, strict=True):
+            parameter.grad = parameter.detach() ** 2
+            optimiser.step()
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)

@@ -1,0 +1,258 @@
+"""Runs learn, leave what they should, and go on exactly where they were."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from bbmr.errors import BbmrError
+from bbmr.networks import NetworkDescriptor, build_network
+from bbmr.training import run
+from bbmr.training.checkpoints import read_start
+from bbmr.training.errors import RecipeError
+from bbmr.training.module import TrainingModule
+from bbmr.training.recipe import Recipe, recipe_from, to_yaml
+from bbmr.training.run import train
+
+
+def small(photos: Path, **changes: Any) -> Recipe:
+    """A recipe of seconds."""
+    values = {
+        "steps": 20,
+        "batch": 2,
+        "crop": 96,
+        "data": {"folder": str(photos)},
+        "schedule": {"warm_up": 5},
+        "ema": {"decay": 0.9},
+        "validation": {"every": 10, "crops": 4, "crop": 96, "pictures": 2},
+    }
+    return recipe_from(values | changes)
+
+
+def checkpoint(out: Path, name: str = "last.ckpt") -> dict[str, Any]:
+    content: dict[str, Any] = torch.load(out / name, weights_only=True)
+    return content
+
+
+def log(out: Path) -> list[dict[str, str]]:
+    with (out / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def assert_equal(one: Any, other: Any) -> None:
+    """Bit for bit, tensors in nested dicts and lists included."""
+    if isinstance(one, Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_equal(one[key], other[key])
+    elif isinstance(one, list):
+        for part, counterpart in zip(one, other, strict=True):
+            assert_equal(part, counterpart)
+    else:
+        assert one == other
+
+
+class Forgetful(nn.Module):
+    """A mosaic network with randomness of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(48, 16, 3, padding=1), nn.Conv2d(16, 48, 3, padding=1)
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, pixels: Tensor, levels: Tensor) -> Tensor:
+        corrections: Tensor = self.second(self.dropout(self.first(pixels)))
+        return corrections
+
+
+@pytest.fixture
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "build_network", lambda name: NetworkDescriptor(name, Forgetful(), None, 2))
+
+
+def test_training_improves_on_the_mosaic_and_leaves_its_folder(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    recipe = small(photos, steps=60, validation={"every": 50, "crops": 8, "crop": 128, "pictures": 2})
+    train(recipe, out)
+    assert [line["step"] for line in log(out)] == ["50", "60"]
+    last = {key: float(value) for key, value in log(out)[-1].items()}
+    assert last["maps"] > last["maps_bicubic"] + 0.03
+    assert last["x2"] > last["x2_bicubic"] + 0.03
+    assert 0 < last["data_share"] < 1
+    assert last["steps_per_second"] > 0
+    build_network("fast", load_file(out / "ema.safetensors"))
+    assert recipe_from(yaml.safe_load((out / "recipe.yaml").read_text())) == recipe
+    assert (checkpoint(out)["global_step"], checkpoint(out, "before-decay.ckpt")["global_step"]) == (60, 36)
+    with Image.open(out / "samples" / "step-0000060.png") as image:
+        assert image.size == (3 * 128, 2 * 128)
+        columns = np.split(np.array(image).astype(float), 3, axis=1)
+    hr, mosaic, restored = columns
+    errors = [float(np.square(one - other).mean()) for one, other in ((mosaic, hr), (restored, hr), (restored, mosaic))]
+    assert errors[0] > 2 * errors[2] > 0  # restored is nearer to the mosaic than that is to HR
+    assert errors[1] < 1.1 * errors[0] < 0.2 * float(hr.var())
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_a_resumed_run_ends_as_an_unbroken_one_bit_for_bit(photos: Path, tmp_path: Path) -> None:
+    recipe = small(photos)
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    train(recipe, unbroken)
+    train(recipe, broken, minutes=0)
+    assert checkpoint(broken)["global_step"] == 10
+    torch.manual_seed(99)  # whatever went on meanwhile
+    train(recipe, broken)
+    for key in ("state_dict", "optimizer_states", "global_step"):
+        assert_equal(checkpoint(broken)[key], checkpoint(unbroken)[key])
+    assert (broken / "ema.safetensors").read_bytes() == (unbroken / "ema.safetensors").read_bytes()
+    timing = {"steps_per_second", "data_share"}
+    for one, other in zip(log(broken), log(unbroken), strict=True):
+        assert {key: one[key] for key in one.keys() - timing} == {key: other[key] for key in other.keys() - timing}
+    other_seed = tmp_path / "other"
+    train(replace(recipe, seed=1), other_seed)
+    assert (other_seed / "ema.safetensors").read_bytes() != (unbroken / "ema.safetensors").read_bytes()
+
+
+def test_a_run_cut_off_between_checkpoints_logs_each_step_once(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train(small(photos), out, minutes=0)
+    with (out / "log.csv").open("a") as file:
+        file.write((out / "log.csv").read_text().splitlines()[1].replace("10", "15", 1) + "\n")
+    train(small(photos), out)
+    assert [line["step"] for line in log(out)] == ["10", "20"]
+
+
+def test_a_run_goes_on_with_more_steps_and_another_loss(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    train(small(photos), out)
+    train(small(photos), out)
+    assert "20 steps are done" in capsys.readouterr().err
+    train(small(photos, steps=24, loss={"name": "psnr"}), out)
+    assert "goes on at step 20, changed: steps: 20 -> 24; loss.name: l1 -> psnr" in capsys.readouterr().err
+    assert checkpoint(out)["global_step"] == 24
+    assert float(log(out)[-1]["loss"]) < 0  # a logarithm
+
+
+def test_a_run_may_start_from_a_checkpoint_or_from_weights(photos: Path, tmp_path: Path) -> None:
+    recipe, first = small(photos), tmp_path / "first"
+    unbroken, continued = tmp_path / "unbroken", tmp_path / "continued"
+    train(recipe, first)
+    shutil.copytree(first, unbroken)
+    train(replace(recipe, steps=24), unbroken)
+    train(replace(recipe, steps=24, init_from=str(first / "last.ckpt")), continued)
+    assert_equal(checkpoint(continued)["state_dict"], checkpoint(unbroken)["state_dict"])
+    assert checkpoint(continued)["first_step"] + checkpoint(continued)["global_step"] == 24
+    train(replace(recipe, steps=26, init_from=str(first / "last.ckpt")), continued)  # resumed, not begun again
+    assert [line["step"] for line in log(continued)] == ["24", "26"]
+
+    tuned = tmp_path / "tuned"
+    train(replace(recipe, steps=1, init_from=str(first / "ema.safetensors")), tuned)
+    before, after = load_file(first / "ema.safetensors"), load_file(tuned / "ema.safetensors")
+    assert checkpoint(tuned)["first_step"] == 0
+    assert all(torch.allclose(before[key], after[key], atol=0.01) for key in before)
+    assert any(not torch.equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize("name", ["mosaic-fast", "plain-fast-x4"])
+def test_shipped_checkpoints_are_continued(name: str, photos: Path, tmp_path: Path) -> None:
+    path = Path(__file__).parents[2] / "checkpoints" / f"{name}.pt"
+    old = torch.load(path, weights_only=True)
+    recipe = small(photos, steps=old["step"] + 2, init_from=str(path))
+    train(recipe, tmp_path / "run")
+    last = log(tmp_path / "run")[-1]
+    assert int(last["step"]) == old["step"] + 2
+    assert float(last["x4"]) > float(last["x4_bicubic"]) + 3
+
+    module = TrainingModule(recipe, build_network("fast"), [], read_start(path))
+    optimiser = module.configure_optimizers()
+    parameters = list(module.network.parameters())
+    for part, own in zip(
+        old["optimisers"], ([p for p in parameters if p.ndim == 4], [p for p in parameters if p.ndim != 4]), strict=True
+    ):
+        for index, parameter in enumerate(own):
+            saved = {key: value.float() for key, value in part["state"][index].items()}
+            assert_equal(dict(optimiser.state[parameter]), saved)
+    for which, network in (("network", module.network), ("averaged", module.averaged)):
+        assert_equal(dict(network.state_dict()), {key: value.float() for key, value in old[which].items()})
+
+
+def test_networks_for_whole_pictures_are_trained_too(photos: Path, tmp_path: Path) -> None:
+    recipe = small(photos, network="omnisr-x4", steps=2, maps={"uniform": 1, "uniform_scales": {4: 1}})
+    train(recipe, tmp_path / "run")
+    assert log(tmp_path / "run")[-1].keys() >= {"x4", "x4_bicubic"}
+    build_network("omnisr-x4", load_file(tmp_path / "run" / "ema.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"network": "fats"}, "network: no network is called 'fats'"),
+        ({"network": "omnisr-x4"}, r"maps: omnisr-x4 enlarges whole pictures.*uniform_scales: \{4: 1\}"),
+        ({"init_from": "nowhere.pt"}, "init_from: nowhere.pt: cannot be read"),
+        ({"data": {}}, "data.folder: names the folder"),
+        ({"optimiser": {"name": "adamw"}, "init_from": "checkpoints/mosaic-fast.pt"}, "init_from: .*another optimiser"),
+    ],
+)
+def test_recipes_that_cannot_run_are_named(
+    changes: dict[str, Any], told: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    with pytest.raises(RecipeError, match=told) as caught:
+        train(small(photos, **changes), tmp_path / "run")
+    assert "\n" not in str(caught.value)
+
+
+def test_foreign_weights_and_checkpoints_are_refused(photos: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"weight": torch.zeros(3)}, foreign)
+    with pytest.raises(RecipeError, match="are no weights of fast"):
+        train(small(photos, init_from=str(foreign)), tmp_path / "run")
+    foreign.write_bytes(b"nothing")
+    with pytest.raises(RecipeError, match="neither a checkpoint nor weights"):
+        train(small(photos, init_from=str(foreign)), tmp_path / "run")
+    (tmp_path / "run").mkdir(exist_ok=True)
+    (tmp_path / "run" / "last.ckpt").write_bytes(b"nothing")
+    with pytest.raises(BbmrError, match=r"last.ckpt: cannot be read; remove it"):
+        train(small(photos), tmp_path / "run")
+
+
+@pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="needs torch with gloo")
+def test_two_processes_train_as_one_with_twice_the_batch(photos: Path, tmp_path: Path) -> None:
+    """Each of the two makes half of the batch; both see the mean of their gradients."""
+    recipe = small(photos, steps=6, batch=4, precision="32-true")
+    train(recipe, tmp_path / "one")
+    (tmp_path / "recipe.yaml").write_text(to_yaml(recipe))
+    command = [sys.executable, "-m", "bbmr.training", str(tmp_path / "recipe.yaml"), "--devices", "2"]
+    subprocess.run(
+        [*command, "--out", str(tmp_path / "two")],
+        env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    train(replace(recipe, batch=2), tmp_path / "half")
+    one, two, half = (checkpoint(tmp_path / name) for name in ("one", "two", "half"))
+    distance, other = (
+        max(float((one["state_dict"][key] - run["state_dict"][key]).abs().max()) for key in one["state_dict"])
+        for run in (two, half)
+    )
+    assert distance < 1e-4
+    assert other > 100 * distance
+    assert two["global_step"] == 6
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="batch: 3 crops cannot be shared evenly by 2 processes"):
+        train(small(photos, batch=3), tmp_path / "run", devices=2)

@@ -1,0 +1,123 @@
+"""What training feeds the network is what the product feeds it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from bbmr.allocation.distortion import bicubic_errors, luma_variance
+from bbmr.allocation.visual import visual_distortion
+from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid
+from bbmr.downscaling import bicubic_planes
+from bbmr.errors import BbmrError
+from bbmr.training.data import (
+    TUNINGS,
+    Batch,
+    BatchSource,
+    blocks_of_cells,
+    find_photos,
+    load_photo,
+    load_photos,
+    lr_planes,
+    measure_cells,
+)
+from bbmr.training.recipe import Maps
+
+CPU = torch.device("cpu")
+
+
+def draw(photos: Path, maps: Maps, seed: int = 0, share: slice = slice(None)) -> Batch:
+    source = BatchSource([load_photo(path) for path in find_photos(photos)[0][:8]], 8, 96, maps, CPU)
+    return source.draw(np.random.default_rng(seed), share)
+
+
+def test_the_split_depends_on_names_alone(photos: Path, tmp_path: Path) -> None:
+    train, held_out = find_photos(photos)
+    assert held_out
+    assert len(train) + len(held_out) == 40
+    fewer = tmp_path / "fewer"
+    fewer.mkdir()
+    for path in [*held_out, *train[:3]]:
+        (fewer / path.name).write_bytes(path.read_bytes())
+    assert [path.name for path in find_photos(fewer)[1]] == [path.name for path in held_out]
+
+
+def test_few_photographs_are_split_too(photos: Path) -> None:
+    train, held_out = find_photos(photos)
+    for path in [*held_out, *train[2:]]:
+        path.unlink()
+    assert sorted(map(len, find_photos(photos))) == [1, 1]
+
+
+def test_folders_that_cannot_serve_are_named(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(BbmrError, match="nowhere: no such folder"):
+        find_photos(tmp_path / "nowhere")
+    (tmp_path / "none").mkdir()
+    with pytest.raises(BbmrError, match="none: no photographs"):
+        find_photos(tmp_path / "none")
+    train, held_out = find_photos(photos)
+    for path in [*train, *held_out[1:]]:
+        path.unlink()
+    with pytest.raises(BbmrError, match="one photograph is too few"):
+        find_photos(photos)
+
+
+def test_small_photographs_are_left_out_and_broken_ones_named(photos: Path) -> None:
+    paths = find_photos(photos)[0][:3]
+    Image.new("RGB", (95, 300)).save(paths[0])
+    Image.new("L", (9, 9)).save(paths[1])
+    assert [photo.name for photo in load_photos(paths, 96, "training", show=False)] == [paths[2].stem]
+    with pytest.raises(BbmrError, match="no photograph for training has 512 x 512 pixels"):
+        load_photos(paths, 512, "training", show=False)
+    paths[2].write_bytes(paths[2].read_bytes()[:1000])
+    with pytest.raises(BbmrError, match=f"{paths[2].name}: cannot be read"):
+        load_photos(paths, 96, "training", show=False)
+
+
+def test_batches_hold_what_the_sender_makes(photos: Path) -> None:
+    """LR planes as the product's downscaler makes them; every map holds whole blocks of scales."""
+    batch = draw(photos, Maps())
+    assert batch.levels.shape == (8, 6, 6)
+    assert len(set(batch.levels.flatten().tolist())) > 2
+    for n in range(8):
+        colour = (batch.hr[n] * 255).round().byte().permute(1, 2, 0).numpy()
+        for factor, plane in bicubic_planes(colour, batch.planes).items():
+            ours = (batch.planes[factor][n] * 255).round().permute(1, 2, 0).numpy()
+            assert np.abs(ours - plane).max() <= 1
+            assert (ours != plane).mean() < 1e-3
+
+
+def test_maps_have_the_scales_and_blocks_that_are_asked_for(photos: Path) -> None:
+    uniform = draw(photos, Maps(uniform=1.0, uniform_scales={2: 0.5, 8: 0.5}))
+    assert set(uniform.planes) == {2, 8}
+    assert {tuple(set(level.flatten().tolist())) for level in uniform.levels} == {(1,), (3,)}
+    blocks = draw(photos, Maps(uniform=0.0, blocks={32: 1.0}, all_scales=0.0)).levels
+    assert set(blocks.flatten().tolist()) == {1, 2, 3}
+    assert bool((blocks.view(8, 3, 2, 3, 2) == blocks[:, ::2, ::2].view(8, 3, 1, 3, 1)).all())
+
+
+def test_shares_of_a_batch_are_the_batch(photos: Path) -> None:
+    whole = draw(photos, Maps())
+    parts = [draw(photos, Maps(), share=slice(first, first + 4)) for first in (0, 4)]
+    for name in ("hr", "levels", "mosaic"):
+        assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name))
+    assert not torch.equal(whole.hr, draw(photos, Maps(), seed=1).hr)
+
+
+@pytest.mark.parametrize("tuning", TUNINGS)
+@pytest.mark.parametrize("side", BLOCK_SIDES)
+def test_maps_are_drawn_by_what_the_sender_weighs(side: int, tuning: str) -> None:
+    random = np.random.default_rng(0)
+    contrast = np.kron(random.uniform(0, 60, (13, 9)), np.ones((16, 16)))[:, :, None]  # partial blocks of 32 and up
+    colour = np.clip(128 + contrast * random.standard_normal((208, 144, 3)), 0, 255).astype(np.uint8)
+    grid = BlockGrid(208, 144, side)
+    planes = bicubic_planes(colour, SCALES)
+    expected = bicubic_errors(colour, planes, grid)
+    if tuning == "visual":
+        expected = visual_distortion(expected, luma_variance(colour, grid), grid.costs(1), SCALES.index(4))
+    hr = torch.from_numpy(colour).permute(2, 0, 1)[None] / 255
+    distortion, cost = blocks_of_cells(*measure_cells(hr, lr_planes(hr, SCALES)), side // 16, tuning)
+    np.testing.assert_allclose(distortion[0], expected, rtol=0.01, atol=1)
+    np.testing.assert_array_equal(cost[0], np.stack([grid.costs(factor) for factor in SCALES]))
