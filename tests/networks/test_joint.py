@@ -3,8 +3,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from bbmr.networks import build_network
 from bbmr.networks.joint import JointSR
-from bbmr.networks.omnisr import CHANNELS, OmniSR
+from bbmr.networks.omnisr import CHANNELS, OmniSRBody
 
 
 class Mean(nn.Module):
@@ -57,12 +58,11 @@ def test_only_a_band_along_inner_edges_is_deblocked(band: int) -> None:
 
 
 def test_gradients_reach_every_branch() -> None:
-    network = JointSR({k: OmniSR(k, 1) for k in (2, 4, 8)}, CHANNELS)
+    network = JointSR({k: OmniSRBody(1) for k in (2, 4, 8)}, CHANNELS)
     blocks = {k: own.requires_grad_() for k, own in random_blocks(SCALES, side=32).items()}
     network(blocks, SCALES).square().mean().backward()
     assert all(own.grad is not None and own.grad.abs().sum() > 0 for own in blocks.values())
-    untouched = [name for name, parameter in network.named_parameters() if parameter.grad is None]
-    assert all(".up." in name for name in untouched)  # the branches' own tails
+    assert all(parameter.grad is not None for parameter in network.parameters())
 
 
 def test_the_deblocking_branch_costs_three_times_the_last_convolution() -> None:
@@ -79,3 +79,20 @@ def test_the_deblocking_branch_costs_three_times_the_last_convolution() -> None:
 def test_scales_below_two_are_refused() -> None:
     with pytest.raises(ValueError, match="from 2 up"):
         JointSR({1: Mean(), 2: Mean()}, 24)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_registered_joint_network_takes_its_size_from_its_weights(groups: int) -> None:
+    trained = JointSR({k: OmniSRBody(groups) for k in (2, 4, 8)}, CHANNELS)
+    descriptor = build_network("joint-omnisr", trained.state_dict())
+    assert descriptor.kind == "joint"
+    built = descriptor.network.state_dict()
+    assert all(torch.equal(built[key], tensor) for key, tensor in trained.state_dict().items())
+
+
+def test_the_branches_have_three_times_the_parameters_of_one_network() -> None:
+    """Table 3 of the paper: 0.77 M and 2.3 M."""
+    network = build_network("joint-omnisr").network
+    assert isinstance(network, JointSR)
+    count = sum(parameter.numel() for parameter in network.branches.parameters())
+    assert round(count / 1e6, 1) == 2.3

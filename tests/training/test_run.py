@@ -81,7 +81,7 @@ class Forgetful(nn.Module):
 
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "build_network", lambda name: NetworkDescriptor(name, Forgetful(), None, 2))
+    monkeypatch.setattr(run, "build_network", lambda name: NetworkDescriptor(name, Forgetful(), "mosaic", None, 2))
 
 
 def test_training_improves_on_the_mosaic_and_leaves_its_folder(photos: Path, tmp_path: Path) -> None:

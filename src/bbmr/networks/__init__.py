@@ -3,25 +3,33 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 from torch import Tensor, nn
 
 from bbmr.networks.fast import Fast
-from bbmr.networks.omnisr import OmniSR, OmniSRMosaic, count_groups
+from bbmr.networks.joint import JointSR
+from bbmr.networks.omnisr import CHANNELS, OmniSR, OmniSRBody, OmniSRMosaic, count_groups
 
 State = Mapping[str, Tensor]
+Kind = Literal["mosaic", "sr", "joint"]
+
+PAPER_SCALES = (2, 4, 8)
+"""Those that Joint SR has a branch for."""
 
 
 @dataclass(frozen=True)
 class NetworkDescriptor:
     """A network never travels alone.
 
-    scale: of an SR network, which enlarges a whole LR picture; None for a network that corrects mosaics.
+    kind: `mosaic` corrects mosaics, `sr` enlarges whole LR pictures by `scale`, `joint` restores pictures from blocks
+    of PAPER_SCALES.  scale: None but for `sr`.
     reach: input positions, in each direction, that an output position depends on; None where it depends on all.
     """
 
     name: str
     network: nn.Module
+    kind: Kind
     scale: int | None
     reach: int | None
 
@@ -45,21 +53,35 @@ def _fast(name: str, state: State | None) -> NetworkDescriptor:
     else:
         pairs = len({key.split(".")[1] for key in state if key.startswith("body.")})
         network = Fast(channels=state["head.weight"].shape[0], pairs=pairs)
-    return NetworkDescriptor(name, network, None, network.reach)
+    return NetworkDescriptor(name, network, "mosaic", None, network.reach)
 
 
-def _omnisr(name: str, state: State | None, scale: int | None, groups: int = 5) -> NetworkDescriptor:
-    groups = groups if state is None else count_groups(state)
-    network = OmniSRMosaic(groups) if scale is None else OmniSR(scale, groups)
-    return NetworkDescriptor(name, network, scale, None)
+def _omnisr(name: str, state: State | None, scale: int, groups: int = 5) -> NetworkDescriptor:
+    network = OmniSR(scale, groups if state is None else count_groups(state))
+    return NetworkDescriptor(name, network, "sr", scale, None)
+
+
+def _omnisr_mosaic(name: str, state: State | None) -> NetworkDescriptor:
+    network = OmniSRMosaic() if state is None else OmniSRMosaic(count_groups(state))
+    return NetworkDescriptor(name, network, "mosaic", None, None)
+
+
+def _joint_omnisr(name: str, state: State | None, groups: int = 5) -> NetworkDescriptor:
+    if state is not None:
+        prefix = f"branches.{PAPER_SCALES[0]}."
+        groups = count_groups({key.removeprefix(prefix): part for key, part in state.items() if key.startswith(prefix)})
+    network = JointSR({scale: OmniSRBody(groups) for scale in PAPER_SCALES}, CHANNELS)
+    return NetworkDescriptor(name, network, "joint", None, None)
 
 
 _BUILDERS: Mapping[str, Callable[[str, State | None], NetworkDescriptor]] = {
     "fast": _fast,
+    "joint-omnisr": _joint_omnisr,
+    "joint-omnisr-light": partial(_joint_omnisr, groups=1),
     "omnisr-light-x2": partial(_omnisr, scale=2, groups=1),
     "omnisr-light-x4": partial(_omnisr, scale=4, groups=1),
     "omnisr-light-x8": partial(_omnisr, scale=8, groups=1),
-    "omnisr-mosaic": partial(_omnisr, scale=None),
+    "omnisr-mosaic": _omnisr_mosaic,
     "omnisr-x2": partial(_omnisr, scale=2),
     "omnisr-x4": partial(_omnisr, scale=4),
     "omnisr-x8": partial(_omnisr, scale=8),

@@ -33,30 +33,37 @@ def count_groups(state: Mapping[str, Tensor]) -> int:
     return len({key.split(".")[1] for key in state if key.startswith("residual_layer.")})
 
 
-class OmniSR(nn.Module):
-    """(N, 3, H, W) in [0, 1] -> (N, 3, scale H, scale W), not clamped.  Any size: padded inside, cropped again."""
+class OmniSRBody(nn.Module):
+    """Omni-SR without its upscaling tail: a branch of Joint SR."""
 
-    def __init__(self, scale: int, groups: int = 5) -> None:
+    def __init__(self, groups: int = 5) -> None:
         super().__init__()
-        self.scale = scale
         self.input = nn.Conv2d(3, CHANNELS, 3, padding=1)
         self.residual_layer = nn.Sequential(*(OSAG() for _ in range(groups)))
         self.output = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1)
-        self.up = nn.Sequential(nn.Conv2d(CHANNELS, 3 * scale * scale, 3, padding=1), nn.PixelShuffle(scale))
-
-    def forward(self, picture: Tensor) -> Tensor:
-        height, width = picture.shape[2:]
-        restored: Tensor = self.up(self._padded_features(picture))
-        return restored[:, :, : self.scale * height, : self.scale * width]
 
     def features(self, picture: Tensor) -> Tensor:
-        """All but the upscaling tail, as a branch of Joint SR: (N, 3, H, W) -> (N, 64, H, W)."""
+        """(N, 3, H, W) in [0, 1] -> (N, 64, H, W).  Any size: padded inside, cropped again."""
         return self._padded_features(picture)[:, :, : picture.shape[2], : picture.shape[3]]
 
     def _padded_features(self, picture: Tensor) -> Tensor:
         shallow = self.input(pad(picture))
         deep: Tensor = self.output(self.residual_layer(shallow)) + shallow
         return deep
+
+
+class OmniSR(OmniSRBody):
+    """(N, 3, H, W) in [0, 1] -> (N, 3, scale H, scale W), not clamped.  Any size."""
+
+    def __init__(self, scale: int, groups: int = 5) -> None:
+        super().__init__(groups)
+        self.scale = scale
+        self.up = nn.Sequential(nn.Conv2d(CHANNELS, 3 * scale * scale, 3, padding=1), nn.PixelShuffle(scale))
+
+    def forward(self, picture: Tensor) -> Tensor:
+        height, width = picture.shape[2:]
+        restored: Tensor = self.up(self._padded_features(picture))
+        return restored[:, :, : self.scale * height, : self.scale * width]
 
 
 class OmniSRMosaic(nn.Module):
