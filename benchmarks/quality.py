@@ -2,6 +2,9 @@
 
     python benchmarks/quality.py --data DIR --sets test2k test4k --out quality.md
 
+With `--network omnisr` rows of Omni-SR follow: whole pictures, separate blocks, Joint SR without and with deblocking,
+and the mosaic.
+
 DIR holds one folder of pictures for each set.  Every system stores at most the LR pixels of a uniform x4; its file is
 really written and read back.  The network's own distortions are measured once for each picture and shared by the rows
 that go by them; each of these is charged the seconds they took.  Results are kept picture by picture in a cache (JSON
@@ -19,7 +22,8 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from copy import copy
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -31,26 +35,23 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, merge, stitch
+from bbmr.blocks import SCALES, BlockGrid, merge, stitch
 from bbmr.downscaling.bicubic import upscale
+from bbmr.errors import BbmrError
 from bbmr.evaluation.metrics import block_edge_ratio, decibels, ms_ssim_y, psnr_rgb, psnr_y, ssim_y
 from bbmr.fileformat import load, save, sections
 from bbmr.imageio import READ_SUFFIXES, read_picture
-from bbmr.options import DEFAULT_PIPELINE, DISTORTIONS, PLAIN_PIPELINE, TUNES, Options
+from bbmr.networks.joint import JointSR
+from bbmr.options import DEFAULT_PIPELINE, PAPER_SCALES, PIPELINE_CHOICES, PLAIN_PIPELINE, TUNES, Options
 from bbmr.picture import Picture
-from bbmr.pipeline import (
-    PIPELINES,
-    compress,
-    compress_uniform,
-    find_pipeline,
-    measure_distortion,
-    restore,
-)
+from bbmr.pipeline import compress, compress_uniform, find_pipeline, measure_distortion, restore
 from bbmr.rescaled import RescaledImage
 from bbmr.samples import to_samples, to_tensor
-from bbmr.weights import weights_index
+from bbmr.upscaling.joint import JointUpscaler
+from bbmr.weights import load_weights
 
-PAPER_SCALES = (2, 4, 8)
+NETWORKS = ("fast", "omnisr")
+DISTORTIONS = ("corrected", "bicubic", "network")
 YARDSTICK = "plain x4"
 
 Row = dict[str, str | float]
@@ -66,6 +67,7 @@ class System:
     """Takes a Picture, and `errors` where `options` go by the network's own distortions."""
     restore: Callable[[RescaledImage], Picture]
     weights: str
+    pipeline: str
     options: Options | None = None
     tune: str = ""
 
@@ -103,14 +105,13 @@ Results = Mapping[System, Mapping[str, Measurement]]
 """Of one set of pictures: every system on every picture, by file name."""
 
 
-def systems(quick: bool) -> list[System]:
+def systems(quick: bool, network: str = "fast") -> list[System]:
     """All rows, the yardsticks first: bicubic, plain x4 and the mosaic weights on the uniform map."""
+    bicubic = partial(compress_uniform, factor=4, pipeline=PLAIN_PIPELINE)
     rows = [
-        System("bicubic x4", partial(compress_uniform, factor=4, pipeline=PLAIN_PIPELINE), enlarge_bicubic, "none"),
-        *(
-            System(name, partial(compress_uniform, factor=4, pipeline=pipeline), restore, weights_of(pipeline))
-            for name, pipeline in ((YARDSTICK, PLAIN_PIPELINE), ("mosaic weights, uniform x4", DEFAULT_PIPELINE))
-        ),
+        System("bicubic x4", bicubic, enlarge_bicubic, "none", PLAIN_PIPELINE),
+        uniform(YARDSTICK, PLAIN_PIPELINE),
+        uniform("mosaic weights, uniform x4", DEFAULT_PIPELINE),
     ]
     for distortion in ("network",) if quick else DISTORTIONS:
         # Algorithm 1 goes by the PSNR of blocks; there is nothing to tune.
@@ -123,20 +124,48 @@ def systems(quick: bool) -> list[System]:
                 if not quick or block == 16 or (distortion, tune) == ("corrected", "psnr"):
                     options = Options(block=block, scales=scales, distortion=distortion, tune=tune)
                     rows.append(allocating("least squared error", options, tune))
+    return rows + omnisr_systems() if network == "omnisr" else rows
+
+
+def omnisr_systems() -> list[System]:
+    """As in the paper's table 5, then what is this project's: the other allocator, and the mosaic."""
+    rows = [uniform("Omni-SR, plain x4", "plain-omnisr"), uniform("Omni-SR, uniform x4, separate", "separate-omnisr")]
+    for allocator, name in (("greedy", "Algorithm 1"), ("optimal", "least squared error")):
+        tune = "" if allocator == "greedy" else "psnr"
+        chosen = partial(Options, distortion="network", allocator=allocator, tune="psnr")
+        rows.append(allocating(f"Omni-SR, {name}, separate", chosen(pipeline="separate-omnisr"), tune))
+        joint = allocating(f"Omni-SR, {name}, Joint SR", chosen(pipeline="joint-omnisr"), tune)
+        rows += [
+            replace(joint, name=f"{joint.name}, band {band}", restore=partial(restore_joint, band=band))
+            for band in (0, 4)
+        ]
+    mosaic = partial(Options, distortion="network", tune="psnr", pipeline="mosaic-omnisr")
+    for options in (mosaic(block=128, scales=PAPER_SCALES), mosaic()):
+        rows.append(allocating("Omni-SR, least squared error, mosaic", options, "psnr"))
     return rows
+
+
+def uniform(name: str, pipeline: str) -> System:
+    compress_x4 = partial(compress_uniform, factor=4, pipeline=pipeline)
+    return System(name, compress_x4, restore, find_pipeline(pipeline).weights_sha256, pipeline)
 
 
 def allocating(allocator: str, options: Options, tune: str) -> System:
     name = f"{allocator}, {options.block}, {{{', '.join(map(str, options.scales))}}}"
-    weights = weights_of(options.pipeline)
+    weights = find_pipeline(options.pipeline).weights_sha256
     if options.distortion == "corrected":
         correction = files("bbmr.weights").joinpath("correction.json").read_bytes()
         weights = f"{weights} {hashlib.sha256(correction).hexdigest()}"
-    return System(name, partial(compress, options=options), restore, weights, options, tune)
+    return System(name, partial(compress, options=options), restore, weights, options.pipeline, options, tune)
 
 
-def weights_of(pipeline: str) -> str:
-    return weights_index()[PIPELINES[pipeline].weights].sha256
+def restore_joint(rescaled: RescaledImage, band: int) -> Picture:
+    """Joint SR with another band than the one it was built with; 0 leaves deblocking out."""
+    descriptor = load_weights(rescaled.recipe.weights)
+    network = copy(descriptor.network)
+    assert isinstance(network, JointSR)
+    network.band = band
+    return Picture(JointUpscaler(replace(descriptor, network=network)).restore(rescaled))
 
 
 def enlarge_bicubic(rescaled: RescaledImage) -> Picture:
@@ -147,31 +176,34 @@ def enlarge_bicubic(rescaled: RescaledImage) -> Picture:
 
 
 class NetworkDistortion:
-    """The network's own distortions of one picture: measured when first asked for, on the smallest blocks, whose errors
-    add up to those of larger ones."""
+    """The network's own distortions of one picture: measured when a pipeline first asks for them, on its smallest
+    blocks, whose errors add up to those of larger ones."""
 
     def __init__(self, picture: Picture) -> None:
         self._picture = picture
-        self._errors: NDArray[np.float64] | None = None
-        self.seconds = 0.0
+        self._errors: dict[str, NDArray[np.float64]] = {}
+        self.seconds: dict[str, float] = {}
 
     def errors(self, options: Options) -> NDArray[np.float64]:
-        if self._errors is None:
+        choice = PIPELINE_CHOICES[options.pipeline]
+        smallest = min(choice.blocks)
+        if options.pipeline not in self._errors:
             pipeline = find_pipeline(options.pipeline)
-            grid = BlockGrid(self._picture.height, self._picture.width, min(BLOCK_SIDES))
-            planes = pipeline.downscaler(self._picture.colour, SCALES)  # charged to each row as it compresses
+            grid = BlockGrid(self._picture.height, self._picture.width, smallest)
+            planes = pipeline.downscaler(self._picture.colour, choice.scales)  # charged to each row as it compresses
             start = time.perf_counter()
-            self._errors = measure_distortion(self._picture, planes, grid, "network", pipeline)
-            self.seconds = time.perf_counter() - start
-        rows = [SCALES.index(factor) for factor in sorted(options.scales)]
-        return merge(self._errors[rows], options.block // min(BLOCK_SIDES))
+            errors = measure_distortion(self._picture, planes, grid, "network", pipeline, choice.scales)
+            self._errors[options.pipeline] = errors
+            self.seconds[options.pipeline] = time.perf_counter() - start
+        rows = [choice.scales.index(factor) for factor in sorted(options.scales)]
+        return merge(self._errors[options.pipeline][rows], options.block // smallest)
 
 
 def measure(system: System, picture: Picture, network: NetworkDistortion) -> Measurement:
     known, charged = {}, 0.0
     if system.options and system.options.distortion == "network":
         known = {"errors": network.errors(system.options)}
-        charged = network.seconds
+        charged = network.seconds[system.pipeline]
     with TemporaryDirectory() as folder:
         path = Path(folder, "picture.bbmr")
         start = time.perf_counter() - charged
@@ -344,6 +376,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--quick", action="store_true", help="fewer rows: what each step brings, in full for blocks of 16"
     )
+    parser.add_argument("--network", choices=NETWORKS, default="fast", help="omnisr: add the rows of Omni-SR")
     parser.add_argument("--out", type=Path, nargs="+", default=[], help="files to write, .md or .csv")
     parser.add_argument("--cache", type=Path, default=Path("runs/quality.jsonl"), help="results known so far")
     options = parser.parse_args(arguments)
@@ -353,9 +386,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.limit is not None and options.limit < 1:
         parser.error(f"--limit {options.limit}: take at least one picture")
     sets = find_sets(options.data, options.sets, options.limit)
-    for pipeline in (PLAIN_PIPELINE, DEFAULT_PIPELINE):  # loading a network is no part of what is timed
-        restore(compress_uniform(Picture(np.zeros((16, 16, 3), np.uint8)), 4, pipeline))
-    results = measure_all(sets, systems(options.quick), Cache(options.cache), Console(stderr=True))
+    try:
+        rows = systems(options.quick, options.network)
+    except BbmrError as error:
+        sys.exit(f"error: {error}")
+    for row in rows:  # loading a network is no part of what is timed
+        row.restore(compress_uniform(Picture(np.zeros((16, 16, 3), np.uint8)), 4, row.pipeline))
+    results = measure_all(sets, rows, Cache(options.cache), Console(stderr=True))
     summary = [row for name, measured in results.items() for row in summarise(name, measured)]
     for path in options.out:
         path.write_text(to_csv(summary) if path.suffix == ".csv" else to_markdown(summary), encoding="utf-8")

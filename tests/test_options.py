@@ -22,6 +22,16 @@ from bbmr.options import ALLOCATORS, DEFAULT_SCALES, Options
         ({"allocator": "random"}, "optimal, greedy"),
         ({"allocator": "greedy", "scales": (1, 2)}, "three scales; 2 were given"),
         ({"pipeline": "magic"}, "mosaic-fast, plain-x4"),
+        ({"pipeline": "joint-omnisr", "block": 16}, "joint-omnisr restores blocks of 128 pixels, not of 16"),
+        ({"pipeline": "joint-omnisr", "scales": (1, 4, 16)}, "joint-omnisr works at scales 2, 4, 8, not 1, 16"),
+        ({"pipeline": "separate-omnisr", "scales": (16,)}, "not 16"),
+        ({"pipeline": "plain-omnisr", "block": 128}, "plain-omnisr stores a uniform x4 and takes no other options"),
+        ({"pipeline": "plain-x4", "tune": "psnr"}, "plain-x4 stores a uniform x4 and takes no other options"),
+        ({"distortion": "helper"}, "mosaic-fast has no helper .* corrected, bicubic, network$"),
+        (
+            {"pipeline": "mosaic-omnisr", "distortion": "helper", "scales": (2, 16)},
+            "mosaic-omnisr with its helper works at scales 1, 2, 4, 8, not 16",
+        ),
     ],
 )
 def test_impossible_options_are_refused_by_name(options: Mapping[str, object], message: str) -> None:
@@ -33,3 +43,19 @@ def test_impossible_options_are_refused_by_name(options: Mapping[str, object], m
 def test_each_allocator_has_scales_of_its_own(allocator: str) -> None:
     assert Options(allocator=allocator).scales == DEFAULT_SCALES[allocator]
     assert Options(allocator=allocator, scales=(1, 4, 16)).scales == (1, 4, 16)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "block", "scales"),
+    [
+        ("mosaic-fast", 16, (1, 2, 4, 8, 16)),
+        ("mosaic-omnisr", 16, (1, 2, 4, 8, 16)),
+        ("separate-omnisr", 128, (2, 4, 8)),
+        ("joint-omnisr", 128, (2, 4, 8)),
+        ("plain-x4", 128, (4,)),
+        ("plain-omnisr", 128, (4,)),
+    ],
+)
+def test_each_pipeline_has_defaults_of_its_own(pipeline: str, block: int, scales: tuple[int, ...]) -> None:
+    options = Options(pipeline=pipeline)
+    assert (options.block, options.scales) == (block, scales)

@@ -1,4 +1,6 @@
+import warnings
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from upscaling.tiny_networks import ship, tiny_omnisr, tiny_sr
 
 from bbmr import pipeline
 from bbmr.allocation.budget import Budget
@@ -15,10 +18,12 @@ from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid
 from bbmr.downscaling import bicubic_planes
 from bbmr.downscaling.bicubic import upscale
 from bbmr.errors import BbmrError
+from bbmr.fileformat import decode, encode
 from bbmr.imageio import read_picture
-from bbmr.options import DEFAULT_PIPELINE, DISTORTIONS, PIPELINE_NAMES, PLAIN_PIPELINE, TUNES, Options
+from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES, PIPELINE_NAMES, PLAIN_PIPELINE, TUNES, Options
 from bbmr.picture import Metadata, Picture
 
+OMNISR = tuple(name for name in PIPELINE_NAMES if "omnisr" in name)
 TEST_2K = Path(__file__).parents[2] / "shared" / "data" / "test2k"
 
 
@@ -57,7 +62,7 @@ def test_every_size_and_mode_comes_back(height: int, width: int, mode: str, bloc
         np.testing.assert_array_equal(restored.alpha, alpha)
 
 
-@pytest.mark.parametrize("distortion", DISTORTIONS)
+@pytest.mark.parametrize("distortion", ["corrected", "bicubic", "network"])
 @pytest.mark.parametrize("tune", TUNES)
 @pytest.mark.parametrize(("block", "scales"), [(16, SCALES), (32, (2, 4, 8)), (128, (1, 4, 16))])
 def test_no_combination_exceeds_its_budget(distortion: str, tune: str, block: int, scales: tuple[int, ...]) -> None:
@@ -193,6 +198,134 @@ def test_the_yardstick_takes_no_options_that_it_would_ignore() -> None:
 
 def test_the_names_of_the_pipelines_are_those_that_options_offer() -> None:
     assert tuple(pipeline.PIPELINES) == PIPELINE_NAMES
+
+
+@pytest.mark.parametrize("name", PIPELINE_NAMES)
+def test_what_options_offer_can_be_restored(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ship(monkeypatch, tiny_omnisr())
+    chosen, choice = pipeline.find_pipeline(name), PIPELINE_CHOICES[name]
+    upscaler = chosen.upscaler()
+    if choice.uniform:
+        assert set(choice.scales) <= set(upscaler.scales)
+        assert set(choice.blocks) <= set(upscaler.sides)
+    else:
+        assert choice.scales == upscaler.scales
+        assert set(choice.blocks) == set(upscaler.sides)
+    assert choice.helper_scales == (chosen.helper_upscaler().scales if chosen.helper else ())
+
+
+@pytest.mark.parametrize("name", OMNISR)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_omnisr_pipelines_go_through_a_file(name: str, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    ship(monkeypatch, tiny_omnisr())
+    picture = Picture(np.ascontiguousarray(landscape()[:, :, :channels]))
+    uniform = PIPELINE_CHOICES[name].uniform
+    rescaled = pipeline.compress(picture, Options(pipeline=name, budget=Budget("x4" if uniform else "1/10")))
+    assert (len(rescaled.blocks) == 1) == uniform
+    assert rescaled.recipe.pipeline == name
+    assert rescaled.recipe.expected_psnr is None  # the correction was fitted to another network
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loaded = decode(encode(rescaled))
+        assert loaded == rescaled
+        restored = pipeline.restore(loaded).colour
+    assert restored.shape == picture.colour.shape
+    np.testing.assert_array_equal(restored, pipeline.restore(rescaled).colour)
+
+
+@pytest.mark.parametrize("name", ["separate-omnisr", "joint-omnisr"])
+def test_the_networks_errors_are_those_of_the_pictures_own_restorer(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ship(monkeypatch, tiny_omnisr())
+    picture = Picture(landscape())
+    grid, chosen = BlockGrid(picture.height, picture.width, 128), pipeline.find_pipeline(name)
+    planes = bicubic_planes(picture.colour, (2, 4, 8))
+    errors = pipeline.measure_distortion(picture, planes, grid, "network", chosen, (2, 4, 8))
+    for row, factor in enumerate((2, 4, 8)):
+        restored = pipeline.restore(pipeline.compress_uniform(picture, factor, name))
+        difference = luma_of(restored.colour) - luma_of(picture.colour)
+        np.testing.assert_allclose(errors[row], grid.block_sums(difference**2), rtol=1e-3)
+    rescaled = pipeline.compress(picture, Options(pipeline=name, distortion="network"))
+    assert rescaled.recipe.expected_psnr is not None
+
+
+@pytest.mark.parametrize("name", ["mosaic-omnisr", "separate-omnisr", "joint-omnisr"])
+def test_the_helpers_errors_are_those_of_small_networks_over_whole_planes(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Helpers that enlarge by repeating samples: what they lose is easy to know.
+    helpers = {f"omnisr-light-x{k}": replace(tiny_sr(k), network=torch.nn.Upsample(scale_factor=k)) for k in (2, 4, 8)}
+    ship(monkeypatch, tiny_omnisr() | helpers)
+    picture = Picture(landscape())
+    options = Options(pipeline=name, distortion="helper")
+    assert options.scales == ((1, 2, 4, 8) if name == "mosaic-omnisr" else (2, 4, 8))
+    grid = BlockGrid(picture.height, picture.width, options.block)
+    planes = bicubic_planes(picture.colour, options.scales)
+    errors = pipeline.measure_distortion(
+        picture, planes, grid, "helper", pipeline.pipeline_for(options), options.scales
+    )
+    for row, factor in enumerate(options.scales):
+        repeated = planes[factor].repeat(factor, 0).repeat(factor, 1)[: picture.height, : picture.width]
+        difference = luma_of(repeated) - luma_of(picture.colour)
+        np.testing.assert_allclose(errors[row], grid.block_sums(difference**2), rtol=1e-3, atol=0.1)
+    chosen = pipeline.compress(picture, options)
+    assert chosen.recipe.expected_psnr is None
+    assert chosen == pipeline.compress(picture, options, errors=errors)
+
+
+@pytest.mark.parametrize("name", OMNISR)
+def test_missing_weights_are_named_with_what_to_do(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    networks = tiny_omnisr()
+    missing = pipeline.PIPELINES[name].networks[-1]
+    del networks[missing]
+    ship(monkeypatch, networks)
+    advice = rf"{name} needs weights that are not there: {missing}; .*bbmr train.*bbmr weights import"
+    with pytest.raises(BbmrError, match=advice):
+        pipeline.compress(Picture(landscape(40, 40)), Options(pipeline=name))
+    with pytest.raises(BbmrError, match=advice):
+        pipeline.compress_uniform(Picture(landscape(40, 40)), 4, name)
+
+
+def test_a_missing_helper_is_named_and_missed_by_no_other_estimator(monkeypatch: pytest.MonkeyPatch) -> None:
+    networks = tiny_omnisr()
+    del networks["omnisr-light-x8"]
+    ship(monkeypatch, networks)
+    picture = Picture(landscape(140, 140))
+    with pytest.raises(BbmrError, match=r"helper of joint-omnisr needs weights .*: omnisr-light-x8;"):
+        pipeline.compress(picture, Options(pipeline="joint-omnisr", distortion="helper"))
+    pipeline.compress(picture, Options(pipeline="joint-omnisr"))
+
+
+def test_the_recipe_knows_all_weights_of_a_pipeline_that_has_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    ship(monkeypatch, tiny_omnisr())
+    rescaled = pipeline.compress_uniform(Picture(landscape(40, 40)), 2, "separate-omnisr")
+    assert rescaled.recipe.weights == "omnisr-x2+omnisr-x4+omnisr-x8"
+    digests = b"".join(sha256(f"omnisr-x{k}".encode()).digest() for k in (2, 4, 8))
+    assert rescaled.recipe.weights_sha256 == sha256(digests).hexdigest()
+
+
+def test_files_that_a_restorer_cannot_restore_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    ship(monkeypatch, tiny_omnisr())
+    small_blocks = pipeline.compress(Picture(landscape(40, 40)))
+    finest = pipeline.compress(Picture(landscape(40, 40)), Options(block=128, scales=(1,), budget=Budget("x1")))
+    mixed = pipeline.compress(Picture(landscape()), Options(pipeline="joint-omnisr", budget=Budget("1/10")))
+    assert len(mixed.blocks) > 1
+    for rescaled, name, message in (
+        (small_blocks, "joint-omnisr", "joint-omnisr restores blocks of 128 .* blocks of 16 at"),
+        (finest, "separate-omnisr", "at scales 2, 4, 8; .* at 1$"),
+        (mixed, "plain-omnisr", "at scales 4; .* at 2, "),
+    ):
+        foreign = replace(rescaled, recipe=pipeline.compress_uniform(Picture(landscape(9, 9)), 4, name).recipe)
+        with pytest.raises(BbmrError, match=message):
+            pipeline.restore(foreign)
+
+
+@pytest.mark.parametrize(("name", "factor"), [("joint-omnisr", 16), ("plain-omnisr", 2), (PLAIN_PIPELINE, 8)])
+def test_uniform_maps_of_scales_that_a_pipeline_lacks_are_refused(
+    name: str, factor: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ship(monkeypatch, tiny_omnisr())
+    with pytest.raises(BbmrError, match=f"{name} works at scales .*4.*, not {factor}"):
+        pipeline.compress_uniform(Picture(landscape(40, 40)), factor, name)
 
 
 def test_unknown_pipelines_are_refused_with_those_there_are() -> None:

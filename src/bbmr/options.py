@@ -3,6 +3,7 @@
 Light to import, so that the command line offers these very choices without waiting for torch.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bbmr.allocation.budget import Budget
@@ -10,29 +11,79 @@ from bbmr.blocks import BLOCK_SIDES, SCALES
 from bbmr.errors import BbmrError
 
 TUNES = ("visual", "psnr")
-DISTORTIONS = ("corrected", "bicubic", "network")
+DISTORTIONS = ("corrected", "bicubic", "network", "helper")
 ALLOCATORS = ("optimal", "greedy")
+PAPER_SCALES = (2, 4, 8)
+
+
+@dataclass(frozen=True)
+class PipelineChoice:
+    """What a pipeline is to a user: a line that describes it, and what can be chosen with it.
+
+    blocks: the pixels per side of a block that it restores, its default first.  scales: the factors that it restores.
+    uniform: it stores one scale all over and leaves nothing to choose.  helper_scales: those that its helper network
+    foresees; none where it has no helper.
+    """
+
+    summary: str
+    blocks: tuple[int, ...] = BLOCK_SIDES
+    scales: tuple[int, ...] = SCALES
+    uniform: bool = False
+    helper_scales: tuple[int, ...] = ()
+
+
 DEFAULT_PIPELINE = "mosaic-fast"
 PLAIN_PIPELINE = "plain-x4"
-PIPELINE_NAMES = (DEFAULT_PIPELINE, PLAIN_PIPELINE)
-"""`bbmr.pipeline.PIPELINES` has what they stand for."""
-DEFAULT_SCALES = {"optimal": SCALES, "greedy": (2, 4, 8)}
-"""By allocator; those of Algorithm 1 are the paper's."""
+PIPELINE_CHOICES: Mapping[str, PipelineChoice] = {
+    DEFAULT_PIPELINE: PipelineChoice("each block at its own scale, restored in one pass by a small network"),
+    PLAIN_PIPELINE: PipelineChoice(
+        "the whole picture at x4 by the same network, a yardstick that takes no other options",
+        blocks=(128,),
+        scales=(4,),
+        uniform=True,
+    ),
+    "mosaic-omnisr": PipelineChoice(
+        "each block at its own scale, restored in one pass by Omni-SR", helper_scales=PAPER_SCALES
+    ),
+    "plain-omnisr": PipelineChoice(
+        "the whole picture at x4 by Omni-SR, a yardstick that takes no other options",
+        blocks=(128,),
+        scales=(4,),
+        uniform=True,
+    ),
+    "separate-omnisr": PipelineChoice(
+        "blocks of 128 at 2, 4, 8, each restored alone by Omni-SR",
+        blocks=(128,),
+        scales=PAPER_SCALES,
+        helper_scales=PAPER_SCALES,
+    ),
+    "joint-omnisr": PipelineChoice(
+        "the paper's Joint SR over Omni-SR, blocks of 128 at 2, 4, 8",
+        blocks=(128,),
+        scales=PAPER_SCALES,
+        helper_scales=PAPER_SCALES,
+    ),
+}
+"""All pipelines by name; `bbmr.pipeline.PIPELINES` has what they are made of."""
+PIPELINE_NAMES = tuple(PIPELINE_CHOICES)
+DEFAULT_SCALES = {"optimal": SCALES, "greedy": PAPER_SCALES}
+"""By allocator, as far as the pipeline restores them; those of Algorithm 1 are the paper's."""
 
 
 @dataclass(frozen=True)
 class Options:
     """How a picture is compressed.
 
-    block: pixels per side of a block, 16, 32, 64 or 128.  scales: the factors a block may have, out of 1, 2, 4, 8, 16;
-    none given means those of DEFAULT_SCALES.  budget: LR pixels that may be stored.  tune: what is minimised, `visual`
-    (squared error as the eye weighs it) or `psnr` (squared error); Algorithm 1 has a measure of its own and takes no
-    notice.  distortion: where the errors come from.  allocator: `optimal` (least squared error) or `greedy` (Algorithm
-    1; three scales).  pipeline: downscaler, restorer and weights.
+    block: pixels per side of a block, 16, 32, 64 or 128; 0 means the pipeline's default.  scales: the factors a
+    block may have, out of 1, 2, 4, 8, 16; none given means those of DEFAULT_SCALES.  budget: LR pixels that may be
+    stored.  tune: what is minimised, `visual` (squared error as the eye weighs it) or `psnr` (squared error);
+    Algorithm 1 has a measure of its own and takes no notice.  distortion: where the errors come from.  allocator:
+    `optimal` (least squared error) or `greedy` (Algorithm 1; three scales).  pipeline: downscaler, restorer and
+    weights, which also decide what else can be chosen.
     Raises BbmrError, naming the option and the choices, for values that do not work.
     """
 
-    block: int = 16
+    block: int = 0
     scales: tuple[int, ...] = ()
     budget: Budget = field(default_factory=Budget)
     tune: str = "visual"
@@ -41,6 +92,27 @@ class Options:
     pipeline: str = DEFAULT_PIPELINE
 
     def __post_init__(self) -> None:
+        self._check_names()
+        choice = PIPELINE_CHOICES[self.pipeline]
+        if choice.uniform and self._differs_from_defaults():
+            raise BbmrError(f"{self.pipeline} stores a uniform x4 and takes no other options; leave them out")
+        # The dataclass is frozen.
+        if self.block == 0:
+            object.__setattr__(self, "block", choice.blocks[0])
+        if not self.scales:
+            possible = self._possible_scales()
+            object.__setattr__(self, "scales", tuple(k for k in DEFAULT_SCALES[self.allocator] if k in possible))
+        self._check_block()
+        self._check_scales()
+        if not isinstance(self.budget, Budget):
+            raise BbmrError(f"budget {self.budget!r} is not one; give a Budget, such as Budget('x4')")
+
+    @property
+    def objective(self) -> str:
+        """What the scales are chosen by, as the recipe records it."""
+        return "algorithm 1" if self.allocator == "greedy" else self.tune
+
+    def _check_names(self) -> None:
         choices = (
             (self.tune, TUNES, "tune"),
             (self.distortion, DISTORTIONS, "distortion"),
@@ -50,18 +122,29 @@ class Options:
         for value, allowed, name in choices:
             if value not in allowed:
                 raise BbmrError(f"{name} {value!r} is unknown; choose one of {', '.join(allowed)}")
-        if not isinstance(self.block, int) or self.block not in BLOCK_SIDES:
-            raise BbmrError(f"block {self.block!r} is not possible; choose one of {', '.join(map(str, BLOCK_SIDES))}")
-        if not isinstance(self.budget, Budget):
-            raise BbmrError(f"budget {self.budget!r} is not one; give a Budget, such as Budget('x4')")
-        if not self.scales:
-            object.__setattr__(self, "scales", DEFAULT_SCALES[self.allocator])  # the dataclass is frozen
-        self._check_scales()
+        if self.distortion == "helper" and not PIPELINE_CHOICES[self.pipeline].helper_scales:
+            others = ", ".join(name for name in DISTORTIONS if name != "helper")
+            raise BbmrError(f"{self.pipeline} has no helper network; choose another distortion: {others}")
 
-    @property
-    def objective(self) -> str:
-        """What the scales are chosen by, as the recipe records it."""
-        return "algorithm 1" if self.allocator == "greedy" else self.tune
+    def _differs_from_defaults(self) -> bool:
+        given = (self.block, self.scales, self.budget, self.tune, self.distortion, self.allocator)
+        return given != (0, (), Budget(), Options.tune, Options.distortion, Options.allocator)
+
+    def _possible_scales(self) -> tuple[int, ...]:
+        choice = PIPELINE_CHOICES[self.pipeline]
+        if self.distortion != "helper":
+            return choice.scales
+        return tuple(k for k in choice.scales if k == 1 or k in choice.helper_scales)  # scale 1 loses nothing
+
+    def _check_block(self) -> None:
+        if not isinstance(self.block, int) or self.block not in BLOCK_SIDES:
+            raise BbmrError(f"block {self.block!r} is not possible; choose one of {_listed(BLOCK_SIDES)}")
+        possible = PIPELINE_CHOICES[self.pipeline].blocks
+        if self.block not in possible:
+            raise BbmrError(
+                f"{self.pipeline} restores blocks of {_listed(possible)} pixels, not of {self.block}; "
+                "leave the block out or choose another pipeline"
+            )
 
     def _check_scales(self) -> None:
         if not isinstance(self.scales, tuple) or any(
@@ -69,8 +152,19 @@ class Options:
             for factor in self.scales
         ):
             raise BbmrError(
-                f"scales {self.scales!r} are not possible; choose different ones out of {', '.join(map(str, SCALES))}, "
+                f"scales {self.scales!r} are not possible; choose different ones out of {_listed(SCALES)}, "
                 "such as (2, 4, 8)"
+            )
+        possible = self._possible_scales()
+        impossible = tuple(factor for factor in self.scales if factor not in possible)
+        if impossible:
+            raise BbmrError(
+                f"{self.pipeline}{' with its helper' if self.distortion == 'helper' else ''} works at scales "
+                f"{_listed(possible)}, not {_listed(impossible)}; leave them out or choose another pipeline"
             )
         if self.allocator == "greedy" and len(self.scales) != 3:
             raise BbmrError(f"Algorithm 1 (greedy) trades between three scales; {len(self.scales)} were given")
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    return ", ".join(map(str, numbers))

@@ -1,13 +1,14 @@
 """Compress and restore: a pipeline is downscaler + distortion + allocator + upscaler, chosen by name.
 
 picture -> LR planes -> distortion of every block at every scale -> scales within the budget -> RescaledImage
-RescaledImage -> mosaic -> network -> picture
+RescaledImage -> restorer -> picture
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -21,38 +22,86 @@ from bbmr.allocation.visual import uniform_row, visual_distortion
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, split
 from bbmr.downscaling import Downscaler, bicubic_planes
 from bbmr.errors import BbmrError
-from bbmr.options import DEFAULT_PIPELINE, PLAIN_PIPELINE, Options
+from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES, PLAIN_PIPELINE, Options
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import Recipe, RescaledImage
+from bbmr.upscaling import Upscaler
+from bbmr.upscaling.joint import JointUpscaler
 from bbmr.upscaling.mosaic import MosaicUpscaler
+from bbmr.upscaling.plain import PlainUpscaler
+from bbmr.upscaling.separate import SeparateUpscaler
 from bbmr.weights import load_weights, weights_index
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What a pipeline's name stands for."""
+    """What a pipeline's name stands for.
+
+    networks: the names of its weights, which `restorer` takes in this order.  helper: those of its helper, SR networks
+    that foresee distortions; empty where it has none.
+    """
 
     name: str
     downscaler: Downscaler
-    weights: str
+    restorer: Callable[..., Upscaler]
+    networks: tuple[str, ...]
+    helper: tuple[str, ...] = ()
 
-    def upscaler(self) -> MosaicUpscaler:
-        return _upscaler(self.weights)
+    @property
+    def weights(self) -> str:
+        """The name that the recipe records."""
+        return "+".join(self.networks)
 
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weights; of several, that of their SHA-256 one after another (32 bytes each)."""
+        digests = [weights_index()[name].sha256 for name in self.networks]
+        return digests[0] if len(digests) == 1 else sha256(bytes.fromhex("".join(digests))).hexdigest()
+
+    def upscaler(self) -> Upscaler:
+        """The receiver's restorer."""
+        return _build(self.restorer, self.networks)
+
+    def helper_upscaler(self) -> Upscaler:
+        """The restorer that the helper stands for: whole LR planes, enlarged by small SR networks."""
+        return _build(PlainUpscaler, self.helper)
+
+
+_OMNISR = ("omnisr-x2", "omnisr-x4", "omnisr-x8")
+_HELPER = ("omnisr-light-x2", "omnisr-light-x4", "omnisr-light-x8")
 
 PIPELINES: Mapping[str, Pipeline] = {
-    DEFAULT_PIPELINE: Pipeline(DEFAULT_PIPELINE, bicubic_planes, "mosaic-fast"),
-    # The yardstick: the same network, trained for uniform x4 alone.
-    PLAIN_PIPELINE: Pipeline(PLAIN_PIPELINE, bicubic_planes, "plain-fast-x4"),
+    pipeline.name: pipeline
+    for pipeline in (
+        Pipeline(DEFAULT_PIPELINE, bicubic_planes, MosaicUpscaler, ("mosaic-fast",)),
+        # The yardstick: the same network, trained for uniform x4 alone.
+        Pipeline(PLAIN_PIPELINE, bicubic_planes, MosaicUpscaler, ("plain-fast-x4",)),
+        Pipeline("mosaic-omnisr", bicubic_planes, MosaicUpscaler, ("mosaic-omnisr",), _HELPER),
+        Pipeline("plain-omnisr", bicubic_planes, PlainUpscaler, ("omnisr-x4",)),
+        Pipeline("separate-omnisr", bicubic_planes, SeparateUpscaler, _OMNISR, _HELPER),
+        Pipeline("joint-omnisr", bicubic_planes, JointUpscaler, ("joint-omnisr",), _HELPER),
+    )
 }
 
 
 def find_pipeline(name: str) -> Pipeline:
-    """The pipeline called `name`.  Raises BbmrError for an unknown one."""
+    """The pipeline called `name`, its weights at hand.  Raises BbmrError for an unknown one, or naming what is
+    missing.
+    """
     if name not in PIPELINES:
-        raise BbmrError(f"no pipeline is called {name!r}; there are: {', '.join(sorted(PIPELINES))}")
-    return PIPELINES[name]
+        raise BbmrError(f"no pipeline is called {name!r}; there are: {_listed(PIPELINES)}")
+    pipeline = PIPELINES[name]
+    _require(pipeline.networks, name)
+    return pipeline
+
+
+def pipeline_for(options: Options) -> Pipeline:
+    """The pipeline that options ask for, with its helper where they go by it.  Raises BbmrError as `find_pipeline`."""
+    pipeline = find_pipeline(options.pipeline)
+    if options.distortion == "helper":
+        _require(pipeline.helper, f"the helper of {pipeline.name}")
+    return pipeline
 
 
 def compress(
@@ -64,14 +113,12 @@ def compress(
     """Choose a scale for every block, within the budget, and keep its LR samples.
 
     errors: what `measure_distortion` gives for these options and their scales in rising order, where that is known.
-    Raises BbmrError where the budget is too small for the scales.
+    Raises BbmrError where the budget is too small for the scales, or weights are missing.
     """
     options = options or Options()
-    pipeline = find_pipeline(options.pipeline)
-    if pipeline.name == PLAIN_PIPELINE:
-        if options != Options(pipeline=PLAIN_PIPELINE):
-            raise BbmrError(f"{PLAIN_PIPELINE} stores a uniform x4 and takes no other options; leave them out")
-        return compress_uniform(picture, 4, pipeline.name)
+    pipeline = pipeline_for(options)
+    if PIPELINE_CHOICES[pipeline.name].uniform:
+        return compress_uniform(picture, options.scales[0], pipeline.name)
     grid = BlockGrid(picture.height, picture.width, options.block)
     scales = tuple(sorted(options.scales))
     progress("downscale", 0.0)
@@ -81,23 +128,28 @@ def compress(
         errors = measure_distortion(picture, planes, grid, options.distortion, pipeline, scales, progress)
     costs = np.stack([grid.costs(factor) for factor in scales])
     rows = _allocate(picture, grid, options, errors, costs)
-    expected = (
-        None
-        if options.distortion == "bicubic"
-        else _psnr(np.take_along_axis(errors.reshape(len(scales), -1), rows[None], 0).sum(), picture)
-    )
+    expected = None
+    if options.distortion == "network" or (options.distortion, pipeline.name) == ("corrected", DEFAULT_PIPELINE):
+        expected = _psnr(np.take_along_axis(errors.reshape(len(scales), -1), rows[None], 0).sum(), picture)
     chosen = np.array(scales, np.uint8)[rows].reshape(grid.rows, grid.cols)
-    recipe = Recipe(pipeline.name, *_weights_of(pipeline), options.objective, expected)
+    recipe = Recipe(pipeline.name, pipeline.weights, pipeline.weights_sha256, options.objective, expected)
     return _store(picture, grid, chosen, planes, recipe)
 
 
 def compress_uniform(picture: Picture, factor: int, pipeline: str = DEFAULT_PIPELINE) -> RescaledImage:
-    """Give every block the same scale: what usual image rescaling does."""
+    """Give every block the same scale: what usual image rescaling does.
+
+    Raises BbmrError for a scale that the pipeline does not restore, or where weights are missing.
+    """
     chosen = find_pipeline(pipeline)
+    possible = PIPELINE_CHOICES[pipeline].scales
+    if factor not in possible:
+        raise BbmrError(f"{pipeline} works at scales {_listed(possible)}, not {factor}")
     grid = BlockGrid(picture.height, picture.width, max(BLOCK_SIDES))
     scales = np.full((grid.rows, grid.cols), factor, np.uint8)
     planes = chosen.downscaler(picture.colour, (factor,))
-    return _store(picture, grid, scales, planes, Recipe(chosen.name, *_weights_of(chosen), "uniform"))
+    recipe = Recipe(chosen.name, chosen.weights, chosen.weights_sha256, "uniform")
+    return _store(picture, grid, scales, planes, recipe)
 
 
 def measure_distortion(
@@ -111,7 +163,8 @@ def measure_distortion(
 ) -> NDArray[np.float64]:
     """Estimate the summed squared luma error of every block at every one of `scales`, (len(scales), rows, cols).
 
-    planes: the LR planes of all scales.  distortion: one of DISTORTIONS.
+    planes: the LR planes of all scales.  distortion: one of DISTORTIONS.  scales: those that the pipeline restores, and
+    its helper where that is asked for.
     """
     progress("measure distortion", 0.0)
     if distortion == "corrected":
@@ -119,24 +172,30 @@ def measure_distortion(
     wanted = {factor: planes[factor] for factor in scales}
     if distortion == "bicubic":
         return bicubic_errors(picture.colour, wanted, grid, progress)
-    return network_errors(picture.colour, wanted, grid, pipeline.upscaler(), progress)
+    upscaler = pipeline.helper_upscaler() if distortion == "helper" else pipeline.upscaler()
+    return network_errors(picture.colour, wanted, grid, upscaler, progress)
 
 
 def restore(rescaled: RescaledImage, progress: Progress = silent) -> Picture:
     """Restore the picture at its true size and mode, metadata and alpha included.
 
     Warns (UserWarning) where the weights differ from those it was compressed for.  Raises BbmrError for an unknown
-    pipeline.
+    pipeline, for blocks or scales that it does not restore, and where weights are missing.
     """
     pipeline = find_pipeline(rescaled.recipe.pipeline)
-    if rescaled.recipe.weights_sha256 != weights_index()[pipeline.weights].sha256:
+    if rescaled.recipe.weights_sha256 != pipeline.weights_sha256:
         warnings.warn(
             f"compressed for other weights of {pipeline.weights!r} than these: "
             "the picture may come out slightly different",
             stacklevel=2,
         )
-    colour = pipeline.upscaler().restore(rescaled, progress)
-    return Picture(colour, rescaled.alpha, rescaled.metadata)
+    upscaler = pipeline.upscaler()
+    if rescaled.grid.side not in upscaler.sides or not set(rescaled.blocks) <= set(upscaler.scales):
+        raise BbmrError(
+            f"{pipeline.name} restores blocks of {_listed(upscaler.sides)} pixels at scales "
+            f"{_listed(upscaler.scales)}; this picture has blocks of {rescaled.grid.side} at {_listed(rescaled.blocks)}"
+        )
+    return Picture(upscaler.restore(rescaled, progress), rescaled.alpha, rescaled.metadata)
 
 
 def _allocate(
@@ -184,10 +243,19 @@ def _psnr(squared_error: float, picture: Picture) -> float | None:
     return float(10 * np.log10(255**2 / mean)) if mean > 0 else None
 
 
-def _weights_of(pipeline: Pipeline) -> tuple[str, str]:
-    return pipeline.weights, weights_index()[pipeline.weights].sha256
+def _require(weights: Sequence[str], user: str) -> None:
+    missing = [name for name in weights if name not in weights_index()]
+    if missing:
+        raise BbmrError(
+            f"{user} needs weights that are not there: {_listed(missing)}; "
+            "train them (`bbmr train`, docs/training.md) or import them (`bbmr weights import`)"
+        )
+
+
+def _listed(things: Iterable[object]) -> str:
+    return ", ".join(map(str, things))
 
 
 @cache
-def _upscaler(weights: str) -> MosaicUpscaler:
-    return MosaicUpscaler(load_weights(weights))
+def _build(restorer: Callable[..., Upscaler], weights: tuple[str, ...]) -> Upscaler:
+    return restorer(*map(load_weights, weights))

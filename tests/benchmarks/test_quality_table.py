@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from upscaling.tiny_networks import ship, textured, tiny_omnisr
 
+from bbmr import pipeline
 from bbmr.options import Options
 from bbmr.picture import Picture
 from bbmr.pipeline import compress
@@ -30,7 +32,7 @@ def quality() -> ModuleType:
 
 
 def system(quality: ModuleType, name: str, weights: str = "w") -> Any:
-    return quality.System(name, compress=None, restore=None, weights=weights)
+    return quality.System(name, compress=None, restore=None, weights=weights, pipeline="p")
 
 
 def measurement(quality: ModuleType, psnr: float, ms_ssim: float) -> Any:
@@ -83,7 +85,7 @@ def test_shared_distortions_are_those_of_each_row(quality: ModuleType, block: in
     shared = quality.NetworkDistortion(picture)
     ours = compress(picture, options, errors=shared.errors(options))
     np.testing.assert_array_equal(ours.scales, compress(picture, options).scales)
-    assert shared.seconds > 0
+    assert shared.seconds["mosaic-fast"] > 0
 
 
 def test_whole_run(
@@ -108,6 +110,39 @@ def test_whole_run(
     monkeypatch.setattr(quality, "measure", lambda *_: pytest.fail("measured again"))
     quality.main(arguments)
     assert capsys.readouterr().out == first
+
+
+def test_rows_of_omnisr(quality: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    networks = tiny_omnisr()
+    ship(monkeypatch, networks)
+    monkeypatch.setattr(quality, "load_weights", networks.__getitem__)
+    usual = quality.systems(quick=True)
+    rows = quality.systems(quick=True, network="omnisr")
+    assert [row.key for row in rows[: len(usual)]] == [row.key for row in usual]
+    assert len({row.key for row in rows}) == len(rows) == len(usual) + 10
+    picture = Picture(textured(259, 380))
+    shared = quality.NetworkDistortion(picture)
+    measured = {row.name: quality.measure(row, picture, shared) for row in rows[len(usual) :]}
+    assert all(one.lr_share <= 65 * 95 / (259 * 380) for one in measured.values())
+    joint = "Omni-SR, least squared error, Joint SR, 128, {2, 4, 8}"
+    without, deblocked = measured[f"{joint}, band 0"], measured[f"{joint}, band 4"]
+    assert without.psnr_y != deblocked.psnr_y
+    assert without.file_bits == deblocked.file_bits
+    # Band 4 is what the tiny network has by itself.
+    own = pipeline.restore(
+        pipeline.compress(picture, Options(pipeline="joint-omnisr", distortion="network", tune="psnr"))
+    )
+    assert quality.psnr_y(own.colour, picture.colour) == pytest.approx(deblocked.psnr_y)
+
+
+def test_rows_without_weights_end_with_one_line(
+    quality: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ship(monkeypatch, {})
+    (tmp_path / "small").mkdir()
+    Image.new("RGB", (20, 20)).save(tmp_path / "small" / "photo.png")
+    with pytest.raises(SystemExit, match="error: plain-omnisr needs weights that are not there: omnisr-x4"):
+        quality.main(["--data", str(tmp_path), "--sets", "small", "--network", "omnisr"])
 
 
 def test_bicubic_row_is_that_of_the_paper(quality: ModuleType) -> None:

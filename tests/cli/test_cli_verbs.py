@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
+from upscaling.tiny_networks import ship
 
 from bbmr.cli import app
+from bbmr.options import PIPELINE_NAMES
 
 PHOTO = (40, 52)
 
@@ -190,6 +192,8 @@ def test_two_pictures_of_one_result_are_refused_before_any_work(photo: Path) -> 
         (("compress", "photo.png", "--tune", "loud"), "choose one of visual, psnr"),
         (("compare", "photo.png", "--tune", "loud"), "choose one of visual, psnr"),
         (("compress", "photo.png", "--pipeline", "none"), "pipeline"),
+        (("compress", "photo.png", "--pipeline", "joint-omnisr", "--block", "16"), "blocks of 128 pixels, not of 16"),
+        (("compress", "photo.png", "--pipeline", "plain-x4", "--budget", "x5"), "takes no other options"),
         (("compress", "photo.png", "--allocator", "greedy", "--scales", "1,2"), "three scales"),
         (("compress", "photo.png", "-o", "photo.zip"), "ends in .bbmr"),
         (("restore", "photo.bbmr", "-o", "photo.doc"), ".png, .jpg"),
@@ -206,6 +210,20 @@ def test_wrong_usage_ends_with_2(photo: Path, arguments: tuple[str, ...], word: 
     _, err = bbmr(*arguments, code=2)
     assert word in err
     assert os.listdir() == ["photo.png"]
+
+
+def test_missing_weights_are_one_error_for_all_pictures(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ship(monkeypatch, {})
+    paint(Path("another.png"))
+    _, err = bbmr("compress", "*.png", "-o", "out", "--pipeline", "mosaic-omnisr", code=1)
+    assert err.count("mosaic-omnisr needs weights that are not there") == 1
+    assert not Path("out").exists()
+
+
+def test_help_lists_every_pipeline() -> None:
+    out, _ = bbmr("compress", "--help")
+    for name in PIPELINE_NAMES:
+        assert name in out
 
 
 def test_damaged_files_are_named(packed: Path) -> None:

@@ -4,15 +4,13 @@ import torch
 from numpy.typing import NDArray
 from reference.matlab import imresize
 from torch import nn
+from upscaling.tiny_networks import rescale, tiny_sr
 
-from bbmr.blocks import SCALES, BlockGrid, split
+from bbmr.blocks import SCALES, BlockGrid
 from bbmr.downscaling import bicubic_planes
 from bbmr.networks import NetworkDescriptor, build_network
-from bbmr.rescaled import Recipe, RescaledImage
 from bbmr.upscaling import mosaic as mosaic_room
 from bbmr.upscaling.mosaic import MosaicUpscaler, build_mosaic, correct_mosaic
-
-RECIPE = Recipe("mosaic-fast", "none", "", "psnr")
 
 
 def random_fast(seed: int = 0) -> NetworkDescriptor:
@@ -23,13 +21,6 @@ def random_fast(seed: int = 0) -> NetworkDescriptor:
         # Corrections of some hundredths of the value range, as those of a trained network.
         nn.init.normal_(parameter, std=0.01 if name.startswith("tail") else 0.06)
     return descriptor
-
-
-def rescale(colour: NDArray[np.uint8], scales: NDArray[np.uint8], side: int) -> RescaledImage:
-    grid = BlockGrid(colour.shape[0], colour.shape[1], side)
-    planes = bicubic_planes(colour, SCALES)
-    blocks = {int(k): split(planes[k], grid, k)[scales == k] for k in np.unique(scales).tolist()}
-    return RescaledImage(grid, scales, blocks, RECIPE)
 
 
 def naive_mosaic(planes: dict[int, NDArray[np.float64]], scales: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -145,3 +136,8 @@ def test_progress_ends_at_one() -> None:
     )
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
+
+
+def test_networks_of_another_kind_are_refused() -> None:
+    with pytest.raises(ValueError, match="tiny-x4 is a network of kind 'sr'; this needs one of kind 'mosaic'"):
+        MosaicUpscaler(tiny_sr(4))

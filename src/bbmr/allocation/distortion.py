@@ -1,7 +1,7 @@
 """Distortion estimates: what each block would lose at each scale.
 
-Three estimators, from the nearly free to the true one: bicubic enlargement, bicubic corrected by a small fitted model
-(`bbmr.allocation.corrected`), and the restoring network itself on uniform maps.
+Estimators, from the nearly free to the true one: bicubic enlargement, bicubic corrected by a small fitted model
+(`bbmr.allocation.corrected`), and a network on uniform maps: a small helper, or the restorer itself.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from bbmr.luma import luma
 from bbmr.progress import Progress, silent
 from bbmr.samples import to_tensor
 from bbmr.tiles import count_tiles, tiles
-from bbmr.upscaling.mosaic import TILE, MosaicUpscaler
+from bbmr.upscaling import Upscaler
 
 _TILE = 512
 _HALO = 32  # bicubic enlargement by 16 sees 2 LR samples = 32 pixels
@@ -52,18 +52,18 @@ def network_errors(
     colour: NDArray[np.uint8],
     planes: Mapping[int, NDArray[np.uint8]],
     grid: BlockGrid,
-    upscaler: MosaicUpscaler,
+    upscaler: Upscaler,
     progress: Progress = silent,
 ) -> NDArray[np.float64]:
     """Summed squared luma error of each block after restoring the whole picture at each scale.  As `bicubic_errors`."""
     errors = np.zeros((len(planes), grid.rows, grid.cols))
     lossy = [(row, factor) for row, factor in enumerate(planes) if factor > 1]
-    total = len(lossy) * count_tiles(grid.height, grid.width, TILE)
+    total = len(lossy) * grid.height * grid.width
     done = 0
     for row, factor in lossy:
         for tile, restored in upscaler.restore_uniform(planes[factor], factor, (grid.height, grid.width)):
             progress("measure distortion", done / total)
-            done += 1
+            done += restored.shape[2] * restored.shape[3]
             target = luma(to_tensor(colour[tile.core]))
             rows, cols = _blocks_of(tile.core, grid)
             errors[row, rows, cols] = _sums((luma(restored) - target).square(), grid)

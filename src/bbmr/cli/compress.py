@@ -12,7 +12,7 @@ from bbmr.cli.description import describe, human_bytes
 from bbmr.cli.files import Job, find_sources, plan
 from bbmr.cli.options import Debug, Json, MaxPixels, Overwrite, Quiet, Tune
 from bbmr.errors import BbmrError
-from bbmr.options import ALLOCATORS, DEFAULT_SCALES, DISTORTIONS, PIPELINE_NAMES, Options
+from bbmr.options import ALLOCATORS, DEFAULT_SCALES, DISTORTIONS, PIPELINE_CHOICES, Options
 from bbmr.progress import Progress
 
 NAME = "compress"
@@ -26,6 +26,9 @@ EXAMPLES = "\n\n".join(
     )
 )
 DEFAULTS = Options()
+LARGE_BLOCKS = ", ".join(
+    name for name, choice in PIPELINE_CHOICES.items() if choice.blocks[0] != DEFAULTS.block and not choice.uniform
+)
 
 
 def _listed(factors: tuple[int, ...]) -> str:
@@ -42,13 +45,18 @@ def run(
         ),
     ] = None,
     block: Annotated[
-        int, typer.Option(metavar="|".join(map(str, BLOCK_SIDES)), help="Pixels per side of a block.")
-    ] = DEFAULTS.block,
+        int | None,
+        typer.Option(
+            metavar="|".join(map(str, BLOCK_SIDES)),
+            help="Pixels per side of a block.",
+            show_default=f"{DEFAULTS.block}; with {LARGE_BLOCKS} {max(BLOCK_SIDES)}",
+        ),
+    ] = None,
     scales: Annotated[
         str | None,
         typer.Option(
             help="Factors a block may have.",
-            show_default=f"{_listed(DEFAULT_SCALES['optimal'])}; with --allocator greedy "
+            show_default=f"{_listed(DEFAULT_SCALES['optimal'])}; with --allocator greedy, {LARGE_BLOCKS} "
             f"{_listed(DEFAULT_SCALES['greedy'])}",
         ),
     ] = None,
@@ -65,7 +73,8 @@ def run(
         typer.Option(
             metavar="HOW",
             help=f"How to foresee what a block loses ({', '.join(DISTORTIONS)}): bicubic errors with a fitted "
-            "correction, bicubic errors alone, or the network's own (slow).",
+            "correction, bicubic errors alone, the network's own (slow), or those of a smaller network, where the "
+            "pipeline has one.",
         ),
     ] = DEFAULTS.distortion,
     allocator: Annotated[
@@ -78,9 +87,10 @@ def run(
     pipeline: Annotated[
         str,
         typer.Option(
-            metavar="|".join(PIPELINE_NAMES),
-            help="What shrinks and restores: mosaic-fast, each block at its own scale; plain-x4, the whole picture at "
-            "x4, a yardstick that takes none of the options above.",
+            metavar="NAME",
+            help="What shrinks and restores: "
+            + "; ".join(f"{name}, {choice.summary}" for name, choice in PIPELINE_CHOICES.items())
+            + ".",
         ),
     ] = DEFAULTS.pipeline,
     max_pixels: MaxPixels = None,
@@ -100,11 +110,11 @@ def run(
 
     from bbmr import fileformat
     from bbmr.allocation.budget import Budget
-    from bbmr.pipeline import compress
+    from bbmr.pipeline import compress, pipeline_for
 
     try:
         options = Options(
-            block=block,
+            block=block or 0,
             scales=_parse_scales(scales) if scales is not None else (),
             budget=Budget(budget),
             tune=tune,
@@ -114,6 +124,7 @@ def run(
         )
     except BbmrError as error:
         raise UsageError(str(error)) from error
+    pipeline_for(options)  # missing weights are one error, not one for each picture
 
     def work(job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
         job.check(overwrite)

@@ -17,13 +17,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bbmr.blocks import CELL, SCALES
+from bbmr.blocks import BLOCK_SIDES, CELL, SCALES
 from bbmr.downscaling.bicubic import round_to_8_bit, upscale
 from bbmr.networks import NetworkDescriptor
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import RescaledImage
 from bbmr.samples import to_samples, to_tensor
 from bbmr.tiles import Tile, count_tiles, tiles
+from bbmr.upscaling import like_stored, network_of
 
 POSITION = 4  # pixels per side of one position of the network's grid
 TILE = 768  # pixels per side of a tile; a multiple of 128, so that tiles hold whole blocks
@@ -95,8 +96,11 @@ def _repeat(levels: Tensor, times: int) -> Tensor:
 class MosaicUpscaler:
     """Restores a RescaledImage, tile by tile, with one network; an `Upscaler`."""
 
+    scales = SCALES
+    sides = BLOCK_SIDES
+
     def __init__(self, descriptor: NetworkDescriptor) -> None:
-        self._network = descriptor.network.eval()
+        self._network = network_of(descriptor, "mosaic")
         positions = _UNBOUNDED_REACH if descriptor.reach is None else descriptor.reach
         reach = POSITION * positions + _MOSAIC_REACH
         self.halo = -(-reach // CELL) * CELL
@@ -132,8 +136,7 @@ class MosaicUpscaler:
     def _restore_tile(self, planes: Mapping[int, Tensor], levels: Tensor, tile: Tile) -> Tensor:
         channels = next(iter(planes.values())).shape[1]
         mosaic = build_mosaic(planes, levels).expand(-1, 3, -1, -1)
-        restored = correct_mosaic(mosaic, levels, self._network)[:, :, *tile.core_in_outer_at(1)]
-        return restored if channels == 3 else restored.mean(1, keepdim=True)
+        return like_stored(correct_mosaic(mosaic, levels, self._network)[:, :, *tile.core_in_outer_at(1)], channels)
 
 
 class _BlockIndex:

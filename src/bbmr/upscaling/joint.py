@@ -1,0 +1,49 @@
+"""The paper's receiver: Joint SR over a picture of blocks, in strips.
+
+Branches see one block at a time, whatever the picture's size; only deblocking and the last convolution look beyond it,
+by 4 samples of the stitched map.  So a strip with one more block row on either side gives the samples of the whole.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bbmr.networks import NetworkDescriptor
+from bbmr.networks.joint import HALF, JointSR
+from bbmr.upscaling import network_of
+from bbmr.upscaling.blockwise import SIDE, BlockwiseUpscaler, blocks_of_row, in_batches
+
+STRIP = 3  # block rows
+
+
+class JointUpscaler(BlockwiseUpscaler):
+    """Restores all blocks together; an `Upscaler`."""
+
+    def __init__(self, descriptor: NetworkDescriptor) -> None:
+        network = network_of(descriptor, "joint")
+        assert isinstance(network, JointSR)
+        self._network = network
+        super().__init__(tuple(sorted(map(int, network.branches))))
+
+    def _strips(
+        self, scales: NDArray[np.uint8], blocks: Mapping[int, NDArray[np.uint8]]
+    ) -> Iterator[tuple[int, Tensor]]:
+        # Two rows of each strip are seen by the next one as well.
+        stitched_row = lru_cache(maxsize=2)(partial(self._stitched_row, scales, blocks))
+        for row in range(0, len(scales), STRIP):
+            first, last = max(row - 1, 0), min(row + STRIP + 1, len(scales))
+            stitched = torch.cat([stitched_row(near) for near in range(first, last)], 2)
+            restored = self._network.finish(stitched, SIDE // HALF)
+            yield row, restored[:, :, (row - first) * SIDE :][:, :, : STRIP * SIDE]
+
+    def _stitched_row(self, scales: NDArray[np.uint8], blocks: Mapping[int, NDArray[np.uint8]], row: int) -> Tensor:
+        """One block row of the stitched map, (1, 12, 64, cols 64)."""
+        features = {
+            factor: in_batches(partial(self._network.block_features, factor), own)
+            for factor, own in blocks_of_row(scales, blocks, row).items()
+        }
+        return self._network.stitch(features, torch.from_numpy(scales[None, row : row + 1]))

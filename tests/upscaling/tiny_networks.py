@@ -1,0 +1,101 @@
+"""Networks small enough for tests, with random weights, and pictures compressed for them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from bbmr import pipeline
+from bbmr.blocks import SCALES, BlockGrid, split
+from bbmr.downscaling import bicubic_planes
+from bbmr.networks import NetworkDescriptor
+from bbmr.networks.joint import JointSR
+from bbmr.networks.omnisr import CHANNELS, OmniSR, OmniSRBody, OmniSRMosaic
+from bbmr.rescaled import Recipe, RescaledImage
+from bbmr.weights import WeightsEntry, load_weights, weights_index
+
+RECIPE = Recipe("none", "none", "", "psnr")
+
+
+def tiny_sr(scale: int) -> NetworkDescriptor:
+    torch.manual_seed(scale)
+    network = OmniSR(scale, groups=1)
+    _around_mid_grey(network.up)
+    return NetworkDescriptor(f"tiny-x{scale}", network, "sr", scale, None)
+
+
+def tiny_joint(band: int = 4) -> NetworkDescriptor:
+    torch.manual_seed(0)
+    network = JointSR({scale: OmniSRBody(1) for scale in (2, 4, 8)}, CHANNELS, band)
+    _around_mid_grey(network.up)
+    return NetworkDescriptor("tiny-joint", network, "joint", None, None)
+
+
+def _around_mid_grey(up: nn.Sequential) -> None:
+    """So that nothing of what a random network makes is clipped."""
+    last = up[0]
+    assert isinstance(last, nn.Conv2d)
+    assert last.bias is not None
+    nn.init.constant_(last.bias, 0.5)
+    last.weight.data *= 0.3
+
+
+def tiny_mosaic() -> NetworkDescriptor:
+    torch.manual_seed(1)
+    network = OmniSRMosaic(1)
+    nn.init.normal_(network.tail.weight, std=0.003)  # an untrained one ends in zeros
+    return NetworkDescriptor("tiny-mosaic", network, "mosaic", None, None)
+
+
+def textured(height: int, width: int, channels: int = 3) -> NDArray[np.uint8]:
+    """Waves and some noise."""
+    y, x = np.mgrid[:height, :width]
+    noise = np.random.default_rng(0).normal(0, 6, (height, width, channels))
+    waves = 128 + 60 * np.sin(x / 19) * np.cos(y / 15)
+    colour: NDArray[np.uint8] = np.clip(waves[:, :, None] + noise, 0, 255).astype(np.uint8)
+    return colour
+
+
+def rescale(colour: NDArray[np.uint8], scales: NDArray[np.uint8], side: int) -> RescaledImage:
+    grid = BlockGrid(colour.shape[0], colour.shape[1], side)
+    planes = bicubic_planes(colour, SCALES)
+    blocks = {int(k): split(planes[k], grid, k)[scales == k] for k in np.unique(scales).tolist()}
+    return RescaledImage(grid, scales, blocks, RECIPE)
+
+
+def random_map(rows: int, cols: int) -> NDArray[np.uint8]:
+    """A map of 2, 4 and 8 that has all three."""
+    factors = np.resize(np.array([2, 4, 8, 8], np.uint8), rows * cols)
+    return np.random.default_rng(rows + cols).permutation(factors).reshape(rows, cols)
+
+
+def float_blocks(rescaled: RescaledImage) -> dict[int, torch.Tensor]:
+    """The LR blocks as a network takes them, (N, 3, s/k, s/k) in [0, 1]."""
+    return {
+        factor: torch.tensor(own.transpose(0, 3, 1, 2) / 255, dtype=torch.float32).expand(-1, 3, -1, -1)
+        for factor, own in rescaled.blocks.items()
+    }
+
+
+def ship(monkeypatch: pytest.MonkeyPatch, networks: Mapping[str, NetworkDescriptor]) -> None:
+    """Make pipelines find `networks`, by the names of weights, and of those that ship `fast` alone."""
+    index: dict[str, WeightsEntry] = {name: weights_index()[name] for name in ("mosaic-fast", "plain-fast-x4")}
+    for name in networks:
+        index[name] = replace(index["mosaic-fast"], sha256=sha256(name.encode()).hexdigest())
+    monkeypatch.setattr(pipeline, "weights_index", lambda: index)
+    monkeypatch.setattr(pipeline, "load_weights", lambda name: networks.get(name) or load_weights(name))
+    monkeypatch.setattr(pipeline, "_build", pipeline._build.__wrapped__)  # nothing is kept beyond the test
+
+
+def tiny_omnisr() -> dict[str, NetworkDescriptor]:
+    """All weights that the pipelines of Omni-SR need, made up."""
+    networks = {"mosaic-omnisr": tiny_mosaic(), "joint-omnisr": tiny_joint()}
+    for factor in (2, 4, 8):
+        networks[f"omnisr-x{factor}"] = tiny_sr(factor)
+        networks[f"omnisr-light-x{factor}"] = tiny_sr(factor)
+    return networks
