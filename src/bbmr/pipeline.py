@@ -248,7 +248,7 @@ def _require(weights: Sequence[str], user: str) -> None:
     if missing:
         raise BbmrError(
             f"{user} needs weights that are not there: {_listed(missing)}; "
-            "train them (`bbmr train`, docs/training.md) or import them (`bbmr weights import`)"
+            f"train them (`bbmr train`, docs/training.md) or import them (`bbmr weights import FILE --name {missing[0]}`)"
         )
 
 
