@@ -248,7 +248,8 @@ def _require(weights: Sequence[str], user: str) -> None:
     if missing:
         raise BbmrError(
             f"{user} needs weights that are not there: {_listed(missing)}; "
-            f"train them (`bbmr train`, docs/training.md) or import them (`bbmr weights import FILE --name {missing[0]}`)"
+            f"train them (`bbmr train {missing[0]}`, see docs/training.md) "
+            f"or import them (`bbmr weights import FILE --name {missing[0]}`)"
         )
 
 
