@@ -1,14 +1,18 @@
 """bbmr weights from outside."""
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from bbmr.cli import app
 from bbmr.networks import build_network
+from bbmr.weights import load_weights
 from bbmr.weights.index import shipped_index
 
 
@@ -65,6 +69,18 @@ def test_what_is_wrong_is_one_line_on_stderr() -> None:
         assert not out
         assert err.startswith("error: ")
         assert err.count("\n") == 1
+
+
+def test_the_commands_of_the_documentation() -> None:
+    text = Path(__file__).parents[2].joinpath("docs", "weights.md").read_text("utf-8")
+    torch.save(build_network("omnisr-light-x4").network.state_dict(), "omnisr_x4.pth")
+    Path("runs/mine").mkdir(parents=True)
+    save_file(load_weights("plain-fast-x4").network.state_dict(), "runs/mine/ema.safetensors")
+    commands = re.findall(r"^bbmr weights (.+?)(?:\s+#.*)?$", text, re.MULTILINE)
+    assert len(commands) == 5
+    for command in commands:
+        weights(*shlex.split(command))
+    assert Path("omnisr-x4.safetensors").exists()
 
 
 @pytest.mark.parametrize("verb", ["list", "import", "export", "remove"])

@@ -20,7 +20,7 @@ EXAMPLES = "\n\n".join(
     (
         "[bold]Examples[/]",
         "bbmr weights list",
-        "bbmr weights import epoch994_OmniSR.pth --name omnisr-x4",
+        "bbmr weights import omnisr_x4.pth --name omnisr-x4",
         "bbmr weights export omnisr-x4 -o omnisr-x4.safetensors",
         "bbmr weights remove omnisr-x4",
     )
@@ -51,7 +51,7 @@ def list_all(json: Json = False, debug: Debug = False) -> None:
 
 @verbs.command(
     "import",
-    epilog="[bold]Examples[/]\n\nbbmr weights import epoch994_OmniSR.pth --name omnisr-x4\n\n"
+    epilog="[bold]Examples[/]\n\nbbmr weights import omnisr_x4.pth --name omnisr-x4\n\n"
     "bbmr weights import runs/mine/ema.safetensors --name mine --network fast",
 )
 @guarded
