@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from bbmr.cli import app
 from bbmr.networks import build_network
-from bbmr.weights import load_weights
 from bbmr.weights.index import shipped_index
 
 
@@ -75,7 +73,7 @@ def test_the_commands_of_the_documentation() -> None:
     text = Path(__file__).parents[2].joinpath("docs", "weights.md").read_text("utf-8")
     torch.save(build_network("omnisr-light-x4").network.state_dict(), "omnisr_x4.pth")
     Path("runs/mine").mkdir(parents=True)
-    save_file(load_weights("plain-fast-x4").network.state_dict(), "runs/mine/ema.safetensors")
+    weights("export", "plain-fast-x4", "-o", "runs/mine/ema.safetensors")
     commands = re.findall(r"^bbmr weights (.+?)(?:\s+#.*)?$", text, re.MULTILINE)
     assert len(commands) == 5
     for command in commands:

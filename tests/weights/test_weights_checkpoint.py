@@ -51,6 +51,15 @@ def test_safetensors_in_half_precision(state: State, tmp_path: Path) -> None:
     alike(read_checkpoint(tmp_path / "model.safetensors"), {key: state[key].half() for key in state})
 
 
+def test_weights_that_share_memory_come_apart(tmp_path: Path) -> None:
+    flat = torch.arange(6.0)
+    parts = {"a": flat[:4], "b": flat[2:], "c": flat.view(2, 3).T, "d": flat[:1].expand(3)}
+    torch.save(parts, tmp_path / "model.pth")
+    found = read_checkpoint(tmp_path / "model.pth")
+    alike(found, parts)
+    save_file(found, tmp_path / "model.safetensors")
+
+
 class Malice:
     """Makes a file at `path` when it is unpickled."""
 

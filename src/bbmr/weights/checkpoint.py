@@ -99,7 +99,8 @@ def _checked(path: Path, state: Any) -> dict[str, Tensor]:
             raise BbmrError(f"{path}: {key!r} is no array of floating-point numbers; give the weights alone")
     if sum(tensor.numel() for tensor in state.values()) > LARGEST_FILE // 4:
         raise BbmrError(f"{path}: has more than {LARGEST_FILE >> 22} million weights; no network here has so many")
-    single = {key: tensor.detach().to(torch.float32).contiguous() for key, tensor in state.items()}
+    # Copies: parts of one piece of memory, as some programs save them, cannot be stored.
+    single = {key: tensor.detach().to(torch.float32, copy=True).contiguous() for key, tensor in state.items()}
     for key, tensor in single.items():
         if not tensor.isfinite().all():
             raise BbmrError(f"{path}: {key!r} has values that are not finite (NaN or infinite); get another checkpoint")
