@@ -111,7 +111,7 @@ def speed(descriptor: NetworkDescriptor, work: Work, steps: int, precision: str,
             }
         )
         with redirect_stderr(StringIO()):
-            train(recipe, out)
+            train(recipe, out, devices=1)
         with (out / "log.csv").open(newline="") as log:
             *_, last = csv.DictReader(log)
     return Speed(1 / float(last["steps_per_second"]), float(last["data_share"]))
