@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bbmr.cli import compare, compress, info, map, restore, train
+from bbmr.cli import compare, compress, info, map, restore, train, weights
 
 app = typer.Typer(
     rich_markup_mode="rich",
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 for verb in (compress, restore, info, map, compare, train):
     app.command(verb.NAME, epilog=verb.EXAMPLES)(verb.run)
+app.add_typer(weights.verbs, name=weights.NAME, epilog=weights.EXAMPLES)
 
 
 def _print_version(asked: bool) -> None:

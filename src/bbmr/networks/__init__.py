@@ -34,13 +34,18 @@ class NetworkDescriptor:
     reach: int | None
 
 
+def network_names() -> list[str]:
+    """All registered networks, sorted."""
+    return sorted(_BUILDERS)
+
+
 def build_network(name: str, state: State | None = None) -> NetworkDescriptor:
     """Build a network by its registered name, with random weights or with `state`, whose sizes set its own.
 
     Raises KeyError for an unknown name, RuntimeError where the state does not fit.
     """
     if name not in _BUILDERS:
-        raise KeyError(f"no network is called {name!r}; there are: {', '.join(sorted(_BUILDERS))}")
+        raise KeyError(f"no network is called {name!r}; there are: {', '.join(network_names())}")
     descriptor = _BUILDERS[name](name, state)
     if state is not None:
         descriptor.network.load_state_dict(state)

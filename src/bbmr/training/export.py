@@ -1,4 +1,5 @@
-"""Puts the averaged weights of a run into the package, in half precision, with their line in the index.
+"""Puts the averaged weights of a run into the package, in half precision, with their line in the index: network,
+scale, steps, and the PSNR-Y of its log.
 
     python -m bbmr.training.export runs/fast-mosaic --name mosaic-fast --checkpoints checkpoints
 
@@ -7,7 +8,7 @@ fell, compacted.
 """
 
 import argparse
-import json
+import csv
 import sys
 from hashlib import sha256
 from pathlib import Path
@@ -18,8 +19,12 @@ from safetensors.torch import load_file, save
 import bbmr.weights
 from bbmr.errors import BbmrError
 from bbmr.training.checkpoints import compact, read_start
-from bbmr.training.recipe import load_recipe
-from bbmr.training.record import AVERAGE, BEFORE_DECAY, RECIPE
+from bbmr.training.recipe import Maps, load_recipe
+from bbmr.training.record import AVERAGE, BEFORE_DECAY, LOG, RECIPE
+from bbmr.weights import WeightsEntry
+from bbmr.weights.index import read_index, write_index
+
+_BICUBIC = "_bicubic"  # what the log calls a view without the network
 
 
 def main() -> None:
@@ -40,22 +45,40 @@ def export(run: Path, name: str, package: Path, checkpoints: Path | None) -> Non
 
     Raises BbmrError if the run has left nothing to export.
     """
-    for needed in (RECIPE, AVERAGE) if checkpoints is None else (RECIPE, AVERAGE, BEFORE_DECAY):
+    for needed in (RECIPE, LOG, AVERAGE, *(() if checkpoints is None else (BEFORE_DECAY,))):
         if not (run / needed).is_file():
             raise BbmrError(f"{run}: there is no {needed}; is this the folder of a run that went far enough?")
+    recipe = load_recipe(str(run / RECIPE))
+    steps, psnr_y, bicubic = _read_log(run / LOG, recipe.maps)
     weights = load_file(run / AVERAGE)
     # Half precision moves PSNR by 0.0011 dB at most (docs/training.md).
     data = save({key: tensor.to(torch.float16).contiguous() for key, tensor in weights.items()})
     file = package / f"{name}.safetensors"
     file.write_bytes(data)
-    index_file = package / "index.json"
-    index = json.loads(index_file.read_text("utf-8")) if index_file.exists() else {}
-    network = load_recipe(str(run / RECIPE)).network
-    index[name] = {"file": file.name, "network": network, "sha256": sha256(data).hexdigest()}
-    index_file.write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", "utf-8")
+    scale = recipe.maps.scales[0] if len(recipe.maps.scales) == 1 else None
+    entry = WeightsEntry(file.name, recipe.network, sha256(data).hexdigest(), scale, steps, psnr_y, bicubic)
+    write_index(package, read_index(package) | {name: entry})
     if checkpoints:
         checkpoints.mkdir(parents=True, exist_ok=True)
         torch.save(compact(read_start(run / BEFORE_DECAY)), checkpoints / f"{name}.pt")
+
+
+def _read_log(log: Path, maps: Maps) -> tuple[int, dict[str, float], dict[str, float]]:
+    """Steps of the last line, the one of the averaged weights, and the PSNR-Y of its views, restored and bicubic.
+
+    Views of scales that the weights were not trained for are left out.
+    """
+    try:
+        with log.open(newline="") as file:
+            *_, last = csv.DictReader(file)
+        views = [key.removesuffix(_BICUBIC) for key in last if key.endswith(_BICUBIC)]
+        if maps.uniform == 1:
+            views = [view for view in views if view in {f"x{scale}" for scale in maps.scales}]
+        restored = {view: float(last[view]) for view in views}
+        bicubic = {view: float(last[view + _BICUBIC]) for view in views}
+        return int(last["step"]), restored, bicubic
+    except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
+        raise BbmrError(f"{log}: cannot be read as the log of a run ({error}); is the run under way?") from error
 
 
 if __name__ == "__main__":

@@ -1,0 +1,181 @@
+"""Weights of the user's own: import from a checkpoint, export to one, removal."""
+
+import io
+import math
+import re
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from bbmr.atomic import OutputError, check_free, replacing
+from bbmr.errors import BbmrError
+from bbmr.networks import NetworkDescriptor, build_network, network_names
+from bbmr.networks.inputs import random_inputs
+from bbmr.networks.omnisr import count_groups
+from bbmr.weights.checkpoint import SUFFIXES, read_checkpoint
+from bbmr.weights.index import WeightsEntry, load_weights, own_folder, read_index, shipped_index, write_index
+
+HALF_BOUND = 0.25 / 255
+"""Half precision may move no output of a random input by more than this: a quarter of a grey level of 8 bit."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_PICTURES, _SIDE = 3, 128  # of the random input, in HR pixels; enough for a block of every scale of Joint SR
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import stored, and where.  moved: the most that half precision moved an output; half: whether that is
+    how the weights are stored, else in float32.
+    """
+
+    entry: WeightsEntry
+    path: Path
+    half: bool
+    moved: float
+
+
+def import_weights(checkpoint: Path, name: str, network: str | None = None) -> Imported:
+    """Store the weights in `checkpoint` in the user's folder, under `name`.
+
+    network: one registered in bbmr.networks; Omni-SR is recognised from its keys and shapes.  The keys are those of the
+    network, for Omni-SR those of its authors' release.  Weights are stored in half precision unless that moves an
+    output by more than HALF_BOUND.
+
+    Raises BbmrError for a name that is taken or no name, and for a file that is no checkpoint of the network; nothing
+    is stored then.
+    """
+    folder = own_folder()
+    index = read_index(folder)
+    _check_name(name, index)
+    state = read_checkpoint(checkpoint)
+    descriptor = _fit(checkpoint, network or _recognise(checkpoint, state), state)
+    moved = _moved_by_half(checkpoint, descriptor, state)
+    half = moved <= HALF_BOUND
+    data = save(_to_half(state) if half else state)
+    entry = WeightsEntry(f"{name}.safetensors", descriptor.name, sha256(data).hexdigest(), descriptor.scale)
+    path = folder / entry.file
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be made ({error.strerror}); name another folder in BBMR_WEIGHTS"
+        ) from error
+    # The index comes last: until then the file, which may be left from an import that was cut off, is nobody's.
+    with replacing(path, overwrite=True) as file:
+        file.write(data)
+    write_index(folder, index | {name: entry})
+    return Imported(entry, path, half, moved)
+
+
+def export_weights(name: str, path: Path, overwrite: bool = False) -> None:
+    """Write the weights `name` in float32 to `path`, as safetensors or for torch by its suffix, under the keys of the
+    network: for Omni-SR those of its authors' release.  Raises BbmrError for unknown weights and where `path` cannot be
+    written.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise BbmrError(f"{path}: the suffix says nothing of the format; end the name in {', '.join(SUFFIXES)}")
+    check_free(path, overwrite)
+    state = {key: tensor.contiguous() for key, tensor in load_weights(name).network.state_dict().items()}
+    if path.suffix.lower() == ".safetensors":
+        data = save(state)
+    else:
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        data = buffer.getvalue()
+    with replacing(path, overwrite) as file:
+        file.write(data)
+
+
+def remove_weights(name: str) -> None:
+    """Take imported weights away.  Raises BbmrError for those that ship and for unknown ones."""
+    folder = own_folder()
+    index = read_index(folder)
+    if name not in index:
+        if name in shipped_index():
+            raise BbmrError(f"the weights {name!r} come with bbmr and stay; only imported ones can be removed")
+        known = ", ".join(sorted(index)) or "none"
+        raise BbmrError(f"no imported weights are called {name!r}; there are: {known}")
+    entry = index.pop(name)
+    write_index(folder, index)
+    try:
+        (folder / entry.file).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder / entry.file}: cannot be removed ({error.strerror}); remove it by hand") from error
+
+
+def _check_name(name: str, imported: Mapping[str, WeightsEntry]) -> None:
+    if not _NAME.fullmatch(name):
+        raise BbmrError(
+            f"{name!r} is no name for weights: take up to 64 small letters, digits, dots, dashes and underscores, "
+            "and begin with a letter or a digit"
+        )
+    if name in shipped_index():
+        raise BbmrError(f"the name {name!r} belongs to weights that come with bbmr; choose another")
+    if name in imported:
+        raise BbmrError(f"the name {name!r} is taken; choose another, or run `bbmr weights remove {name}` first")
+
+
+def _recognise(path: Path, state: Mapping[str, Tensor]) -> str:
+    """The registered name of the Omni-SR network that `state` belongs to: its depth and the channels of its last
+    convolution tell.
+    """
+    up, groups = state.get("up.0.weight"), count_groups(state)
+    if up is None or not groups:
+        raise BbmrError(
+            f"{path}: the keys are not those of Omni-SR ({_some(state)}); if it is another network of bbmr, "
+            "name it with --network"
+        )
+    scale = math.isqrt(up.shape[0] // 3) if up.ndim else 0
+    name = f"omnisr-{'light-' if groups == 1 else ''}x{scale}"
+    if name not in network_names():
+        raise BbmrError(
+            f"{path}: its last convolution ({tuple(up.shape)}) enlarges by {scale}; bbmr has Omni-SR for 2, 4 and 8"
+        )
+    return name
+
+
+def _fit(path: Path, name: str, state: Mapping[str, Tensor]) -> NetworkDescriptor:
+    """Build the network with all of `state` and nothing else."""
+    if name not in network_names():
+        raise BbmrError(f"no network is called {name!r}; there are: {', '.join(network_names())}")
+    try:
+        with torch.device("meta"):  # without memory: the sizes are the file's, and may be anything
+            build_network(name, {key: tensor.to("meta") for key, tensor in state.items()})
+        descriptor = build_network(name, state)
+    except (KeyError, IndexError, ValueError, RuntimeError) as error:
+        found = textwrap.shorten(f"{type(error).__name__}: {error}", 300, placeholder=" ...")
+        raise BbmrError(
+            f"{path}: does not fit {name}; is it a checkpoint of another network, or a part of one? ({found})"
+        ) from error
+    descriptor.network.eval()
+    return descriptor
+
+
+@torch.inference_mode()
+def _moved_by_half(path: Path, descriptor: NetworkDescriptor, state: Mapping[str, Tensor]) -> float:
+    """The largest difference in the output for a random input when the weights are rounded to half precision; infinite
+    where they overflow it.
+    """
+    inputs = random_inputs(descriptor, _PICTURES, _SIDE)
+    exact = descriptor.network(*inputs)
+    if not exact.isfinite().all():
+        raise BbmrError(
+            f"{path}: with these weights {descriptor.name} gives values that are not finite; get another checkpoint"
+        )
+    rounded = build_network(descriptor.name, {key: part.float() for key, part in _to_half(state).items()})
+    moved = float((rounded.network.eval()(*inputs) - exact).abs().max())
+    return moved if math.isfinite(moved) else math.inf
+
+
+def _to_half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: tensor.to(torch.float16) for key, tensor in state.items()}
+
+
+def _some(state: Mapping[str, Tensor]) -> str:
+    return textwrap.shorten(", ".join(state), 60, placeholder=" ...")

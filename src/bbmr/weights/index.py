@@ -1,0 +1,127 @@
+"""What weights there are, and loading them by name."""
+
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import torch
+from platformdirs import user_data_path
+from safetensors.torch import load
+
+from bbmr.atomic import replacing
+from bbmr.errors import BbmrError
+from bbmr.networks import NetworkDescriptor, build_network
+
+INDEX = "index.json"
+PACKAGE = files(__package__)
+
+
+@dataclass(frozen=True)
+class WeightsEntry:
+    """One line of an index.
+
+    file: its name in the folder of the index.  network: a name registered in bbmr.networks.  sha256: of the file, in
+    hexadecimal.  scale: where the weights are for one only; None where they take maps of several.  steps: of their
+    training; None where that is not known.  psnr_y: in dB, mean over the validation crops of the training, for each
+    view in the log of the run (`maps` of the allocator, uniform `x2`, `x4`, `x8`).  psnr_y_bicubic: what bicubic
+    enlargement gives there.
+    """
+
+    file: str
+    network: str
+    sha256: str
+    scale: int | None = None
+    steps: int | None = None
+    psnr_y: Mapping[str, float] = field(default_factory=dict, hash=False)
+    psnr_y_bicubic: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        if Path(self.file).name != self.file:
+            raise ValueError(f"{self.file!r} does not lie in the folder of the index")
+        if self.psnr_y.keys() != self.psnr_y_bicubic.keys():
+            raise ValueError(f"{self.file}: psnr_y and psnr_y_bicubic have different views")
+
+
+def own_folder() -> Path:
+    """Where imported weights lie: the folder in BBMR_WEIGHTS, else one where the platform keeps a user's data."""
+    named = os.environ.get("BBMR_WEIGHTS")
+    return Path(named) if named else user_data_path("bbmr", appauthor=False) / "weights"
+
+
+def read_index(folder: Traversable) -> dict[str, WeightsEntry]:
+    """All weights in a folder, by name; none where there is no index.  Raises BbmrError for a damaged index."""
+    path = folder / INDEX
+    try:
+        entries = json.loads(path.read_text("utf-8"))
+        return {name: WeightsEntry(**entry) for name, entry in entries.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise BbmrError(
+            f"{path}: cannot be read as an index of weights ({error}); remove it and import the weights again"
+        ) from error
+
+
+def write_index(folder: Path, index: Mapping[str, WeightsEntry]) -> None:
+    """Replace the index of `folder`, whole or not at all.  Raises BbmrError where that cannot be written."""
+    text = json.dumps({name: asdict(entry) for name, entry in index.items()}, indent=2, sort_keys=True) + "\n"
+    with replacing(folder / INDEX, overwrite=True) as file:
+        file.write(text.encode())
+
+
+def shipped_index() -> dict[str, WeightsEntry]:
+    """The weights that come with the package, by name."""
+    return read_index(PACKAGE)
+
+
+def weights_index() -> dict[str, WeightsEntry]:
+    """All weights by name, imported ones included; a name that ships stands for what ships.
+
+    Warns (UserWarning) where the index of the imported ones is damaged, and leaves them out: those that ship do not
+    depend on it.
+    """
+    return _imported_index() | shipped_index()
+
+
+def load_weights(name: str) -> NetworkDescriptor:
+    """The network called `name` with its weights, in float32.  Raises BbmrError for unknown or damaged weights."""
+    shipped = shipped_index()
+    if name in shipped:
+        return _load(name, shipped[name], None)
+    imported = _imported_index()
+    if name in imported:
+        return _load(name, imported[name], own_folder())
+    raise BbmrError(f"no weights are called {name!r}; there are: {', '.join(sorted(imported | shipped))}")
+
+
+def _imported_index() -> dict[str, WeightsEntry]:
+    try:
+        return read_index(own_folder())
+    except BbmrError as error:
+        warnings.warn(str(error), stacklevel=2)
+        return {}
+
+
+@cache
+def _load(name: str, entry: WeightsEntry, folder: Path | None) -> NetworkDescriptor:
+    """folder: None for the package's."""
+    path = (folder or PACKAGE) / entry.file
+    mend = f"run `bbmr weights remove {name}` and import them again" if folder else "install bbmr again"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BbmrError(f"{path}: the weights {name!r} cannot be read ({error.strerror or error}); {mend}") from error
+    if sha256(data).hexdigest() != entry.sha256:
+        raise BbmrError(f"{path}: the weights {name!r} are damaged: their checksum differs; {mend}")
+    state = {key: tensor.to(torch.float32) for key, tensor in load(data).items()}
+    try:
+        return build_network(entry.network, state)
+    except (KeyError, RuntimeError) as error:
+        raise BbmrError(f"{path}: this version of bbmr has no such network as {entry.network!r}; {mend}") from error

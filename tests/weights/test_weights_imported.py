@@ -1,0 +1,206 @@
+"""Imported weights restore as their authors' do, come out as they went in, and leave when told to."""
+
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from bbmr.errors import BbmrError
+from bbmr.networks import build_network
+from bbmr.weights import imported, load_weights, weights_index
+from bbmr.weights.imported import HALF_BOUND, export_weights, import_weights, remove_weights
+
+GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
+State = dict[str, Tensor]
+
+
+@pytest.fixture
+def file(state: State, tmp_path: Path) -> Path:
+    path = tmp_path / "model.pth"
+    torch.save({"params": state}, path)
+    return path
+
+
+@pytest.mark.skipif(not GOLDEN.is_dir(), reason="the golden vectors are not beside the project")
+@pytest.mark.parametrize("half", [True, False], ids=["half", "float32"])
+@pytest.mark.parametrize("name", ["omnisr-x2", "omnisr-x4", "omnisr-x8", "omnisr-light-x4"])
+def test_imported_weights_give_the_outputs_of_the_authors(
+    name: str, half: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensors = load_file(GOLDEN / f"{name.replace('-', '_')}.safetensors")
+    parts = {key.removeprefix("state."): part for key, part in tensors.items() if key.startswith("state.")}
+    torch.save({"params": parts}, tmp_path / "authors.pth")
+    if not half:
+        monkeypatch.setattr(imported, "HALF_BOUND", 0.0)
+    done = import_weights(tmp_path / "authors.pth", "theirs")
+    assert (done.entry.network, done.entry.scale, done.half) == (name, build_network(name).scale, half)
+    with torch.no_grad():
+        restored = load_weights("theirs").network(tensors["input.30x50"])
+    tolerance = HALF_BOUND if half else 1e-5
+    torch.testing.assert_close(restored, tensors["output.30x50"], rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_there_and_back(suffix: str, file: Path, state: State, own: Path, tmp_path: Path) -> None:
+    done = import_weights(file, "mine")
+    assert done.half
+    assert 0 < done.moved <= HALF_BOUND
+    assert done.path == own / "mine.safetensors"
+    assert {path.name for path in own.iterdir()} == {"mine.safetensors", "index.json"}
+    assert all(tensor.dtype == torch.float16 for tensor in load_file(done.path).values())
+    assert weights_index()["mine"] == done.entry
+    assert done.entry.sha256 == sha256(done.path.read_bytes()).hexdigest()
+
+    out = tmp_path / f"out{suffix}"
+    export_weights("mine", out)
+    written = torch.load(out, weights_only=True) if suffix == ".pth" else load_file(out)
+    assert written.keys() == state.keys()
+    for key, tensor in state.items():
+        torch.testing.assert_close(written[key], tensor.half().float(), rtol=0, atol=0)
+    build_network("omnisr-light-x4").network.load_state_dict(written, strict=True)
+    with pytest.raises(BbmrError, match="exists already"):
+        export_weights("mine", out)
+    export_weights("mine", out, overwrite=True)
+
+    again = import_weights(out, "again")
+    assert (again.entry.sha256, again.moved) == (done.entry.sha256, 0)
+    remove_weights("mine")
+    assert {path.name for path in own.iterdir()} == {"again.safetensors", "index.json"}
+    assert "mine" not in weights_index()
+    with pytest.raises(BbmrError, match=r"'mine'; there are: again"):
+        remove_weights("mine")
+
+
+def test_what_half_precision_would_lose_is_kept(state: State, tmp_path: Path) -> None:
+    state["up.0.bias"][0] = 1e5  # float16 ends at 65504
+    save_file(state, tmp_path / "model.safetensors")
+    done = import_weights(tmp_path / "model.safetensors", "mine")
+    assert not done.half
+    parts = load_weights("mine").network.state_dict()
+    assert all(torch.equal(parts[key], tensor) for key, tensor in state.items())
+
+
+def test_a_removed_name_can_be_used_anew(file: Path, state: State, tmp_path: Path) -> None:
+    import_weights(file, "mine")
+    before = load_weights("mine").network.get_parameter("up.0.bias").clone()
+    remove_weights("mine")
+    state["up.0.bias"] += 1
+    torch.save(state, tmp_path / "other.pt")
+    import_weights(tmp_path / "other.pt", "mine")
+    after = load_weights("mine").network.get_parameter("up.0.bias")
+    torch.testing.assert_close(after, before + 1, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("network", ["fast", "joint-omnisr-light", "omnisr-mosaic"])
+def test_any_network_can_be_named(network: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    state = {key: part.contiguous() for key, part in build_network(network).network.state_dict().items()}
+    save_file(state, tmp_path / "ema.safetensors")
+    with pytest.raises(BbmrError, match=r"keys are not those of Omni-SR.*--network"):
+        import_weights(tmp_path / "ema.safetensors", "mine")
+    done = import_weights(tmp_path / "ema.safetensors", "mine", network)
+    assert (done.entry.network, done.entry.scale, done.half) == (network, None, True)
+    assert load_weights("mine").name == network
+
+
+def without(key: str) -> Callable[[State], object]:
+    return lambda state: state.pop(key)
+
+
+def with_part(key: str, *shape: int) -> Callable[[State], object]:
+    return lambda state: state.update({key: torch.zeros(shape)})
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (without("input.bias"), r"does not fit omnisr-light-x4.*Missing key.*input\.bias"),
+        (with_part("esa.extra", 3), r"does not fit omnisr-light-x4.*Unexpected key.*esa\.extra"),
+        (with_part("input.weight", 32, 3, 3, 3), r"does not fit omnisr-light-x4.*size mismatch for input\.weight"),
+        (with_part("up.0.weight", 27, 64, 3, 3), r"\(27, 64, 3, 3\)\) enlarges by 3; bbmr has Omni-SR for 2, 4 and 8"),
+        (with_part("up.0.weight", 12, 64, 3, 3), r"does not fit omnisr-light-x2.*size mismatch for up\.0\.bias"),
+        (with_part("up.0.weight"), "enlarges by 0"),
+        (with_part("residual_layer.7.esa.conv1.bias", 16), r"does not fit omnisr-x4.*Missing key"),
+        (without("up.0.weight"), r"keys are not those of Omni-SR \(input\.weight"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_nothing_stored(
+    change: Callable[[State], object], told: str, state: State, tmp_path: Path, own: Path
+) -> None:
+    change(state)
+    torch.save(state, tmp_path / "model.pth")
+    with pytest.raises(BbmrError, match=rf"model.pth: .*{told}") as refusal:
+        import_weights(tmp_path / "model.pth", "mine")
+    assert "\n" not in str(refusal.value)
+    assert not own.exists()
+
+
+def test_sizes_that_a_file_claims_take_no_memory(tmp_path: Path) -> None:
+    """A `fast` network of as many channels would have 10^12 weights."""
+    torch.save({"head.weight": torch.zeros(100_000, 1, 3, 3)}, tmp_path / "wide.pt")
+    with pytest.raises(BbmrError, match=r"wide.pt: does not fit fast"):
+        import_weights(tmp_path / "wide.pt", "mine", "fast")
+
+
+def test_weights_that_compute_nonsense_are_refused(state: State, tmp_path: Path, own: Path) -> None:
+    state["output.weight"].fill_(3e38)
+    torch.save(state, tmp_path / "model.pth")
+    with pytest.raises(BbmrError, match=r"model.pth: .*gives values that are not finite"):
+        import_weights(tmp_path / "model.pth", "mine")
+    assert not own.exists()
+
+
+@pytest.mark.parametrize("name", ["", "../mine", "a/b", "Mine", ".mine", "a" * 65, "mine\n"])
+def test_names_that_are_no_file_names_are_refused(name: str, file: Path, own: Path) -> None:
+    with pytest.raises(BbmrError, match="no name for weights"):
+        import_weights(file, name)
+    assert not own.exists()
+
+
+def test_names_that_are_taken_are_refused(file: Path, own: Path) -> None:
+    with pytest.raises(BbmrError, match="'mosaic-fast' belongs to weights that come with bbmr"):
+        import_weights(file, "mosaic-fast")
+    import_weights(file, "mine")
+    before = (own / "index.json").read_bytes()
+    with pytest.raises(BbmrError, match=r"'mine' is taken; .* `bbmr weights remove mine`"):
+        import_weights(file, "mine")
+    assert (own / "index.json").read_bytes() == before
+    with pytest.raises(BbmrError, match="'mosaic-fast' come with bbmr and stay"):
+        remove_weights("mosaic-fast")
+
+
+def test_a_damaged_index_is_not_replaced(file: Path, own: Path) -> None:
+    own.mkdir()
+    (own / "index.json").write_text("{")
+    with pytest.raises(BbmrError, match=r"index.json: cannot be read"):
+        import_weights(file, "mine")
+    assert [path.name for path in own.iterdir()] == ["index.json"]
+
+
+def test_imports_of_another_version_say_so(file: Path, own: Path) -> None:
+    import_weights(file, "mine")
+    index = json.loads((own / "index.json").read_text())
+    index["mine"]["network"] = "of-tomorrow"
+    (own / "index.json").write_text(json.dumps(index))
+    with pytest.raises(BbmrError, match=r"no such network as 'of-tomorrow'; run `bbmr weights remove mine`"):
+        load_weights("mine")
+
+
+def test_exports_need_a_format_and_weights(tmp_path: Path) -> None:
+    with pytest.raises(BbmrError, match=r"out.bin: the suffix says nothing.*\.safetensors"):
+        export_weights("mosaic-fast", tmp_path / "out.bin")
+    with pytest.raises(BbmrError, match="no weights are called 'mine'"):
+        export_weights("mine", tmp_path / "out.pth")
+    with pytest.raises(BbmrError, match="no network is called 'omni'"):
+        import_weights(*saved(tmp_path), "omni")
+    assert [path.name for path in tmp_path.iterdir()] == ["any.pt"]
+
+
+def saved(folder: Path) -> tuple[Path, str]:
+    torch.save({"a": torch.zeros(1)}, folder / "any.pt")
+    return folder / "any.pt", "mine"
