@@ -14,7 +14,7 @@ def features(blocks: int = 4000) -> NDArray[np.float64]:
 
 def network_errors_of(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Some errors at scales 1 to 16 that grow by steps whose logs are quadratic in the features, (5, blocks)."""
-    logs = 3 + 0.4 * values[0] + 0.02 * values[1] ** 2 - 0.03 * values[4] * values[6]
+    logs = 3 + 0.4 * values[0] + 0.02 * values[1] ** 2 - 0.03 * values[4] * values[2]
     steps = np.stack([np.zeros_like(logs), *(np.exp(logs + shift) - 0.05 for shift in (0, 0.5, 1, 1.5))])
     return steps.cumsum(axis=0)
 
@@ -43,7 +43,7 @@ def test_beyond_what_was_fitted_the_border_counts() -> None:
 def test_text_keeps_the_correction() -> None:
     values = features()
     correction = fit(values, network_errors_of(values))
-    read = from_json(to_json({16: correction}, "0123"))[16]
+    read = from_json(to_json({16: correction}, "0123", "4567"))[16]
     np.testing.assert_allclose(read.predict(values), correction.predict(values), rtol=0.01)
 
 

@@ -1,13 +1,19 @@
+from typing import TypeVar
+
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from bbmr.luma import luma
 from bbmr.networks import build_network
-from bbmr.networks.fast import LEVELS, PIXELS, Fast
+from bbmr.networks.fast import LEVELS, PIXELS, Fast, FastHelper
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
-def randomised(network: Fast) -> Fast:
+def randomised(network: Network) -> Network:
     torch.manual_seed(0)
     for parameter in network.parameters():
         nn.init.normal_(parameter, std=0.05)
@@ -22,6 +28,27 @@ def test_a_position_costs_at_most_a_quarter_million_multiply_accumulates() -> No
     by_hand = 12 * 48 * 48 * 9  # head, five pairs, tail
     assert macs == by_hand
     assert macs <= 250_000
+
+
+def test_the_helper_costs_a_ninth() -> None:
+    network, side = FastHelper(), 16
+    with FlopCounterMode(display=False) as counter:
+        network.on_luma(torch.rand(1, PIXELS // 3, side, side), torch.zeros(1, side, side, dtype=torch.long))
+    macs = counter.get_total_flops() / 2 / side**2
+    assert macs == (2 * 16 * 24 + 4 * 24 * 24) * 9  # head and tail, two pairs
+    assert 9 * macs <= 250_000
+
+
+def test_the_helper_corrects_the_luma_and_leaves_the_colours() -> None:
+    network = randomised(FastHelper(channels=8, pairs=1))
+    picture = torch.rand(1, 3, 16, 24)
+    levels = torch.full((1, 4, 6), 2)
+    correction = F.pixel_shuffle(network(F.pixel_unshuffle(picture, 4), levels), 4)
+    of_luma = F.pixel_shuffle(network.on_luma(F.pixel_unshuffle((luma(picture) - 16) / 219, 4), levels), 4)
+    assert of_luma.abs().max() > 1e-3
+    torch.testing.assert_close(luma(picture + correction) - luma(picture), 219 * of_luma, rtol=1e-3, atol=1e-3)
+    for colour in range(3):
+        torch.testing.assert_close(correction[:, colour], correction[:, 0])
 
 
 def test_an_untrained_network_leaves_the_mosaic_alone() -> None:
@@ -54,6 +81,14 @@ def test_weights_tell_the_size_of_the_network() -> None:
     pixels, levels = torch.rand(1, PIXELS, 6, 6), torch.zeros(1, 6, 6, dtype=torch.long)
     torch.testing.assert_close(rebuilt.network(pixels, levels), small(pixels, levels))
     assert rebuilt.reach == small.reach
+
+
+def test_weights_tell_the_size_of_the_helper() -> None:
+    small = randomised(FastHelper(channels=8, pairs=1))
+    rebuilt = build_network("fast-helper", small.state_dict())
+    pixels, levels = torch.rand(1, PIXELS, 6, 6), torch.zeros(1, 6, 6, dtype=torch.long)
+    torch.testing.assert_close(rebuilt.network(pixels, levels), small(pixels, levels))
+    assert rebuilt.reach == small.reach == 4
 
 
 def test_unknown_networks_and_foreign_weights_are_refused() -> None:

@@ -1,10 +1,12 @@
-"""Bicubic errors corrected by a small fitted model: nearly the network's own distortions at nearly no cost.
+"""Bicubic errors corrected: nearly the network's own distortions at a fraction of their cost.
 
-What a block loses from each scale to the next coarser one is foreseen: for each block side and scale, its log is a
-quadratic function of logs of what is cheap to know, namely what bicubic enlargement loses from scale to scale, the
-variance of the luma, and how edge-like the detail is (`bbmr.allocation.structure`).  Steps and not errors, since steps
-are what the allocator trades: noise is lost at x4 as it is at x16, bicubic's steps say so, and small biases of four
-separate errors would hide it.  `bbmr.training.fit_correction` fits the model on training photographs.
+Two small models follow one another.  The helper, a very light network for the luma alone, corrects the enlargement from
+x2, x4 and x8, and so tells edges, which a network restores, from texture, which it does not; at x16 there is little to
+restore.  What a block then loses from each scale to the next coarser one, and its variance, foresee what the network
+loses: for each block side and scale the log of that is a quadratic function of the logs of these.  Steps and not
+errors, since steps are what the allocator trades: noise is lost at x4 as it is at x16, the helper's steps say so, and
+small biases of four separate errors would hide it.  `bbmr.training.fit_correction` fits the functions on training
+photographs.
 """
 
 import json
@@ -17,16 +19,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bbmr.allocation.distortion import bicubic_errors, luma_variance
-from bbmr.allocation.structure import STRUCTURE_SCALES, structure
+from bbmr.allocation.distortion import bicubic_errors, helper_errors, luma_variance
 from bbmr.blocks import SCALES, BlockGrid
+from bbmr.networks.fast import FastHelper
 from bbmr.progress import Progress, silent
+from bbmr.weights import load_weights
 
-FITTED_SCALES = SCALES[1:]  # scale 1 has no error
-FEATURES = len(FITTED_SCALES) + 1 + 2 * len(STRUCTURE_SCALES)
+HELPER = "helper-fast"
+FEATURES = len(SCALES) - 1 + 1  # steps from scale to scale, and the variance
 _STEP_FLOOR = 0.05  # grey levels squared per pixel: steps below it are noise of the 8-bit rounding
 _VARIANCE_FLOOR = 0.25
-_GRADIENT_FLOOR = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,20 +56,22 @@ def measure_features(
     grid: BlockGrid,
     progress: Progress = silent,
 ) -> NDArray[np.float64]:
-    """What is cheap to know of each block, (FEATURES, rows, cols): logs of bicubic's steps per pixel to scales 2 to 16,
-    of the luma's variance, and of the eigenvalues of its structure.
+    """What is cheap to know of each block, (FEATURES, rows, cols): logs of what the helper loses per pixel on each step
+    up to scale 8, of bicubic's last step, and of the luma's variance.
 
     colour: (H, W, C) uint8; planes: {factor: (ceil(H/k), ceil(W/k), C) uint8} of all scales.
     """
-    steps = _steps(bicubic_errors(colour, planes, grid, progress) / grid.costs(1))
+    by_helper = helper_errors(colour, {factor: planes[factor] for factor in SCALES[:-1]}, grid, _helper(), progress)
+    by_bicubic = bicubic_errors(colour, {factor: planes[factor] for factor in SCALES[-2:]}, grid)
+    steps = np.concatenate([_steps(by_helper), _steps(by_bicubic)]) / grid.costs(1)
     variance = luma_variance(colour, grid)[None]
-    return np.concatenate(
-        [
-            np.log(steps + _STEP_FLOOR),
-            np.log(variance + _VARIANCE_FLOOR),
-            np.log(structure(planes, grid) + _GRADIENT_FLOOR),
-        ]
-    )
+    return np.concatenate([np.log(steps + _STEP_FLOOR), np.log(variance + _VARIANCE_FLOOR)])
+
+
+def _helper() -> FastHelper:
+    helper = load_weights(HELPER).network
+    assert isinstance(helper, FastHelper)
+    return helper.eval()
 
 
 def fit(features: NDArray[np.float64], network: NDArray[np.float64]) -> Correction:
@@ -90,7 +94,7 @@ def fit(features: NDArray[np.float64], network: NDArray[np.float64]) -> Correcti
 
 
 def _steps(errors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Errors at scales 1 to 16, (5, ...) -> what each coarser scale loses in addition, (4, ...), at least 0."""
+    """Errors at rising scales, (scales, ...) -> what each but the first loses in addition, at least 0."""
     steps: NDArray[np.float64] = np.maximum(np.diff(errors, axis=0), 0)
     return steps
 
@@ -118,9 +122,9 @@ def _terms(features: NDArray[np.float64], low: NDArray[np.float64], high: NDArra
     return np.concatenate([np.ones_like(scaled[:1]), scaled, np.stack(squares)])
 
 
-def to_json(corrections: Mapping[int, Correction], weights_sha256: str) -> str:
-    """The text of correction.json: for each block side the range of the features and the coefficients; and the weights
-    whose errors they foresee."""
+def to_json(corrections: Mapping[int, Correction], weights_sha256: str, helper_sha256: str) -> str:
+    """The text of correction.json: for each block side the range of the features and the coefficients; the weights
+    whose errors they foresee, and those of the helper that they foresee them by."""
     by_side: dict[str, Any] = {}
     for side, correction in corrections.items():
         by_side[str(side)] = {
@@ -128,7 +132,8 @@ def to_json(corrections: Mapping[int, Correction], weights_sha256: str) -> str:
             "high": np.round(correction.high, 4).tolist(),
             "coefficients": np.round(correction.coefficients, 4).tolist(),
         }
-    return json.dumps({"weights_sha256": weights_sha256, "corrections": by_side}) + "\n"
+    hashes = {"weights_sha256": weights_sha256, "helper_sha256": helper_sha256}
+    return json.dumps({**hashes, "corrections": by_side}) + "\n"
 
 
 def from_json(text: str) -> dict[int, Correction]:

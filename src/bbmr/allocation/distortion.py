@@ -1,25 +1,31 @@
 """Distortion estimates: what each block would lose at each scale.
 
-Estimators, from the nearly free to the true one: bicubic enlargement, bicubic corrected by a small fitted model
-(`bbmr.allocation.corrected`), and a network on uniform maps: a small helper, or the restorer itself.
+From the nearly free to the true one: bicubic enlargement, the same corrected by a very light network and a small
+fitted model (`bbmr.allocation.corrected`), and a network on uniform maps: a small helper, or the restorer itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
-from bbmr.blocks import BlockGrid
+from bbmr.blocks import CELL, SCALES, BlockGrid
 from bbmr.downscaling.bicubic import upscale
 from bbmr.luma import luma
+from bbmr.networks.fast import FastHelper
 from bbmr.progress import Progress, silent
 from bbmr.samples import to_tensor
 from bbmr.tiles import count_tiles, tiles
 from bbmr.upscaling import Upscaler
+from bbmr.upscaling.mosaic import build_mosaic, correct_mosaic, mosaic_halo
 
 _TILE = 512
 _HALO = 32  # bicubic enlargement by 16 sees 2 LR samples = 32 pixels
+_HELPER_TILE = 1536  # few channels, so larger tiles, whose halo costs less
+_BLACK, _RANGE = 16, 219  # of luma in studio range
 
 
 def bicubic_errors(
@@ -33,16 +39,54 @@ def bicubic_errors(
     colour: (H, W, C) uint8; planes: {factor: (ceil(H/k), ceil(W/k), C) uint8}.
     Returns (scales, rows, cols) in the order of `planes`, grey levels squared.
     """
+    return _errors_of_luma(colour, planes, grid, upscale, (_TILE, _HALO), progress)
+
+
+def helper_errors(
+    colour: NDArray[np.uint8],
+    planes: Mapping[int, NDArray[np.uint8]],
+    grid: BlockGrid,
+    helper: FastHelper,
+    progress: Progress = silent,
+) -> NDArray[np.float64]:
+    """Summed squared luma error of each block after restoring the luma alone by a very light network.
+
+    As `bicubic_errors`; no rounding to 8 bit.
+    """
+
+    def restore(region: Tensor, factor: int) -> Tensor:
+        height, width = (-(-length * factor // CELL) * CELL for length in region.shape[2:])
+        missing_rows, missing_cols = height // factor - region.shape[2], width // factor - region.shape[3]
+        region = F.pad((region - _BLACK) / _RANGE, (0, missing_cols, 0, missing_rows), mode="replicate")
+        levels = torch.full((1, height // CELL, width // CELL), SCALES.index(factor))
+        restored = correct_mosaic(build_mosaic({factor: region}, levels), levels, helper.on_luma)
+        return restored.clamp(0, 1) * _RANGE + _BLACK
+
+    return _errors_of_luma(colour, planes, grid, restore, (_HELPER_TILE, mosaic_halo(helper.reach)), progress)
+
+
+@torch.inference_mode()
+def _errors_of_luma(
+    colour: NDArray[np.uint8],
+    planes: Mapping[int, NDArray[np.uint8]],
+    grid: BlockGrid,
+    enlarge: Callable[[Tensor, int], Tensor],
+    tiling: tuple[int, int],
+    progress: Progress,
+) -> NDArray[np.float64]:
+    """enlarge: luma of an LR plane (1, 1, h, w) in grey levels and its factor -> luma at full size, at least.  tiling:
+    pixels per side of a tile, and of its halo.
+    """
     errors = np.zeros((len(planes), grid.rows, grid.cols))
-    total = count_tiles(grid.height, grid.width, _TILE)
-    for done, tile in enumerate(tiles(grid.height, grid.width, _TILE, _HALO)):
+    total = count_tiles(grid.height, grid.width, tiling[0])
+    for done, tile in enumerate(tiles(grid.height, grid.width, *tiling)):
         progress("measure distortion", done / total)
         target = luma(to_tensor(colour[tile.core]))
         rows, cols = _blocks_of(tile.core, grid)
         for row, (factor, plane) in enumerate(planes.items()):
             if factor == 1:
                 continue
-            enlarged = upscale(luma(to_tensor(plane[tile.outer_at(factor)])), factor)
+            enlarged = enlarge(luma(to_tensor(plane[tile.outer_at(factor)])), factor)
             error = (enlarged[:, :, *tile.core_in_outer_at(1)] - target).square()
             errors[row, rows, cols] = _sums(error, grid)
     return errors

@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from bbmr.networks.fast import Fast
+from bbmr.networks.fast import Fast, FastHelper
 from bbmr.networks.joint import JointSR
 from bbmr.networks.omnisr import CHANNELS, OmniSR, OmniSRBody, OmniSRMosaic, count_groups
 
@@ -53,12 +53,19 @@ def build_network(name: str, state: State | None = None) -> NetworkDescriptor:
 
 
 def _fast(name: str, state: State | None) -> NetworkDescriptor:
-    if state is None:
-        network = Fast()
-    else:
-        pairs = len({key.split(".")[1] for key in state if key.startswith("body.")})
-        network = Fast(channels=state["head.weight"].shape[0], pairs=pairs)
+    network = Fast() if state is None else Fast(**_size_of_fast(state))
     return NetworkDescriptor(name, network, "mosaic", None, network.reach)
+
+
+def _fast_helper(name: str, state: State | None) -> NetworkDescriptor:
+    network = FastHelper() if state is None else FastHelper(**_size_of_fast(state, "on_luma."))
+    return NetworkDescriptor(name, network, "mosaic", None, network.reach)
+
+
+def _size_of_fast(state: State, prefix: str = "") -> dict[str, int]:
+    own = {key.removeprefix(prefix): part for key, part in state.items() if key.startswith(prefix)}
+    pairs = {key.split(".")[1] for key in own if key.startswith("body.")}
+    return {"channels": own["head.weight"].shape[0], "pairs": len(pairs)}
 
 
 def _omnisr(name: str, state: State | None, scale: int, groups: int = 5) -> NetworkDescriptor:
@@ -81,6 +88,7 @@ def _joint_omnisr(name: str, state: State | None, groups: int = 5) -> NetworkDes
 
 _BUILDERS: Mapping[str, Callable[[str, State | None], NetworkDescriptor]] = {
     "fast": _fast,
+    "fast-helper": _fast_helper,
     "joint-omnisr": _joint_omnisr,
     "joint-omnisr-light": partial(_joint_omnisr, groups=1),
     "omnisr-light-x2": partial(_omnisr, scale=2, groups=1),

@@ -1,4 +1,4 @@
-"""Fits the correction of bicubic errors on training photographs.
+"""Fits the last step of the corrected distortions on training photographs, for the shipped weights and helper.
 
 python -m bbmr.training.fit_correction --data PHOTOS --out src/bbmr/weights/correction.json
 """
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
 
-from bbmr.allocation.corrected import fit, measure_features, to_json
+from bbmr.allocation.corrected import HELPER, fit, measure_features, to_json
 from bbmr.allocation.distortion import network_errors
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, merge
 from bbmr.errors import BbmrError
@@ -43,7 +43,9 @@ def main() -> None:
         side: fit(*(np.concatenate(part, axis=1) for part in zip(*parts, strict=True)))
         for side, parts in samples.items()
     }
-    arguments.out.write_text(to_json(corrections, weights_index()[find_pipeline(DEFAULT_PIPELINE).weights].sha256))
+    index = weights_index()
+    hashes = index[find_pipeline(DEFAULT_PIPELINE).weights].sha256, index[HELPER].sha256
+    arguments.out.write_text(to_json(corrections, *hashes))
 
 
 def _centre(path: Path) -> NDArray[np.uint8]:

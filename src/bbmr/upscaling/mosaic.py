@@ -76,6 +76,11 @@ def correct_mosaic(mosaic: Tensor, levels: Tensor, network: MosaicNetwork) -> Te
     return torch.where(_per_sample(levels, 1) == 0, mosaic, mosaic + correction)
 
 
+def mosaic_halo(reach: int) -> int:
+    """Pixels around a tile that decide its samples, in multiples of 16; reach: positions that the network sees."""
+    return -(-(POSITION * reach + _MOSAIC_REACH) // CELL) * CELL
+
+
 def _scales_between(finest: int, coarsest: int) -> Sequence[int]:
     return [factor for factor in SCALES if finest <= factor <= coarsest]
 
@@ -101,9 +106,7 @@ class MosaicUpscaler:
 
     def __init__(self, descriptor: NetworkDescriptor) -> None:
         self._network = network_of(descriptor, "mosaic")
-        positions = _UNBOUNDED_REACH if descriptor.reach is None else descriptor.reach
-        reach = POSITION * positions + _MOSAIC_REACH
-        self.halo = -(-reach // CELL) * CELL
+        self.halo = mosaic_halo(_UNBOUNDED_REACH if descriptor.reach is None else descriptor.reach)
 
     def restore(self, rescaled: RescaledImage, progress: Progress = silent) -> NDArray[np.uint8]:
         """Restore the colour samples at full size, (H, W, C) uint8."""
