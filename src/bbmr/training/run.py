@@ -13,12 +13,13 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from bbmr.errors import BbmrError
 from bbmr.networks import NetworkDescriptor, build_network
-from bbmr.training.checkpoints import TrainingState, read_start
 from bbmr.training.data import find_photos, load_photos
 from bbmr.training.errors import RecipeError
+from bbmr.training.initial import read_initial
 from bbmr.training.module import TrainingModule
 from bbmr.training.recipe import Recipe, differences, recipe_values, to_yaml
 from bbmr.training.record import LAST, RECIPE, Record
+from bbmr.training.tasks import find_task
 
 
 def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", minutes: float | None = None) -> None:
@@ -36,7 +37,7 @@ def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", mi
     descriptor = _build(recipe)
     checkpoint = out / LAST
     resumed = _read_checkpoint(checkpoint) if checkpoint.is_file() else None
-    start = None if resumed or recipe.init_from is None else _read_start(recipe, descriptor)
+    start = None if resumed else read_initial(recipe, descriptor)
     step = resumed["first_step"] + resumed["global_step"] if resumed else start.step if start else 0
     first_step = resumed["first_step"] if resumed else step
     if step >= recipe.steps:
@@ -95,26 +96,8 @@ def _build(recipe: Recipe) -> NetworkDescriptor:
         descriptor = build_network(recipe.network)
     except KeyError as error:
         raise RecipeError(f"network: {error.args[0]}") from error
-    scale = descriptor.scale
-    if scale is not None and recipe.maps.scales != (scale,):
-        raise RecipeError(
-            f"maps: {recipe.network} enlarges whole pictures, so it needs uniform: 1 and uniform_scales: {{{scale}: 1}}"
-        )
+    find_task(descriptor, recipe)
     return descriptor
-
-
-def _read_start(recipe: Recipe, descriptor: NetworkDescriptor) -> TrainingState:
-    assert recipe.init_from is not None
-    start = read_start(Path(recipe.init_from))
-    try:
-        descriptor.network.load_state_dict(start.network)
-    except RuntimeError as error:
-        raise RecipeError(f"init_from: {recipe.init_from}: these are no weights of {recipe.network}") from error
-    if start.optimiser and ("momentum" in start.optimiser[0]) != (recipe.optimiser.name == "muon"):
-        raise RecipeError(
-            f"init_from: {recipe.init_from} was trained with another optimiser than {recipe.optimiser.name}"
-        )
-    return start
 
 
 def _read_checkpoint(path: Path) -> dict[str, Any]:
