@@ -57,7 +57,7 @@ def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", mi
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's advice: on loaders, loggers and processes that we do without
-        trainer = _trainer(recipe, recipe.steps - first_step, Record(out, held_out, minutes), devices)
+        trainer = _trainer(recipe, descriptor, recipe.steps - first_step, Record(out, held_out, minutes), devices)
         module = TrainingModule(recipe, descriptor, photos, start)
         try:
             trainer.fit(module, ckpt_path=checkpoint if resumed else None, weights_only=True if resumed else None)
@@ -65,15 +65,22 @@ def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", mi
             raise KeyboardInterrupt from left
 
 
-def _trainer(recipe: Recipe, steps: int, record: Record, devices: int | Literal["auto"]) -> Trainer:
+def _trainer(
+    recipe: Recipe, descriptor: NetworkDescriptor, steps: int, record: Record, devices: int | Literal["auto"]
+) -> Trainer:
     for name in ("pytorch_lightning", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
     on_gpu = torch.cuda.is_available()
     if on_gpu and recipe.precision != "32-true":
         torch.set_float32_matmul_precision("high")  # for Muon's products; torch's default is twice as slow
+    if devices == "auto":
+        devices = torch.cuda.device_count() if on_gpu else 1
+    # A branch of Joint SR rests while its scale is missing in a process's maps.
+    some_rest = devices > 1 and descriptor.kind == "joint"
     trainer = Trainer(
         accelerator="gpu" if on_gpu else "cpu",
-        devices=devices if on_gpu or devices != "auto" else 1,
+        devices=devices,
+        strategy="ddp_find_unused_parameters_true" if some_rest else "auto",
         precision=recipe.precision,
         max_steps=steps,
         max_epochs=-1,
