@@ -276,9 +276,25 @@ def test_foreign_weights_and_checkpoints_are_refused(photos: Path, tmp_path: Pat
 
 
 @pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="needs torch with gloo")
-def test_two_processes_train_as_one_with_twice_the_batch(photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": 6, "batch": 4},
+        # Each process sees one scale, so that branches rest in one of them or in both.
+        {
+            "network": "joint-omnisr-light",
+            "maps": {"uniform": 1, "uniform_scales": {2: 0.3, 4: 0.3, 8: 0.4}, "blocks": {32: 1}},
+            "steps": 3,
+            "batch": 2,
+            "crop": 64,
+            "validation": {"crops": 1, "crop": 64, "pictures": 0},
+        },
+    ],
+    ids=["fast", "joint-omnisr-light"],
+)
+def test_two_processes_train_as_one_with_twice_the_batch(changes: dict[str, Any], photos: Path, tmp_path: Path) -> None:
     """Each of the two makes half of the batch; both see the mean of their gradients."""
-    recipe = small(photos, steps=6, batch=4, precision="32-true")
+    recipe = small(photos, precision="32-true", **changes)
     train(recipe, tmp_path / "one")
     (tmp_path / "recipe.yaml").write_text(to_yaml(recipe))
     command = [sys.executable, "-m", "bbmr.training", str(tmp_path / "recipe.yaml"), "--devices", "2"]
@@ -286,7 +302,7 @@ def test_two_processes_train_as_one_with_twice_the_batch(photos: Path, tmp_path:
         [*command, "--out", str(tmp_path / "two")],
         env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
-    train(replace(recipe, batch=2), tmp_path / "half")
+    train(replace(recipe, batch=recipe.batch // 2), tmp_path / "half")
     one, two, half = (checkpoint(tmp_path / name) for name in ("one", "two", "half"))
     distance, other = (
         max(float((one["state_dict"][key] - run["state_dict"][key]).abs().max()) for key in one["state_dict"])
@@ -294,7 +310,7 @@ def test_two_processes_train_as_one_with_twice_the_batch(photos: Path, tmp_path:
     )
     assert distance < 1e-4
     assert other > 100 * distance
-    assert two["global_step"] == 6
+    assert two["global_step"] == recipe.steps
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(photos: Path, tmp_path: Path) -> None:
