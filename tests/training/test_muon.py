@@ -1,7 +1,8 @@
 import torch
 from torch import nn
 
-from bbmr.training.muon import MuonWithAdamW
+from bbmr.networks import build_network
+from bbmr.training.muon import MuonWithAdamW, split_parameters
 
 
 def test_muon_steps_are_orthogonal() -> None:
@@ -28,3 +29,21 @@ def test_the_rest_is_stepped_by_adamw() -> None:
             parameter.grad = parameter.detach() ** 2
             optimiser.step()
     torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+def test_muon_is_for_what_mixes_channels() -> None:
+    """Not for depth-wise convolutions, tables and embeddings, though those have two dimensions or more as well."""
+    network = build_network("omnisr-light-x4").network
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    matrices, rest = ({names[id(parameter)] for parameter in part} for part in split_parameters(network))
+    assert matrices.isdisjoint(rest)
+    assert matrices | rest == set(names.values())
+    table = {name for name in rest if "rel_pos_bias" in name}
+    depthwise = {name for name, p in network.named_parameters() if p.ndim == 4 and p.shape[1] == 1}
+    assert len(table) == 2
+    assert len(depthwise) == 7
+    assert {name for name, p in network.named_parameters() if p.ndim >= 2} - matrices == table | depthwise | {
+        name for name in rest if "temperature" in name
+    }
+    fast = build_network("fast").network
+    assert [p.ndim for p in split_parameters(fast)[0]] == 12 * [4]

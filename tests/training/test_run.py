@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,11 @@ from bbmr.errors import BbmrError
 from bbmr.networks import NetworkDescriptor, build_network
 from bbmr.training import run
 from bbmr.training.checkpoints import read_start
+from bbmr.training.data import Batch, BatchSource
 from bbmr.training.errors import RecipeError
 from bbmr.training.module import TrainingModule
-from bbmr.training.recipe import Recipe, recipe_from, to_yaml
+from bbmr.training.recipe import Data, Recipe, Validation, load_recipe, recipe_from, to_yaml
+from bbmr.training.recipes import shipped_recipes
 from bbmr.training.run import train
 
 
@@ -92,7 +95,7 @@ def test_training_improves_on_the_mosaic_and_leaves_its_folder(photos: Path, tmp
     last = {key: float(value) for key, value in log(out)[-1].items()}
     assert last["maps"] > last["maps_bicubic"] + 0.03
     assert last["x2"] > last["x2_bicubic"] + 0.03
-    assert 0 < last["data_share"] < 1
+    assert 0 <= last["data_share"] < 1
     assert last["steps_per_second"] > 0
     build_network("fast", load_file(out / "ema.safetensors"))
     assert recipe_from(yaml.safe_load((out / "recipe.yaml").read_text())) == recipe
@@ -124,6 +127,18 @@ def test_a_resumed_run_ends_as_an_unbroken_one_bit_for_bit(photos: Path, tmp_pat
     other_seed = tmp_path / "other"
     train(replace(recipe, seed=1), other_seed)
     assert (other_seed / "ema.safetensors").read_bytes() != (unbroken / "ema.safetensors").read_bytes()
+
+
+def test_time_spent_waiting_for_batches_is_told(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = BatchSource.draw
+
+    def draw_slowly(*arguments: Any) -> Batch:
+        time.sleep(0.3)
+        return draw(*arguments)
+
+    monkeypatch.setattr(BatchSource, "draw", draw_slowly)
+    train(small(photos, steps=10), tmp_path / "run")
+    assert float(log(tmp_path / "run")[-1]["data_share"]) > 0.5
 
 
 def test_a_run_cut_off_between_checkpoints_logs_each_step_once(photos: Path, tmp_path: Path) -> None:
@@ -191,6 +206,35 @@ def test_shipped_checkpoints_are_continued(name: str, photos: Path, tmp_path: Pa
         assert_equal(dict(network.state_dict()), {key: value.float() for key, value in old[which].items()})
 
 
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_every_shipped_recipe_takes_a_step(name: str, photos: Path, tmp_path: Path) -> None:
+    """On small crops, and from weights of the kind that it begins from."""
+    recipe = load_recipe(name)
+    descriptor = build_network(recipe.network)
+    starts = {}
+    if recipe.init_from is not None:
+        wanted = recipe.init_from if not isinstance(recipe.init_from, str) else {4: recipe.init_from}
+        light = "-light" if "light" in recipe.network else ""
+        for scale in wanted:
+            starts[scale] = str(tmp_path / f"x{scale}.safetensors")
+            save_file(build_network(f"omnisr{light}-x{scale}").network.state_dict(), starts[scale])
+    crop = 128 if descriptor.kind == "joint" else 64
+    recipe = replace(
+        recipe,
+        steps=1,
+        batch=1,
+        crop=crop,
+        data=Data(str(photos)),
+        init_from=starts[4] if isinstance(recipe.init_from, str) else starts or None,
+        validation=Validation(crops=1, crop=crop, pictures=1),
+    )
+    train(recipe, tmp_path / "run")
+    build_network(recipe.network, load_file(tmp_path / "run" / "ema.safetensors"))
+    line = log(tmp_path / "run")[-1]
+    measured = {"maps", "x2", "x4", "x8"} if descriptor.scale is None else {f"x{descriptor.scale}"}
+    assert {key for key in line if f"{key}_bicubic" in line} == measured
+
+
 def test_networks_for_whole_pictures_are_trained_too(photos: Path, tmp_path: Path) -> None:
     recipe = small(photos, network="omnisr-x4", steps=2, maps={"uniform": 1, "uniform_scales": {4: 1}})
     train(recipe, tmp_path / "run")
@@ -232,9 +276,25 @@ def test_foreign_weights_and_checkpoints_are_refused(photos: Path, tmp_path: Pat
 
 
 @pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="needs torch with gloo")
-def test_two_processes_train_as_one_with_twice_the_batch(photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": 6, "batch": 4},
+        # Each process sees one scale, so that branches rest in one of them or in both.
+        {
+            "network": "joint-omnisr-light",
+            "maps": {"uniform": 1, "uniform_scales": {2: 0.3, 4: 0.3, 8: 0.4}, "blocks": {32: 1}},
+            "steps": 3,
+            "batch": 2,
+            "crop": 64,
+            "validation": {"crops": 1, "crop": 64, "pictures": 0},
+        },
+    ],
+    ids=["fast", "joint-omnisr-light"],
+)
+def test_two_processes_train_as_one_with_twice_the_batch(changes: dict[str, Any], photos: Path, tmp_path: Path) -> None:
     """Each of the two makes half of the batch; both see the mean of their gradients."""
-    recipe = small(photos, steps=6, batch=4, precision="32-true")
+    recipe = small(photos, precision="32-true", **changes)
     train(recipe, tmp_path / "one")
     (tmp_path / "recipe.yaml").write_text(to_yaml(recipe))
     command = [sys.executable, "-m", "bbmr.training", str(tmp_path / "recipe.yaml"), "--devices", "2"]
@@ -242,7 +302,7 @@ def test_two_processes_train_as_one_with_twice_the_batch(photos: Path, tmp_path:
         [*command, "--out", str(tmp_path / "two")],
         env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
-    train(replace(recipe, batch=2), tmp_path / "half")
+    train(replace(recipe, batch=recipe.batch // 2), tmp_path / "half")
     one, two, half = (checkpoint(tmp_path / name) for name in ("one", "two", "half"))
     distance, other = (
         max(float((one["state_dict"][key] - run["state_dict"][key]).abs().max()) for key in one["state_dict"])
@@ -250,7 +310,7 @@ def test_two_processes_train_as_one_with_twice_the_batch(photos: Path, tmp_path:
     )
     assert distance < 1e-4
     assert other > 100 * distance
-    assert two["global_step"] == 6
+    assert two["global_step"] == recipe.steps
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(photos: Path, tmp_path: Path) -> None:

@@ -93,6 +93,12 @@ def test_maps_have_the_scales_and_blocks_that_are_asked_for(photos: Path) -> Non
     uniform = draw(photos, Maps(uniform=1.0, uniform_scales={2: 0.5, 8: 0.5}))
     assert set(uniform.planes) == {2, 8}
     assert {tuple(set(level.flatten().tolist())) for level in uniform.levels} == {(1,), (3,)}
+    shuffled = draw(photos, Maps(uniform=0.0, shuffled=1.0, blocks={32: 1.0}))
+    assert set(shuffled.planes) == {2, 4, 8}
+    blocks = shuffled.levels[:, ::2, ::2]
+    assert torch.equal(shuffled.levels, blocks.repeat_interleave(2, 1).repeat_interleave(2, 2))
+    assert [sorted(level.flatten().tolist()) for level in blocks] == 8 * [[1, 1, 1, 2, 2, 2, 3, 3, 3]]
+    assert len({tuple(level.flatten().tolist()) for level in blocks}) > 4
     blocks = draw(photos, Maps(uniform=0.0, blocks={32: 1.0}, all_scales=0.0)).levels
     assert set(blocks.flatten().tolist()) == {1, 2, 3}
     assert bool((blocks.view(8, 3, 2, 3, 2) == blocks[:, ::2, ::2].view(8, 3, 1, 3, 1)).all())
@@ -101,7 +107,7 @@ def test_maps_have_the_scales_and_blocks_that_are_asked_for(photos: Path) -> Non
 def test_shares_of_a_batch_are_the_batch(photos: Path) -> None:
     whole = draw(photos, Maps())
     parts = [draw(photos, Maps(), share=slice(first, first + 4)) for first in (0, 4)]
-    for name in ("hr", "levels", "mosaic"):
+    for name in ("hr", "levels"):
         assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name))
     assert not torch.equal(whole.hr, draw(photos, Maps(), seed=1).hr)
 

@@ -1,7 +1,7 @@
 """Training batches: crops of photographs, their LR planes, and maps as the allocator makes them.
 
-Photographs are decoded once and kept as uint8 on the device; crops, LR planes, maps and mosaics are made there in
-batches.  What is random is drawn beforehand, for the whole batch: so a process can make its own share of it.
+Photographs are decoded once and kept as uint8 on the device; crops, LR planes and maps are made there in batches.
+What is random is drawn beforehand, for the whole batch: so a process can make its own share of it.
 """
 
 from collections import defaultdict
@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
@@ -22,13 +23,15 @@ from tqdm import tqdm
 from bbmr.allocation.optimal import multiplier
 from bbmr.allocation.visual import LOSS_AVERSION, VARIANCE_FLOOR
 from bbmr.blocks import BLOCK_SIDES, CELL, SCALES
-from bbmr.downscaling.bicubic import downscale, round_to_8_bit, upscale
+from bbmr.downscaling.bicubic import round_to_8_bit
 from bbmr.errors import BbmrError
 from bbmr.luma import luma
+from bbmr.networks import PAPER_SCALES
 from bbmr.training.recipe import Maps
-from bbmr.upscaling.mosaic import build_mosaic
+from bbmr.training.resampling import enlarge, full_float32, shrink
 
 TUNINGS = ("psnr", "visual")
+_PAPER_LEVELS = tuple(SCALES.index(scale) for scale in PAPER_SCALES)
 _UNIFORM = SCALES.index(4)  # the maps have 1/16 of the pixels
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
@@ -46,14 +49,13 @@ class Photo:
 
 @dataclass(frozen=True)
 class Batch:
-    """hr (N, 3, H, W) in [0, 1]; planes {k: (N, 3, H/k, W/k)} rounded to 8 bit; levels (N, H/16, W/16) int64, base-2
-    logarithm of the scale; mosaic (N, 3, H, W), enlarged from those planes as the levels say.
+    """hr (N, 3, H, W) in [0, 1]; planes {k: (N, 3, H/k, W/k)} rounded to 8 bit, of every scale that may occur; levels
+    (N, H/16, W/16) int64, base-2 logarithm of the scale.
     """
 
     hr: Tensor
     planes: dict[int, Tensor]
     levels: Tensor
-    mosaic: Tensor
 
 
 def find_photos(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -105,8 +107,8 @@ def load_photo(path: Path) -> Photo:
 
 
 def lr_planes(hr: Tensor, scales: Sequence[int]) -> dict[int, Tensor]:
-    """Bicubic LR planes, rounded to 8 bit."""
-    return {factor: round_to_8_bit(downscale(hr, factor)) for factor in scales}
+    """Bicubic LR planes, rounded to 8 bit, of crops that have 8 bit themselves."""
+    return {factor: hr if factor == 1 else round_to_8_bit(shrink(hr, factor)) for factor in scales}
 
 
 def measure_cells(hr: Tensor, planes: Mapping[int, Tensor]) -> tuple[Tensor, Tensor]:
@@ -115,7 +117,7 @@ def measure_cells(hr: Tensor, planes: Mapping[int, Tensor]) -> tuple[Tensor, Ten
     """
     target = luma(hr)
     # Luma is linear, so one plane is enlarged in place of three.
-    errors = [(upscale(luma(plane), factor) - target).square() for factor, plane in planes.items()]
+    errors = [(enlarge(luma(plane), factor) - target).square() for factor, plane in planes.items()]
     # Around mid-grey, so that the difference of squares keeps its digits.
     maps = torch.cat([*errors, target - 128, (target - 128).square()], 1)
     cells = F.avg_pool2d(maps, CELL, divisor_override=1)
@@ -159,9 +161,12 @@ def _merge(sums: Tensor, cells: int) -> Tensor:
 
 @dataclass(frozen=True)
 class _Map:
-    """How the map of a crop comes about: one level all over, or least D + lambda R over blocks."""
+    """How the map of a crop comes about: one level all over, shuffled levels of its blocks, or, where there is neither,
+    least D + lambda R over blocks.
+    """
 
-    uniform: int | None
+    uniform: int | None = None
+    shuffled: NDArray[np.int64] | None = None  # (rows, cols) of blocks
     tuning: str = ""
     cells: int = 0  # per side of a block
     levels: tuple[int, ...] = ()
@@ -201,13 +206,18 @@ class BatchSource:
     @torch.no_grad()
     def draw(self, random: np.random.Generator, share: slice = slice(None)) -> Batch:
         """Make the crops `share` of the batch that `random` decides on."""
+        with full_float32():
+            return self._draw(random, share)
+
+    def _draw(self, random: np.random.Generator, share: slice) -> Batch:
         chosen = [self.photos[i] for i in random.choice(len(self.photos), self.batch, p=self.weights)]
         crops = [self._draw_crop(photo, random) for photo in chosen]
         maps = [self._draw_map(photo, random) for photo in chosen]
         hr = torch.stack([self._cut(crop) for crop in crops[share]]).to(self.device).float() / 255
-        planes = lr_planes(hr, self.maps.scales)
+        # What is weighed against the others may be stored nowhere.
+        planes = lr_planes(hr, SCALES if self.maps.allocated else self.maps.scales)
         levels = self._levels(maps[share], hr, planes)
-        return Batch(hr, planes, levels, build_mosaic(planes, levels))
+        return Batch(hr, planes, levels)
 
     def _draw_crop(self, photo: Photo, random: np.random.Generator) -> _Crop:
         top, left = (int(random.integers(0, size - self.side + 1)) for size in photo.pixels.shape[1:])
@@ -216,15 +226,24 @@ class BatchSource:
 
     def _draw_map(self, photo: Photo, random: np.random.Generator) -> _Map:
         """Lambda is near the one that gives the photograph 1/16 of the pixels."""
-        if random.random() < self.maps.uniform:
-            return _Map(int(random.choice(len(SCALES), p=self.uniform_shares)))
+        kind = random.random()
+        if kind < self.maps.uniform:
+            return _Map(uniform=int(random.choice(len(SCALES), p=self.uniform_shares)))
+        if kind < self.maps.uniform + self.maps.shuffled:
+            cells = self._draw_block(random)
+            blocks = -(-self.side // CELL // cells)
+            equal = np.resize(random.permutation(_PAPER_LEVELS), blocks * blocks)
+            return _Map(shuffled=random.permutation(equal).reshape(blocks, blocks), cells=cells)
         tuning = str(random.choice(TUNINGS))
-        cells = int(random.choice(BLOCK_SIDES, p=self.block_shares)) // CELL
-        levels = (0, 1, 2, 3, 4) if random.random() < self.maps.all_scales else (1, 2, 3)
+        cells = self._draw_block(random)
+        levels = tuple(range(len(SCALES))) if random.random() < self.maps.all_scales else _PAPER_LEVELS
         spread = self.maps.penalty_spread
-        return _Map(
-            None, tuning, cells, levels, photo.multipliers[tuning] * float(np.exp(random.uniform(-spread, spread)))
-        )
+        penalty = photo.multipliers[tuning] * float(np.exp(random.uniform(-spread, spread)))
+        return _Map(tuning=tuning, cells=cells, levels=levels, penalty=penalty)
+
+    def _draw_block(self, random: np.random.Generator) -> int:
+        """Cells per side of a block."""
+        return int(random.choice(BLOCK_SIDES, p=self.block_shares)) // CELL
 
     def _cut(self, crop: _Crop) -> Tensor:
         pixels = crop.photo.pixels[:, crop.top : crop.top + self.side, crop.left : crop.left + self.side]
@@ -234,18 +253,24 @@ class BatchSource:
     def _levels(self, maps: Sequence[_Map], hr: Tensor, planes: Mapping[int, Tensor]) -> Tensor:
         """One map a crop, (N, H/16, W/16) int64."""
         rows = self.side // CELL
-        fill = torch.tensor([entry.uniform or 0 for entry in maps], device=self.device)
-        levels = fill.view(-1, 1, 1).repeat(1, rows, rows)
+        known = np.zeros((len(maps), rows, rows), np.int64)
         alike: dict[tuple[int, str], list[int]] = defaultdict(list)
         for index, entry in enumerate(maps):
-            if entry.uniform is None:
+            if entry.uniform is not None:
+                known[index] = entry.uniform
+            elif entry.shuffled is not None:
+                known[index] = _cells_of_blocks(torch.from_numpy(entry.shuffled)[None], entry.cells, rows)[0]
+            else:
                 alike[entry.cells, entry.tuning].append(index)
+        levels = torch.from_numpy(known).to(self.device)
         if not alike:
             return levels
-        errors, sums = measure_cells(hr, planes)
-        for (cells, tuning), indices in alike.items():
-            own = torch.tensor(indices, device=self.device)
-            distortion, cost = blocks_of_cells(errors[own], sums[own], cells, tuning)
+        allocated = torch.tensor([index for indices in alike.values() for index in indices], device=self.device)
+        errors, sums = measure_cells(hr[allocated], {factor: plane[allocated] for factor, plane in planes.items()})
+        sizes = [len(indices) for indices in alike.values()]
+        parts = zip(alike.items(), *(torch.split(part, sizes) for part in (allocated, errors, sums)), strict=True)
+        for ((cells, tuning), indices), own, own_errors, own_sums in parts:
+            distortion, cost = blocks_of_cells(own_errors, own_sums, cells, tuning)
             penalty = torch.tensor([maps[index].penalty for index in indices], device=self.device)
             barred = torch.tensor(
                 [[level not in maps[index].levels for level in range(len(SCALES))] for index in indices],
@@ -253,5 +278,10 @@ class BatchSource:
             )
             lagrangian = distortion + penalty.view(-1, 1, 1, 1) * cost
             best = lagrangian.masked_fill(barred.view(-1, len(SCALES), 1, 1), torch.inf).argmin(1)
-            levels[own] = best.repeat_interleave(cells, 1).repeat_interleave(cells, 2)[:, :rows, :rows]
+            levels[own] = _cells_of_blocks(best, cells, rows)
         return levels
+
+
+def _cells_of_blocks(levels: Tensor, cells: int, rows: int) -> Tensor:
+    """Levels of blocks, (N, n, n) -> of the cells in them, (N, rows, rows)."""
+    return levels.repeat_interleave(cells, 1).repeat_interleave(cells, 2)[:, :rows, :rows]

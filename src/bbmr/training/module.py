@@ -5,6 +5,7 @@ keep: a resumed run draws what the unbroken one would have drawn, on whatever nu
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from typing import Any
 
@@ -16,12 +17,12 @@ from torch.optim import Optimizer
 
 from bbmr.networks import NetworkDescriptor
 from bbmr.training.checkpoints import TrainingState
-from bbmr.training.data import Batch, BatchSource, Photo
-from bbmr.training.muon import MuonWithAdamW
+from bbmr.training.data import BatchSource, Photo
+from bbmr.training.muon import MuonWithAdamW, split_parameters
 from bbmr.training.objective import rate_factor, training_loss
 from bbmr.training.recipe import Recipe, recipe_values
 from bbmr.training.stopwatch import Stopwatch
-from bbmr.training.validation import restore_batch
+from bbmr.training.tasks import Example, find_task
 
 
 class TrainingModule(LightningModule):
@@ -34,7 +35,7 @@ class TrainingModule(LightningModule):
         self, recipe: Recipe, descriptor: NetworkDescriptor, photos: list[Photo], start: TrainingState | None = None
     ) -> None:
         super().__init__()
-        self.recipe, self.scale, self.photos, self.start = recipe, descriptor.scale, photos, start
+        self.recipe, self.task, self.photos, self.start = recipe, find_task(descriptor, recipe), photos, start
         self.first_step = start.step if start else 0
         self.network = descriptor.network
         if start:
@@ -52,10 +53,11 @@ class TrainingModule(LightningModule):
         return self.first_step + self.trainer.global_step
 
     def configure_optimizers(self) -> Optimizer:
-        """Muon for the convolutions where the recipe says so, AdamW for all else."""
-        options, parameters = self.recipe.optimiser, list(self.network.parameters())
-        matrices = [p for p in parameters if p.ndim == 4 and options.name == "muon"]
-        rest = [p for p in parameters if p.ndim != 4 or options.name != "muon"]
+        """Muon for what it is of use to where the recipe says so, AdamW for all else."""
+        options = self.recipe.optimiser
+        matrices, rest = (
+            split_parameters(self.network) if options.name == "muon" else ([], list(self.network.parameters()))
+        )
         optimiser = MuonWithAdamW(matrices, rest, weight_decay=options.weight_decay)
         if self.start and self.start.optimiser:
             groups = optimiser.state_dict()["param_groups"]
@@ -72,18 +74,18 @@ class TrainingModule(LightningModule):
             ),
         )
 
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+    def transfer_batch_to_device(self, batch: Example, device: torch.device, dataloader_idx: int) -> Example:
         """Batches are made where they are needed."""
         return batch
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Example, batch_idx: int) -> None:
         """For networks with randomness of their own (dropout), which differs between processes."""
         entropy = np.random.SeedSequence([self.recipe.seed, self.step, self.global_rank])
         seed_everything(int(entropy.generate_state(1)[0]), verbose=False)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Example, batch_idx: int) -> Tensor:
         """The loss of this process's share of the batch."""
-        return training_loss(restore_batch(self.network, self.scale, batch), batch.hr, self.recipe.loss)
+        return training_loss(self.task.restore(self.network, batch.inputs), batch.hr, self.recipe.loss)
 
     def optimizer_step(
         self,
@@ -113,18 +115,36 @@ class TrainingModule(LightningModule):
 
 
 class _Batches:
-    """Endless batches from the module's present step on; every process makes its own share of each."""
+    """Endless batches from the module's present step on; every process makes its own share of each.
+
+    On a CPU a thread makes the next batch while the network learns from one, which fills what the step leaves idle; a
+    GPU has its own queue of work.
+    """
 
     def __init__(self, module: TrainingModule, source: BatchSource) -> None:
         self.module, self.source = module, source
-
-    def __iter__(self) -> Iterator[Batch]:
-        module = self.module
         each = module.recipe.batch // module.trainer.world_size
-        share = slice(module.global_rank * each, (module.global_rank + 1) * each)
+        self.share = slice(module.global_rank * each, (module.global_rank + 1) * each)
+
+    def __iter__(self) -> Iterator[Example]:
+        module = self.module
         step = module.step
-        while True:
-            with module.data_time:
-                batch = self.source.draw(np.random.default_rng([module.recipe.seed, step]), share)
-            yield batch
-            step += 1
+        if module.device.type != "cpu":
+            while True:
+                with module.data_time:
+                    example = self._make(step)
+                yield example
+                step += 1
+        with ThreadPoolExecutor(1) as thread:
+            coming = thread.submit(self._make, step)
+            while True:
+                with module.data_time:
+                    example = coming.result()
+                step += 1
+                coming = thread.submit(self._make, step)
+                yield example
+
+    @torch.no_grad()
+    def _make(self, step: int) -> Example:
+        batch = self.source.draw(np.random.default_rng([self.module.recipe.seed, step]), self.share)
+        return Example(batch.hr, self.module.task.inputs(batch))

@@ -1,4 +1,4 @@
-"""Muon: momentum whose matrix is replaced by the nearest orthogonal one, for the weights of convolutions.
+"""Muon: momentum whose matrix is replaced by the nearest orthogonal one.
 
 K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024, with the step length of J. Liu et
 al., "Muon is scalable for LLM training", arXiv 2502.16982, which makes rates comparable to AdamW's.  Torch's own
@@ -11,10 +11,25 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
 _QUINTIC = (3.4445, -4.7750, 2.0315)  # steep at 0, near 1 on [0.3, 1.2]: five iterations from any scale
+
+
+def split_parameters(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """What Muon is for, and the rest, each in the network's order.
+
+    Its steps are of use to matrices that mix channels: the weights of convolutions and linear layers.  Depth-wise
+    convolutions have none, only a few taps for each channel.
+    """
+    mixing = {
+        id(layer.weight)
+        for layer in network.modules()
+        if isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.groups == 1)
+    }
+    parameters = list(network.parameters())
+    return [p for p in parameters if id(p) in mixing], [p for p in parameters if id(p) not in mixing]
 
 
 class MuonWithAdamW(torch.optim.Optimizer):

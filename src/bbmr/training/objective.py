@@ -11,6 +11,8 @@ from bbmr.training.recipe import Loss, Schedule
 
 def training_loss(restored: Tensor, hr: Tensor, loss: Loss) -> Tensor:
     """The loss of a batch, both (N, 3, H, W) RGB in [0, 1]; a mean over its crops."""
+    if loss.name == "rgb_l1":
+        return (restored - hr).abs().mean()
     return _LOSSES[loss.name](*_components(restored - hr), loss.chroma)
 
 
@@ -19,10 +21,13 @@ def rate_factor(step: int, steps: int, schedule: Schedule) -> float:
 
     wsd ("warm-up, stable, decay"; S. Hu et al., "MiniCPM", 2024) is constant until its last part.  A cosine has to know
     the number of steps from the start; wsd can be prolonged from the checkpoint that it leaves where the decay begins.
+    step is what many papers on SR have.
     """
     warm = min(1.0, (step + 1) / schedule.warm_up)
     if schedule.name == "cosine":
         return warm * 0.5 * (1 + math.cos(math.pi * step / steps))
+    if schedule.name == "step":
+        return warm * 0.5 ** (step // schedule.halving_interval(steps))
     return min(warm, (steps - step) / (steps * schedule.decay))
 
 

@@ -3,25 +3,19 @@
 A key that does not exist, a value of the wrong type or one that cannot work is an error that names the key.
 """
 
-import difflib
 import math
-import types
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 import yaml
 
 from bbmr.blocks import BLOCK_SIDES, CELL, SCALES
+from bbmr.networks import PAPER_SCALES
 from bbmr.training.errors import RecipeError
 from bbmr.training.recipes import shipped_recipes
-
-
-def _require(condition: bool, key: str, wants: str) -> None:
-    if not condition:
-        raise RecipeError(f"{key}: {wants}")
+from bbmr.training.strict import convert, near, require
 
 
 @dataclass(frozen=True)
@@ -34,73 +28,95 @@ class Data:
 
 @dataclass(frozen=True)
 class Maps:
-    """How scale maps are drawn: uniform ones, and the rest as the allocator makes them (least D + lambda R)."""
+    """How scale maps are drawn: uniform ones, shuffled ones, and the rest as the allocator makes them (least D +
+    lambda R).
+    """
 
     uniform: float = 0.4  # share of the crops that have one scale all over
+    shuffled: float = 0.0  # share of those whose blocks have 2, 4 and 8 equally often, wherever that falls
     uniform_scales: Mapping[int, float] = field(default_factory=lambda: {2: 0.13, 4: 0.65, 8: 0.13, 16: 0.09})
     blocks: Mapping[int, float] = field(default_factory=lambda: {16: 0.6, 32: 0.25, 64: 0.1, 128: 0.05})
     all_scales: float = 0.8  # share of the allocated maps that may use every scale; the others have 2, 4 and 8
     penalty_spread: float = 1.0  # lambda lies within a factor of e to this of the one that leaves 1/16 of the pixels
 
     def __post_init__(self) -> None:
-        for key in ("uniform", "all_scales"):
-            _require(0 <= getattr(self, key) <= 1, f"maps.{key}", "is a share, from 0 to 1")
+        for key in ("uniform", "shuffled", "all_scales"):
+            require(0 <= getattr(self, key) <= 1, f"maps.{key}", "is a share, from 0 to 1")
+        require(self.uniform + self.shuffled <= 1, "maps.uniform, maps.shuffled", "are at most 1 together")
         for key, possible in (("uniform_scales", SCALES), ("blocks", BLOCK_SIDES)):
             shares = getattr(self, key)
-            _require(set(shares) <= set(possible), f"maps.{key}", f"has shares of {', '.join(map(str, possible))} only")
-            _require(
+            require(set(shares) <= set(possible), f"maps.{key}", f"has shares of {', '.join(map(str, possible))} only")
+            require(
                 min(shares.values(), default=-1) >= 0 and math.isclose(sum(shares.values()), 1, abs_tol=1e-6),
                 f"maps.{key}",
                 "has shares from 0 to 1 that sum to 1",
             )
-        _require(self.penalty_spread >= 0, "maps.penalty_spread", "is at least 0")
+        require(self.penalty_spread >= 0, "maps.penalty_spread", "is at least 0")
+
+    @property
+    def allocated(self) -> float:
+        """Share of the crops with maps as the allocator makes them."""
+        return max(0.0, 1 - self.uniform - self.shuffled)
 
     @property
     def scales(self) -> tuple[int, ...]:
         """The scales that a map may have, ascending."""
-        if self.uniform < 1:
-            return SCALES
-        return tuple(scale for scale in SCALES if self.uniform_scales.get(scale, 0) > 0)
+        possible = {scale for scale, share in self.uniform_scales.items() if share and self.uniform}
+        if self.shuffled or self.allocated:
+            possible |= set(PAPER_SCALES)
+        if self.allocated and self.all_scales:
+            possible |= set(SCALES)
+        return tuple(sorted(possible))
 
 
 @dataclass(frozen=True)
 class Loss:
-    """l1: mean absolute error; psnr: log of each crop's squared error, to finish with.  In YCbCr, luma weighs 1."""
+    """l1: mean absolute error; psnr: log of each crop's squared error, to finish with; both in YCbCr, luma weighs 1.
+    rgb_l1: mean absolute error of R, G and B, as in most papers.
+    """
 
-    name: Literal["l1", "psnr"] = "l1"
-    chroma: float = 0.5  # weight of Cb and Cr
+    name: Literal["l1", "psnr", "rgb_l1"] = "l1"
+    chroma: float = 0.5  # weight of Cb and Cr; rgb_l1 has none
 
     def __post_init__(self) -> None:
-        _require(self.chroma >= 0, "loss.chroma", "is at least 0")
+        require(self.chroma >= 0, "loss.chroma", "is at least 0")
 
 
 @dataclass(frozen=True)
 class Optimiser:
-    """muon: Muon for convolutions, AdamW for biases, gains and tables; adamw: AdamW for all."""
+    """muon: Muon for what mixes channels (convolutions that are not depth-wise, linear layers), AdamW for the rest;
+    adamw: AdamW for all.
+    """
 
     name: Literal["muon", "adamw"] = "muon"
-    rate: float = 2e-3  # of the convolutions
-    rate_rest: float = 1e-2  # of all else; 1e-3 takes more than twice the steps on mosaics
+    rate: float = 2e-3  # of Muon
+    rate_rest: float = 1e-2  # of AdamW; with 1e-3 `fast` takes more than twice the steps on mosaics
     weight_decay: float = 0.0  # AdamW's
     clip: float = 1.0  # largest norm of all gradients together
 
     def __post_init__(self) -> None:
         for key in ("rate", "rate_rest", "clip"):
-            _require(getattr(self, key) > 0, f"optimiser.{key}", "is above 0")
-        _require(self.weight_decay >= 0, "optimiser.weight_decay", "is at least 0")
+            require(getattr(self, key) > 0, f"optimiser.{key}", "is above 0")
+        require(self.weight_decay >= 0, "optimiser.weight_decay", "is at least 0")
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """wsd: warm-up, constant, linear to zero; cosine: warm-up, then half a cosine to zero."""
+    """Warm-up, and then.  wsd: constant, linear to zero; cosine: half a cosine to zero; step: halved at intervals."""
 
-    name: Literal["wsd", "cosine"] = "wsd"
+    name: Literal["wsd", "cosine", "step"] = "wsd"
     warm_up: int = 200  # steps over which the rate rises
     decay: float = 0.4  # share of the steps over which wsd falls
+    halve_every: float = 0.25  # share of the steps after which step halves the rate, again and again
 
     def __post_init__(self) -> None:
-        _require(self.warm_up >= 1, "schedule.warm_up", "is at least 1")
-        _require(0 < self.decay <= 1, "schedule.decay", "is a share of the steps, above 0 and at most 1")
+        require(self.warm_up >= 1, "schedule.warm_up", "is at least 1")
+        for key in ("decay", "halve_every"):
+            require(0 < getattr(self, key) <= 1, f"schedule.{key}", "is a share of the steps, above 0 and at most 1")
+
+    def halving_interval(self, steps: int) -> int:
+        """Steps, of a run of `steps`, after which `step` halves the rate."""
+        return max(1, round(steps * self.halve_every))
 
 
 @dataclass(frozen=True)
@@ -110,7 +126,7 @@ class Average:
     decay: float = 0.998
 
     def __post_init__(self) -> None:
-        _require(0 <= self.decay < 1, "ema.decay", "is at least 0 and below 1")
+        require(0 <= self.decay < 1, "ema.decay", "is at least 0 and below 1")
 
 
 @dataclass(frozen=True)
@@ -123,8 +139,8 @@ class Validation:
     pictures: int = 4  # crops shown as HR | input | restored
 
     def __post_init__(self) -> None:
-        _require(min(self.every, self.crops) >= 1, "validation.every, validation.crops", "are at least 1")
-        _require(0 <= self.pictures <= self.crops, "validation.pictures", "is from 0 to validation.crops")
+        require(min(self.every, self.crops) >= 1, "validation.every, validation.crops", "are at least 1")
+        require(0 <= self.pictures <= self.crops, "validation.pictures", "is from 0 to validation.crops")
         _require_crop(self.crop, "validation.crop")
 
 
@@ -133,7 +149,10 @@ class Recipe:
     """Everything a run depends on; kept beside its checkpoints."""
 
     network: str = "fast"  # a name registered in bbmr.networks
-    init_from: str | None = None  # checkpoint to continue (.ckpt, .pt), or weights to start from (.safetensors)
+    # Checkpoint to continue (.ckpt, .pt), or weights to start from (.safetensors); for Joint SR also {2: ..., 4: ...,
+    # 8: ...}: the SR networks that its branches start from.
+    init_from: str | Mapping[int, str] | None = None
+    init_parts: Literal["all", "body"] = "all"  # body: without first and last layer, which start at random
     steps: int = 20000
     batch: int = 8  # crops a step, over all processes together
     crop: int = 192  # pixels per side of an HR crop
@@ -150,36 +169,69 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for key in ("steps", "batch"):
-            _require(getattr(self, key) >= 1, key, "is at least 1")
-        _require(self.seed >= 0, "seed", "is at least 0")
+            require(getattr(self, key) >= 1, key, "is at least 1")
+        require(self.seed >= 0, "seed", "is at least 0")
+        require(
+            self.init_parts == "all" or isinstance(self.init_from, str),
+            "init_parts",
+            "body needs init_from with one file",
+        )
         _require_crop(self.crop, "crop")
 
     @property
     def stable_steps(self) -> int:
         """Steps before the rate begins to fall for good."""
-        return round(self.steps * (1 - self.schedule.decay)) if self.schedule.name == "wsd" else self.schedule.warm_up
+        stable = {
+            "wsd": round(self.steps * (1 - self.schedule.decay)),
+            "cosine": self.schedule.warm_up,
+            "step": self.schedule.halving_interval(self.steps),
+        }
+        return stable[self.schedule.name]
 
 
 def _require_crop(side: int, key: str) -> None:
-    _require(side >= CELL and side % CELL == 0, key, f"{side} is no multiple of {CELL} pixels")
+    require(side >= CELL and side % CELL == 0, key, f"{side} is no multiple of {CELL} pixels")
 
 
 def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
     """Read a shipped recipe by its name or a YAML file by its path, then apply overrides `section.key=value`.
 
-    Raises RecipeError, one line that names file and key.
+    A recipe with the key `base` is another one, named likewise (paths from the folder that it lies in), with the keys
+    that it has itself changed.  Raises RecipeError, one line that names file and key.
     """
-    path = shipped_recipes().get(name) or Path(name)
+    values = _read(name, Path(), ())
+    for override in overrides:
+        _override(values, override)
+    return _recipe_called(name, values)
+
+
+def _read(name: str, folder: Path, above: tuple[Path, ...]) -> Any:
+    """Keys and values of a recipe's file; `above`: the files that it is a base of."""
+    path = shipped_recipes().get(name) or folder / name
     if not path.is_file():
-        near = _near(name, shipped_recipes())
-        raise RecipeError(f"{name}: no such recipe{near}; shipped: {', '.join(shipped_recipes())}; or a YAML file")
+        like = near(name, shipped_recipes())
+        raise RecipeError(f"{name}: no such recipe{like}; shipped: {', '.join(shipped_recipes())}; or a YAML file")
+    if path.resolve() in above:
+        raise RecipeError(f"{path}: base: is based on itself")
     try:
         values = yaml.load(path.read_text("utf-8"), _StrictLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from error
     values = {} if values is None else values
-    for override in overrides:
-        _override(values, override)
+    if not isinstance(values, dict) or "base" not in values:
+        return values
+    base = values.pop("base")
+    require(isinstance(base, str), f"{path}: base", f"{base!r} is no recipe's name or path")
+    inherited = _read(base, path.parent, (*above, path.resolve()))
+    _recipe_called(base, inherited)
+    sections = {part.name for part in fields(Recipe) if is_dataclass(part.default_factory)}
+    for key, value in values.items():
+        whole = key not in sections or key not in inherited or not isinstance(value, dict)
+        inherited[key] = value if whole else inherited[key] | value
+    return inherited
+
+
+def _recipe_called(name: str, values: Any) -> Recipe:
     try:
         return recipe_from(values)
     except RecipeError as error:
@@ -188,7 +240,7 @@ def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
 
 def recipe_from(values: Any) -> Recipe:
     """Build a recipe from nested mappings, with defaults for what they lack; RecipeError names what is wrong."""
-    recipe: Recipe = _convert(values, Recipe, "")
+    recipe: Recipe = convert(values, Recipe, "")
     return recipe
 
 
@@ -240,57 +292,3 @@ def _override(values: Any, override: str) -> None:
         inner[last] = yaml.load(text, _StrictLoader)
     except yaml.YAMLError as error:
         raise RecipeError(f"--set {override}: the value is no YAML") from error
-
-
-def _convert(value: Any, wanted: Any, key: str) -> Any:
-    """Check `value` against a type as the recipe's fields have it, and convert where nothing is lost."""
-    if is_dataclass(wanted):
-        return _section(value, wanted, key)
-    origin = get_origin(wanted)
-    if origin in (Union, types.UnionType):
-        options = [part for part in get_args(wanted) if part is not types.NoneType]
-        return None if value is None else _convert(value, options[0], key)
-    if origin is Literal:
-        choices = get_args(wanted)
-        _require(value in choices, key, f"{value!r} is unknown{_near(value, choices)}; one of {', '.join(choices)}")
-        return value
-    if wanted is float:
-        return _number(value, key)
-    if origin is not None:  # Mapping[int, float]
-        _require(isinstance(value, dict), key, f"{value!r} is no mapping of whole numbers to shares")
-        number, share = get_args(wanted)
-        return {_convert(k, number, key): _convert(v, share, f"{key}.{k}") for k, v in value.items()}
-    described = {int: "whole number", str: "text", bool: "true or false"}[wanted]
-    _require(
-        isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool)),
-        key,
-        f"{value!r} is no {described}" if wanted is not bool else f"{value!r} is neither true nor false",
-    )
-    return value
-
-
-def _section(values: Any, wanted: Any, key: str) -> Any:
-    _require(isinstance(values, dict), key or "recipe", f"{values!r} is no section of keys and values")
-    known = {part.name for part in fields(wanted)}
-    full = partial("{}.{}".format, key) if key else str
-    for name in values:
-        _require(
-            name in known, full(name), f"unknown key{_near(name, known) or '; known: ' + ', '.join(sorted(known))}"
-        )
-    hints = get_type_hints(wanted)
-    return wanted(**{name: _convert(value, hints[name], full(name)) for name, value in values.items()})
-
-
-def _number(value: Any, key: str) -> float:
-    # YAML 1.1 takes 2e-3, without a point, for text.
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    _require(math.isfinite(number), key, f"{value!r} is no number")
-    return number
-
-
-def _near(name: Any, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(str(name), list(known), n=3)
-    return f" (did you mean {' or '.join(close)}?)" if close else ""

@@ -18,7 +18,6 @@ from bbmr.errors import BbmrError
 from bbmr.training.data import BatchSource, Photo
 from bbmr.training.module import TrainingModule
 from bbmr.training.objective import rate_factor
-from bbmr.training.recipe import Maps
 from bbmr.training.validation import first_crops, measure, save_pictures
 
 RECIPE, LOG, LAST, BEFORE_DECAY, AVERAGE = (
@@ -49,7 +48,7 @@ class Record(Callback):
         module.data_time.read()  # what came before, the first batch included
         self.losses = torch.zeros((), device=module.device)
         if trainer.is_global_zero:
-            source = BatchSource(self.photos, wanted.crops, wanted.crop, Maps(), module.device)
+            source = BatchSource(self.photos, wanted.crops, wanted.crop, module.task.maps, module.device)
             self.batch = source.draw(np.random.default_rng(_VALIDATION_SEED))
             self.bar = tqdm(
                 total=module.recipe.steps,
@@ -105,14 +104,14 @@ class Record(Callback):
             "rate": round(recipe.optimiser.rate * rate_factor(step - 1, recipe.steps, recipe.schedule), 7),
             "steps_per_second": round(steps / seconds, 3),
             "data_share": round(waited / seconds, 3),
-        } | measure(module.averaged, module.scale, self.batch)
+        } | measure(module.averaged, module.task, self.batch)
         _append(self.out / LOG, line)
         tqdm.write("  ".join(f"{key} {value}" for key, value in line.items()), file=sys.stderr)
         if recipe.validation.pictures:
             folder = self.out / "samples"
             folder.mkdir(exist_ok=True)
             shown = first_crops(self.batch, recipe.validation.pictures)
-            save_pictures(module.averaged, module.scale, shown, folder / f"step-{step:07d}.png")
+            save_pictures(module.averaged, module.task, shown, folder / f"step-{step:07d}.png")
         weights = {key: tensor.contiguous() for key, tensor in module.averaged.state_dict().items()}
         save_file(weights, self.out / AVERAGE)
 

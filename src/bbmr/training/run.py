@@ -13,12 +13,13 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from bbmr.errors import BbmrError
 from bbmr.networks import NetworkDescriptor, build_network
-from bbmr.training.checkpoints import TrainingState, read_start
 from bbmr.training.data import find_photos, load_photos
 from bbmr.training.errors import RecipeError
+from bbmr.training.initial import read_initial
 from bbmr.training.module import TrainingModule
 from bbmr.training.recipe import Recipe, differences, recipe_values, to_yaml
 from bbmr.training.record import LAST, RECIPE, Record
+from bbmr.training.tasks import find_task
 
 
 def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", minutes: float | None = None) -> None:
@@ -36,7 +37,7 @@ def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", mi
     descriptor = _build(recipe)
     checkpoint = out / LAST
     resumed = _read_checkpoint(checkpoint) if checkpoint.is_file() else None
-    start = None if resumed or recipe.init_from is None else _read_start(recipe, descriptor)
+    start = None if resumed else read_initial(recipe, descriptor)
     step = resumed["first_step"] + resumed["global_step"] if resumed else start.step if start else 0
     first_step = resumed["first_step"] if resumed else step
     if step >= recipe.steps:
@@ -56,7 +57,7 @@ def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", mi
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's advice: on loaders, loggers and processes that we do without
-        trainer = _trainer(recipe, recipe.steps - first_step, Record(out, held_out, minutes), devices)
+        trainer = _trainer(recipe, descriptor, recipe.steps - first_step, Record(out, held_out, minutes), devices)
         module = TrainingModule(recipe, descriptor, photos, start)
         try:
             trainer.fit(module, ckpt_path=checkpoint if resumed else None, weights_only=True if resumed else None)
@@ -64,15 +65,22 @@ def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", mi
             raise KeyboardInterrupt from left
 
 
-def _trainer(recipe: Recipe, steps: int, record: Record, devices: int | Literal["auto"]) -> Trainer:
+def _trainer(
+    recipe: Recipe, descriptor: NetworkDescriptor, steps: int, record: Record, devices: int | Literal["auto"]
+) -> Trainer:
     for name in ("pytorch_lightning", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
     on_gpu = torch.cuda.is_available()
     if on_gpu and recipe.precision != "32-true":
         torch.set_float32_matmul_precision("high")  # for Muon's products; torch's default is twice as slow
+    if devices == "auto":
+        devices = torch.cuda.device_count() if on_gpu else 1
+    # A branch of Joint SR rests while its scale is missing in a process's maps.
+    some_rest = devices > 1 and descriptor.kind == "joint"
     trainer = Trainer(
         accelerator="gpu" if on_gpu else "cpu",
-        devices=devices if on_gpu or devices != "auto" else 1,
+        devices=devices,
+        strategy="ddp_find_unused_parameters_true" if some_rest else "auto",
         precision=recipe.precision,
         max_steps=steps,
         max_epochs=-1,
@@ -95,26 +103,8 @@ def _build(recipe: Recipe) -> NetworkDescriptor:
         descriptor = build_network(recipe.network)
     except KeyError as error:
         raise RecipeError(f"network: {error.args[0]}") from error
-    scale = descriptor.scale
-    if scale is not None and recipe.maps.scales != (scale,):
-        raise RecipeError(
-            f"maps: {recipe.network} enlarges whole pictures, so it needs uniform: 1 and uniform_scales: {{{scale}: 1}}"
-        )
+    find_task(descriptor, recipe)
     return descriptor
-
-
-def _read_start(recipe: Recipe, descriptor: NetworkDescriptor) -> TrainingState:
-    assert recipe.init_from is not None
-    start = read_start(Path(recipe.init_from))
-    try:
-        descriptor.network.load_state_dict(start.network)
-    except RuntimeError as error:
-        raise RecipeError(f"init_from: {recipe.init_from}: these are no weights of {recipe.network}") from error
-    if start.optimiser and ("momentum" in start.optimiser[0]) != (recipe.optimiser.name == "muon"):
-        raise RecipeError(
-            f"init_from: {recipe.init_from} was trained with another optimiser than {recipe.optimiser.name}"
-        )
-    return start
 
 
 def _read_checkpoint(path: Path) -> dict[str, Any]:

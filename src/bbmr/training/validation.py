@@ -7,44 +7,36 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from bbmr.blocks import SCALES
 from bbmr.luma import luma
 from bbmr.training.data import Batch
-from bbmr.upscaling.mosaic import build_mosaic, correct_mosaic
-
-
-def restore_batch(network: nn.Module, scale: int | None, batch: Batch) -> Tensor:
-    """The batch's pictures restored, (N, 3, H, W), not clamped.
-
-    scale: of a network that enlarges whole LR pictures, None for one that corrects mosaics.
-    """
-    if scale is None:
-        return correct_mosaic(batch.mosaic, batch.levels, network)
-    restored: Tensor = network(batch.planes[scale])
-    return restored.to(batch.hr.dtype)
+from bbmr.training.tasks import Task
+from bbmr.upscaling.mosaic import build_mosaic
 
 
 @torch.inference_mode()
-def measure(network: nn.Module, scale: int | None, batch: Batch) -> dict[str, float]:
+def measure(network: nn.Module, task: Task, batch: Batch) -> dict[str, float]:
     """PSNR-Y in dB over the crops, with the network and without (`_bicubic`).
 
-    A network for mosaics is measured on the allocator's maps and on the uniform maps x2, x4, x8; one that enlarges
-    whole LR pictures at its own scale.
+    A network for maps of mixed scales is measured on those of the batch and on uniform ones; one that enlarges whole LR
+    pictures at its own scale.
     """
-    views = {f"x{factor}": _uniform(batch, factor) for factor in ((2, 4, 8) if scale is None else (scale,))}
-    if scale is None:
+    views = {f"x{factor}": _uniform(batch, factor) for factor in task.uniform}
+    if task.maps.uniform < 1:
         views = {"maps": batch} | views
     figures = {}
     for name, view in views.items():
-        figures[name] = round(_mean_psnr_y(restore_batch(network, scale, view).clamp(0, 1), batch.hr), 3)
-        figures[f"{name}_bicubic"] = round(_mean_psnr_y(view.mosaic.clamp(0, 1), batch.hr), 3)
+        figures[name] = round(_mean_psnr_y(task.restore(network, task.inputs(view)).clamp(0, 1), batch.hr), 3)
+        mosaic = build_mosaic(view.planes, view.levels)
+        figures[f"{name}_bicubic"] = round(_mean_psnr_y(mosaic.clamp(0, 1), batch.hr), 3)
     return figures
 
 
 @torch.inference_mode()
-def save_pictures(network: nn.Module, scale: int | None, batch: Batch, path: Path) -> None:
+def save_pictures(network: nn.Module, task: Task, batch: Batch, path: Path) -> None:
     """Write one picture with a row for each crop of the batch: HR | bicubic | restored."""
-    view = batch if scale is None else _uniform(batch, scale)
-    columns = torch.cat([batch.hr, view.mosaic, restore_batch(network, scale, view)], 3)
+    mosaic = build_mosaic(batch.planes, batch.levels)
+    columns = torch.cat([batch.hr, mosaic, task.restore(network, task.inputs(batch))], 3)
     rows = torch.cat(list(columns), 1).clamp(0, 1).mul(255).round().byte()
     Image.fromarray(rows.permute(1, 2, 0).cpu().numpy().astype(np.uint8)).save(path)
 
@@ -52,13 +44,12 @@ def save_pictures(network: nn.Module, scale: int | None, batch: Batch, path: Pat
 def first_crops(batch: Batch, count: int) -> Batch:
     """Only the first `count` crops of a batch."""
     planes = {scale: plane[:count] for scale, plane in batch.planes.items()}
-    return Batch(batch.hr[:count], planes, batch.levels[:count], batch.mosaic[:count])
+    return Batch(batch.hr[:count], planes, batch.levels[:count])
 
 
 def _uniform(batch: Batch, factor: int) -> Batch:
     """The same pictures with one scale all over."""
-    planes, levels = {factor: batch.planes[factor]}, torch.full_like(batch.levels, factor.bit_length() - 1)
-    return Batch(batch.hr, planes, levels, build_mosaic(planes, levels))
+    return Batch(batch.hr, {factor: batch.planes[factor]}, torch.full_like(batch.levels, SCALES.index(factor)))
 
 
 def _mean_psnr_y(restored: Tensor, hr: Tensor) -> float:

@@ -1,0 +1,107 @@
+"""What a run begins from, as `init_from` and `init_parts` of its recipe say."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from bbmr.networks import PAPER_SCALES, NetworkDescriptor
+from bbmr.networks.joint import HALF
+from bbmr.training.checkpoints import TrainingState, read_start
+from bbmr.training.errors import RecipeError
+from bbmr.training.recipe import Recipe
+
+# First and last layers: of these sizes and meanings differ between scales, and between SR and mosaics.
+_ENDS = ("head", "input", "tail", "up")
+
+
+def read_initial(recipe: Recipe, descriptor: NetworkDescriptor) -> TrainingState | None:
+    """The state to begin from, or None; RecipeError where files do not fit the network exactly as the recipe says."""
+    if recipe.init_from is None:
+        return None
+    if not isinstance(recipe.init_from, str):
+        return _weights(_joined(recipe, recipe.init_from, descriptor))
+    start = read_start(Path(recipe.init_from))
+    if recipe.init_parts == "body":
+        return _weights(_with_body(recipe, start.averaged, descriptor))
+    try:
+        descriptor.network.load_state_dict(start.network)
+    except RuntimeError as error:
+        raise RecipeError(
+            f"init_from: {recipe.init_from}: these are no weights of {recipe.network} (init_parts: body takes those of "
+            "a network with another head and tail)"
+        ) from error
+    if start.optimiser and ("momentum" in start.optimiser[0]) != (recipe.optimiser.name == "muon"):
+        raise RecipeError(
+            f"init_from: {recipe.init_from} was trained with another optimiser than {recipe.optimiser.name}"
+        )
+    return start
+
+
+def _weights(state: Mapping[str, Tensor]) -> TrainingState:
+    return TrainingState(0, state, state, {})
+
+
+def _with_body(recipe: Recipe, body: Mapping[str, Tensor], descriptor: NetworkDescriptor) -> dict[str, Tensor]:
+    """The network's own random weights, with the body's in place of all but the first and last layer.
+
+    Of those, what fits is taken too: between two scales of an SR network the first layer does.
+    """
+    state = dict(descriptor.network.state_dict())
+    fits = {key for key, own in state.items() if key in body and body[key].shape == own.shape}
+    unlike = [key for key in sorted((state.keys() | body.keys()) - fits) if not key.startswith(_ENDS)]
+    if unlike:
+        raise RecipeError(f"init_from: {recipe.init_from}: has another body than {recipe.network}: {unlike[0]} differs")
+    return state | {key: body[key] for key in fits}
+
+
+def _joined(recipe: Recipe, paths: Mapping[int, str], descriptor: NetworkDescriptor) -> dict[str, Tensor]:
+    """Joint SR that at first restores each block as the SR network of its scale would."""
+    if descriptor.kind != "joint":
+        raise RecipeError(f"init_from: {recipe.network} has no branches, so it needs one file")
+    if set(paths) != set(PAPER_SCALES):
+        raise RecipeError(f"init_from: has a file for each of {', '.join(map(str, PAPER_SCALES))}")
+    networks = {scale: read_start(Path(path)).averaged for scale, path in paths.items()}
+    template = descriptor.network.state_dict()
+    for scale, state in networks.items():
+        branch = f"branches.{scale}."
+        wanted = {key.removeprefix(branch): own.shape for key, own in template.items() if key.startswith(branch)}
+        wanted |= {f"up.0.{kind}": template[f"tails.{scale}.0.{kind}"].shape for kind in ("weight", "bias")}
+        if {key: tensor.shape for key, tensor in state.items()} != wanted:
+            raise RecipeError(
+                f"init_from: {paths[scale]}: these are no weights of a x{scale} network like the branches of "
+                f"{recipe.network}"
+            )
+    return join_branches(networks, template)
+
+
+def join_branches(networks: Mapping[int, Mapping[str, Tensor]], template: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """State of a JointSR that restores every block as the SR network of its scale would by itself.
+
+    networks: states of SR networks that end in `up`: convolution to 3 k^2 channels and pixel shuffle.  template: any
+    state of the JointSR.  A tail of Joint SR has as many channels, so it can begin as that convolution: shuffling by
+    k/2 and then by 2 is shuffling by k with the channels in another order.  All that follows begins as the identity.
+    """
+    state = dict(template)
+    for scale, network in networks.items():
+        body = {key: tensor for key, tensor in network.items() if not key.startswith("up.")}
+        state |= {f"branches.{scale}.{key}": tensor for key, tensor in body.items()}
+        for kind in ("weight", "bias"):
+            state[f"tails.{scale}.0.{kind}"] = _shuffled_in_two_steps(network[f"up.0.{kind}"], scale)
+    for layer in ("deblock.0", "deblock.2", "deblock.4", "up.0"):
+        state[f"{layer}.weight"] = nn.init.dirac_(torch.empty_like(template[f"{layer}.weight"]))
+        state[f"{layer}.bias"] = torch.zeros_like(template[f"{layer}.bias"])
+    for layer in ("deblock.1", "deblock.3"):
+        state[f"{layer}.weight"] = torch.ones_like(template[f"{layer}.weight"])
+    # What passes here are pixels: with mid-grey at zero, where PReLU bends, both of its sides learn.
+    state["deblock.0.bias"] -= 0.5
+    state["deblock.4.bias"] += 0.5
+    return state
+
+
+def _shuffled_in_two_steps(channels: Tensor, scale: int) -> Tensor:
+    """Channels (3 k^2, ...) meant for a pixel shuffle by k -> the same for one by k/2 and then one by 2."""
+    coarse = scale // HALF
+    split = channels.view(3, coarse, HALF, coarse, HALF, *channels.shape[1:])
+    return split.movedim((2, 4), (1, 2)).flatten(0, 4)
