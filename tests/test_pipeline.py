@@ -46,7 +46,7 @@ def luma_of(colour: NDArray[np.uint8]) -> NDArray[np.float64]:
 @given(
     st.integers(1, 70), st.integers(1, 70), st.sampled_from(["L", "LA", "RGB", "RGBA"]), st.sampled_from(BLOCK_SIDES)
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_size_and_mode_comes_back(height: int, width: int, mode: str, block: int) -> None:
     random = np.random.default_rng(height * 100 + width)
     colour = random.integers(0, 256, (height, width, 1 if mode[0] == "L" else 3), np.uint8)

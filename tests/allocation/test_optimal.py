@@ -29,7 +29,7 @@ def totals(values: NDArray[np.float64] | NDArray[np.int64], choice: NDArray[np.i
 
 
 @given(st.integers(1, 5), st.integers(2, 4), st.integers(0, 2**32), st.floats(0, 1))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_small_cases_are_optimal(blocks: int, scales: int, seed: int, generosity: float) -> None:
     random = np.random.default_rng(seed)
     distortion = random.exponential(100, (scales, blocks))
@@ -41,7 +41,7 @@ def test_small_cases_are_optimal(blocks: int, scales: int, seed: int, generosity
 
 
 @given(st.integers(30, 400), st.integers(30, 400), st.sampled_from([16, 32, 64]), st.integers(0, 2**32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_never_over_the_budget_and_never_behind_algorithm_1(height: int, width: int, side: int, seed: int) -> None:
     grid = BlockGrid(height, width, side)
     factors = (2, 4, 8)

@@ -56,7 +56,7 @@ def rewrite(data: bytes, *changed: Section, without: Kind | None = None) -> byte
 
 
 @given(rescaled_images())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_round_trip(rescaled: RescaledImage) -> None:
     assert decode(encode(rescaled)) == rescaled
 

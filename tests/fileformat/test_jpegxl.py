@@ -11,7 +11,7 @@ from bbmr.fileformat import FileFormatError, jpegxl
 
 
 @given(st.integers(1, 300), st.integers(1, 300), st.sampled_from((1, 3)))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_shape_as_the_encoder_wrote_it(height: int, width: int, channels: int) -> None:
     assert jpegxl.read_shape(jpegxl.encode(np.zeros((height, width, channels), np.uint8))) == (height, width, channels)
 
@@ -29,7 +29,7 @@ def test_large_sides_and_common_ratios(shape: tuple[int, int, int]) -> None:
 @given(arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=40).flatmap(
     lambda shape: st.sampled_from(((*shape, 1), (*shape, 3)))
 )))  # fmt: skip
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_lossless(plane: np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]) -> None:
     np.testing.assert_array_equal(jpegxl.decode(jpegxl.encode(plane), plane.shape), plane)
 

@@ -9,7 +9,7 @@ from bbmr.fileformat import payload, scale_map
 
 
 @given(st.integers(1, 3000), st.sampled_from((1, 2, 8)), st.sampled_from((1, 3)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_packing_inverts_and_wastes_little(count: int, side: int, channels: int) -> None:
     blocks = (np.arange(count * side * side * channels) % 253).astype(np.uint8).reshape(count, side, side, channels)
     plane = payload.pack(blocks)
@@ -22,7 +22,7 @@ def test_packing_inverts_and_wastes_little(count: int, side: int, channels: int)
 
 
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(0, 2**32 - 1), st.integers(1, 5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_map_comes_back(height: int, width: int, seed: int, kinds: int) -> None:
     grid = BlockGrid(height, width, 16)
     scales = np.random.default_rng(seed).choice(np.array(SCALES[:kinds], np.uint8), (grid.rows, grid.cols))
