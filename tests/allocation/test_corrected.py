@@ -12,25 +12,35 @@ def features(blocks: int = 4000) -> NDArray[np.float64]:
     return np.random.default_rng(0).uniform(-1.5, 7, (FEATURES, blocks))
 
 
+def network_logs_of(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Some logs of what each step loses, quadratic in the features, (4, blocks)."""
+    log = 3 + 0.4 * values[0] + 0.02 * values[1] ** 2 - 0.03 * values[4] * values[2]
+    return np.stack([log + shift for shift in (0, 0.5, 1, 1.5)])
+
+
+def errors_by(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Errors at scales 1 to 16 with such steps; 0.05 is what keeps the log of nothing finite, (5, blocks)."""
+    return np.concatenate([np.zeros_like(logs[:1]), np.maximum(np.exp(logs) - 0.05, 0).cumsum(axis=0)])
+
+
 def network_errors_of(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Some errors at scales 1 to 16 that grow by steps whose logs are quadratic in the features, (5, blocks)."""
-    logs = 3 + 0.4 * values[0] + 0.02 * values[1] ** 2 - 0.03 * values[4] * values[2]
-    steps = np.stack([np.zeros_like(logs), *(np.exp(logs + shift) - 0.05 for shift in (0, 0.5, 1, 1.5))])
-    return steps.cumsum(axis=0)
+    return errors_by(network_logs_of(values))
 
 
-def test_a_quadratic_relation_is_found() -> None:
+def test_the_mean_of_the_helpers_and_the_networks_log_steps_is_found() -> None:
     values = features()
     correction = fit(values, network_errors_of(values))
     unseen = features(4500)[:, 4000:]
-    np.testing.assert_allclose(correction.predict(unseen), network_errors_of(unseen)[1:], rtol=1e-3)
+    expected = errors_by((unseen[:4] + network_logs_of(unseen)) / 2)[1:]
+    np.testing.assert_allclose(correction.predict(unseen), expected, rtol=1e-3, atol=1e-3)
 
 
-def test_errors_add_up_to_the_networks() -> None:
-    values = features()
+def test_noise_of_the_networks_errors_is_averaged() -> None:
+    values = features(40000)
     steps = np.diff(network_errors_of(values), axis=0, prepend=0)
     noisy = (steps * np.random.default_rng(1).lognormal(0, 0.5, steps.shape)).cumsum(axis=0)
-    np.testing.assert_allclose(fit(values, noisy).predict(values).sum(axis=1), noisy[1:].sum(axis=1), rtol=0.01)
+    clean, found = (fit(values, errors).predict(values) for errors in (network_errors_of(values), noisy))
+    np.testing.assert_allclose(np.median(found / clean, axis=1), 1, atol=0.1)
 
 
 def test_beyond_what_was_fitted_the_border_counts() -> None:
