@@ -21,9 +21,10 @@ def test_arrays_paths_and_pictures_give_the_same(tmp_path: Path) -> None:
     assert bbmr.load(tmp_path / "photo.bbmr").recipe == by_array.recipe
 
 
-def test_the_budget_is_given_as_text() -> None:
+@pytest.mark.parametrize("budget", ["x8", "1/64", 1 / 64])
+def test_the_budget_is_text_or_a_share(budget: str | float) -> None:
     array = np.random.default_rng(2).integers(0, 256, (64, 64, 3), np.uint8)
-    assert bbmr.compress(array, budget="x8").lr_pixels <= 64
+    assert bbmr.compress(array, budget=budget).lr_pixels == 64
 
 
 def test_gray_arrays_keep_their_shape() -> None:
@@ -39,15 +40,20 @@ def test_wrong_options_and_arrays_are_refused() -> None:
         bbmr.compress(array, size=4)
     with pytest.raises(bbmr.BbmrError, match=r"scales 4 are not possible; .* out of 1, 2, 4, 8, 16"):
         bbmr.compress(array, scales=4)
+    with pytest.raises(bbmr.BbmrError, match=r"budget \[1\] is not one; give text such as 'x4' or '1/16'"):
+        bbmr.compress(array, budget=[1])
     with pytest.raises(TypeError, match="uint8"):
         bbmr.compress(array.astype(np.float32))
     with pytest.raises(AttributeError, match="decompress"):
         bbmr.decompress  # noqa: B018
 
 
-def test_scales_may_be_a_list() -> None:
+@pytest.mark.parametrize("scales", [[1, 16], np.array([1, 16])])
+def test_options_may_be_numpys(scales: object) -> None:
     array = np.random.default_rng(3).integers(0, 256, (64, 64, 3), np.uint8)
-    assert set(bbmr.compress(array, scales=[1, 16]).blocks) <= {1, 16}
+    rescaled = bbmr.compress(array, scales=scales, block=np.int64(32))
+    assert set(rescaled.blocks) <= {1, 16}
+    assert rescaled.grid.side == 32
 
 
 def test_larger_files_are_refused_unless_allowed(tmp_path: Path) -> None:

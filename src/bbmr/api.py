@@ -1,6 +1,8 @@
 """The Python door: the reach of the command line, for arrays, pictures and paths."""
 
+from contextlib import suppress
 from dataclasses import fields
+from operator import index
 from os import PathLike
 from typing import Any
 
@@ -55,13 +57,18 @@ def restore(
 
 
 def _options(given: dict[str, Any]) -> Options:
-    """Options from keyword arguments: the budget may be text, the scales a list."""
+    """Options from keyword arguments: the budget may be text or a share, the scales any sequence of numbers."""
     known = [field.name for field in fields(Options)]
     for name in given:
         if name not in known:
             raise BbmrError(f"option {name!r} is unknown; there are: {', '.join(known)}")
-    if isinstance(given.get("budget"), str):
-        given["budget"] = Budget(given["budget"])
-    if isinstance(given.get("scales"), list):
-        given["scales"] = tuple(given["scales"])
+    if isinstance(budget := given.get("budget"), str | float):
+        given["budget"] = Budget(budget if isinstance(budget, str) else f"{budget:.9f}")
+    # Whole numbers may be numpy's.  What is no number, Options refuses by name.
+    if "block" in given:
+        with suppress(TypeError):
+            given["block"] = index(given["block"])
+    if "scales" in given:
+        with suppress(TypeError):
+            given["scales"] = tuple(map(index, given["scales"]))
     return Options(**given)

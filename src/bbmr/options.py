@@ -105,7 +105,7 @@ class Options:
         self._check_block()
         self._check_scales()
         if not isinstance(self.budget, Budget):
-            raise BbmrError(f"budget {self.budget!r} is not one; give a Budget, such as Budget('x4')")
+            raise BbmrError(f"budget {self.budget!r} is not one; give text such as 'x4' or '1/16'")
 
     @property
     def objective(self) -> str:
@@ -124,7 +124,7 @@ class Options:
                 raise BbmrError(f"{name} {value!r} is unknown; choose one of {', '.join(allowed)}")
         if self.distortion == "helper" and not PIPELINE_CHOICES[self.pipeline].helper_scales:
             others = ", ".join(name for name in DISTORTIONS if name != "helper")
-            raise BbmrError(f"{self.pipeline} has no helper network; choose another distortion: {others}")
+            raise BbmrError(f"{self.pipeline} has no Omni-SR helper; choose another distortion: {others}")
 
     def _differs_from_defaults(self) -> bool:
         given = (self.block, self.scales, self.budget, self.tune, self.distortion, self.allocator)

@@ -27,7 +27,7 @@ def network_errors_of(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return errors_by(network_logs_of(values))
 
 
-def test_the_mean_of_the_helpers_and_the_networks_log_steps_is_found() -> None:
+def test_the_mean_of_both_networks_log_steps_is_found() -> None:
     values = features()
     correction = fit(values, network_errors_of(values))
     unseen = features(4500)[:, 4000:]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bbmr.cli.console import UsageError
-from bbmr.cli.files import find_sources, plan
+from bbmr.cli.files import find_sources, plan, plan_beside
 
 
 @pytest.fixture
@@ -71,6 +71,15 @@ def test_two_sources_of_one_result_are_refused(folder: Path) -> None:
         plan(find_sources(["in"], (".png", ".jpg")), "new", ".bbmr")
     with pytest.raises(UsageError, match="both become"):
         plan(find_sources(["in/a.png", "in/a.jpg"], ()), None, ".bbmr")
+
+
+def test_empty_names_are_refused(folder: Path) -> None:
+    with pytest.raises(UsageError, match="name of an input is empty"):
+        find_sources([""], (".png",))
+    with pytest.raises(UsageError, match="name of the output is empty"):
+        plan(find_sources(["in/a.png"], (".png",)), "", ".bbmr")
+    with pytest.raises(UsageError, match="name of the output is empty"):
+        plan_beside("in/a.png", "", ".map.png")
 
 
 def test_several_results_need_a_folder(folder: Path) -> None:

@@ -4,6 +4,7 @@ import tracemalloc
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -199,6 +200,7 @@ def jxl(height: int, width: int, channels: int = 3) -> bytes:
         (Section(Kind.SCALE_MAP, Codec.ZLIB, b"junk"), "broken scale map: broken zlib"),
         (Section(Kind.RECIPE, Codec.STORED, b"\x09abc"), "broken recipe: ends within a name"),
         (Section(Kind.RECIPE, Codec.STORED, b"\x01\xff\0\0\0"), "broken recipe: a name is not UTF-8"),
+        (Section(Kind.RECIPE, Codec.STORED, b"\x04\x1b[2J\0\0\0"), "broken recipe: a name has control characters"),
         (Section(Kind.RECIPE, Codec.STORED, bytes(4) + b"abc"), "broken recipe: 3 bytes follow"),
         (Section(Kind.RECIPE, Codec.STORED, bytes(4) + b"\xff" * 8), "broken recipe: the expected PSNR is nan"),
         (Section(Kind.EXIF, Codec.ZLIB, zlib.compress(b"x" * 99)[:-3]), "broken EXIF: broken zlib"),
@@ -265,6 +267,15 @@ def test_a_section_may_not_come_twice() -> None:
     doubled = container.write(header.grid, header.channels, [*sections.values(), sections[Kind.EXIF]])
     with pytest.raises(FileFormatError, match="EXIF twice"):
         decode(doubled)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [("tune", "\x1b[2J", "control characters"), ("expected_psnr", float("nan"), "expected PSNR is nan")],
+)
+def test_recipes_that_would_not_be_read_are_not_written(field: str, value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        encode(make_rescaled(*mixed(16, 16), recipe=replace(RECIPE, **{field: value})))
 
 
 @pytest.mark.parametrize("digest", ["xyz", "ABCD", "ab cd", "00" * 300])

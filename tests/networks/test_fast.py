@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bbmr.luma import luma
 from bbmr.networks import build_network
-from bbmr.networks.fast import LEVELS, PIXELS, Fast, FastHelper
+from bbmr.networks.fast import LEVELS, PIXELS, Fast, FastLuma
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -30,8 +30,8 @@ def test_a_position_costs_at_most_a_quarter_million_multiply_accumulates() -> No
     assert macs <= 250_000
 
 
-def test_the_helper_costs_a_ninth() -> None:
-    network, side = FastHelper(), 16
+def test_for_luma_alone_it_costs_a_ninth() -> None:
+    network, side = FastLuma(), 16
     with FlopCounterMode(display=False) as counter:
         network.on_luma(torch.rand(1, PIXELS // 3, side, side), torch.zeros(1, side, side, dtype=torch.long))
     macs = counter.get_total_flops() / 2 / side**2
@@ -39,8 +39,8 @@ def test_the_helper_costs_a_ninth() -> None:
     assert 9 * macs <= 250_000
 
 
-def test_the_helper_corrects_the_luma_and_leaves_the_colours() -> None:
-    network = randomised(FastHelper(channels=8, pairs=1))
+def test_for_luma_alone_it_corrects_the_luma_and_leaves_the_colours() -> None:
+    network = randomised(FastLuma(channels=8, pairs=1))
     picture = torch.rand(1, 3, 16, 24)
     levels = torch.full((1, 4, 6), 2)
     correction = F.pixel_shuffle(network(F.pixel_unshuffle(picture, 4), levels), 4)
@@ -83,9 +83,9 @@ def test_weights_tell_the_size_of_the_network() -> None:
     assert rebuilt.reach == small.reach
 
 
-def test_weights_tell_the_size_of_the_helper() -> None:
-    small = randomised(FastHelper(channels=8, pairs=1))
-    rebuilt = build_network("fast-helper", small.state_dict())
+def test_weights_tell_the_size_for_luma_alone() -> None:
+    small = randomised(FastLuma(channels=8, pairs=1))
+    rebuilt = build_network("fast-luma", small.state_dict())
     pixels, levels = torch.rand(1, PIXELS, 6, 6), torch.zeros(1, 6, 6, dtype=torch.long)
     torch.testing.assert_close(rebuilt.network(pixels, levels), small(pixels, levels))
     assert rebuilt.reach == small.reach == 4

@@ -1,12 +1,11 @@
-"""Bicubic errors corrected: nearly the network's own distortions at a fraction of their cost.
+"""The network's distortions foreseen at a fraction of their cost: by a light network, corrected by a fitted model.
 
-Two small models follow one another.  The helper, a very light network for the luma alone, corrects the enlargement from
-x2, x4 and x8, and so tells edges, which a network restores, from texture, which it does not; at x16 there is little to
-restore.  What a block then loses from each scale to the next coarser one, and its variance, foresee what the network
-loses: for each block side and scale the log of that is a quadratic function of the logs of these.  Steps and not
-errors, since steps are what the allocator trades: noise is lost at x4 as it is at x16, the helper's steps say so, and
-small biases of four separate errors would hide it.  `bbmr.training.fit_correction` fits the functions on training
-photographs.
+The light network restores the luma alone from x2, x4 and x8, and so tells edges, which a network restores, from
+texture, which it does not; at x16 there is little to restore, and bicubic enlargement does.  What a block then loses
+from each scale to the next coarser one, and its variance, foresee what the restoring network loses: for each block side
+and scale the log of that is a quadratic function of the logs of these.  Steps and not errors, since steps are what the
+allocator trades: noise is lost at x4 as it is at x16, the steps say so, and small biases of four separate errors would
+hide it.  `bbmr.training.fit_correction` fits the functions on training photographs.
 """
 
 import json
@@ -19,13 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bbmr.allocation.distortion import bicubic_errors, helper_errors, luma_variance
+from bbmr.allocation.distortion import bicubic_errors, light_errors, luma_variance
 from bbmr.blocks import SCALES, BlockGrid
-from bbmr.networks.fast import FastHelper
+from bbmr.networks.fast import FastLuma
 from bbmr.progress import Progress, silent
 from bbmr.weights import load_weights
 
-HELPER = "helper-fast"
+LIGHT = "luma-fast"
 FEATURES = len(SCALES) - 1 + 1  # steps from scale to scale, and the variance
 _STEP_FLOOR = 0.05  # grey levels squared per pixel: steps below it are noise of the 8-bit rounding
 _VARIANCE_FLOOR = 0.25
@@ -56,29 +55,30 @@ def measure_features(
     grid: BlockGrid,
     progress: Progress = silent,
 ) -> NDArray[np.float64]:
-    """What is cheap to know of each block, (FEATURES, rows, cols): logs of what the helper loses per pixel on each step
-    up to scale 8, of bicubic's last step, and of the luma's variance.
+    """What is cheap to know of each block, (FEATURES, rows, cols): logs of what the light network loses per pixel on
+    each step up to scale 8, of bicubic's last step, and of the luma's variance.
 
     colour: (H, W, C) uint8; planes: {factor: (ceil(H/k), ceil(W/k), C) uint8} of all scales.
     """
-    by_helper = helper_errors(colour, {factor: planes[factor] for factor in SCALES[:-1]}, grid, _helper(), progress)
+    by_light = light_errors(colour, {factor: planes[factor] for factor in SCALES[:-1]}, grid, _light(), progress)
     by_bicubic = bicubic_errors(colour, {factor: planes[factor] for factor in SCALES[-2:]}, grid)
-    steps = np.concatenate([_steps(by_helper), _steps(by_bicubic)]) / grid.costs(1)
+    steps = np.concatenate([_steps(by_light), _steps(by_bicubic)]) / grid.costs(1)
     variance = luma_variance(colour, grid)[None]
     return np.concatenate([np.log(steps + _STEP_FLOOR), np.log(variance + _VARIANCE_FLOOR)])
 
 
-def _helper() -> FastHelper:
-    helper = load_weights(HELPER).network
-    assert isinstance(helper, FastHelper)
-    return helper.eval()
+def _light() -> FastLuma:
+    network = load_weights(LIGHT).network
+    assert isinstance(network, FastLuma)
+    return network.eval()
 
 
 def fit(features: NDArray[np.float64], network: NDArray[np.float64]) -> Correction:
     """Weighted least squares in the log domain, over many blocks.
 
-    What is fitted lies half way between the helper's log step and the network's.  By the network's alone, blocks that
-    lose unusually little are foreseen to lose more, as regression to the mean has it, and skies are stored too finely.
+    What is fitted lies half way between the light network's log step and the network's.  By the network's alone, blocks
+    that lose unusually little are foreseen to lose more, as regression to the mean has it, and skies are stored too
+    finely.
 
     features: (FEATURES, blocks) of `measure_features`; network: (5, blocks), its squared errors per pixel at scales 1
     to 16.
@@ -123,9 +123,9 @@ def _terms(features: NDArray[np.float64], low: NDArray[np.float64], high: NDArra
     return np.concatenate([np.ones_like(scaled[:1]), scaled, np.stack(squares)])
 
 
-def to_json(corrections: Mapping[int, Correction], weights_sha256: str, helper_sha256: str) -> str:
+def to_json(corrections: Mapping[int, Correction], weights_sha256: str, light_sha256: str) -> str:
     """The text of correction.json: for each block side the range of the features and the coefficients; the weights
-    whose errors they foresee, and those of the helper that they foresee them by."""
+    whose errors they foresee, and those of the light network that they foresee them by."""
     by_side: dict[str, Any] = {}
     for side, correction in corrections.items():
         by_side[str(side)] = {
@@ -133,7 +133,7 @@ def to_json(corrections: Mapping[int, Correction], weights_sha256: str, helper_s
             "high": np.round(correction.high, 4).tolist(),
             "coefficients": np.round(correction.coefficients, 4).tolist(),
         }
-    hashes = {"weights_sha256": weights_sha256, "helper_sha256": helper_sha256}
+    hashes = {"weights_sha256": weights_sha256, "light_sha256": light_sha256}
     return json.dumps({**hashes, "corrections": by_side}) + "\n"
 
 

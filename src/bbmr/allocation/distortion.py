@@ -1,7 +1,7 @@
 """Distortion estimates: what each block would lose at each scale.
 
-From the nearly free to the true one: bicubic enlargement, the same corrected by a very light network and a small
-fitted model (`bbmr.allocation.corrected`), and a network on uniform maps: a small helper, or the restorer itself.
+From the nearly free to the true one: bicubic enlargement, a very light network and a small fitted model
+(`bbmr.allocation.corrected`), and a network on uniform maps: a small helper, or the restorer itself.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from torch import Tensor
 from bbmr.blocks import CELL, SCALES, BlockGrid
 from bbmr.downscaling.bicubic import upscale
 from bbmr.luma import luma
-from bbmr.networks.fast import FastHelper
+from bbmr.networks.fast import FastLuma
 from bbmr.progress import Progress, silent
 from bbmr.samples import to_tensor
 from bbmr.tiles import count_tiles, tiles
@@ -24,7 +24,7 @@ from bbmr.upscaling.mosaic import build_mosaic, correct_mosaic, mosaic_halo
 
 _TILE = 512
 _HALO = 32  # bicubic enlargement by 16 sees 2 LR samples = 32 pixels
-_HELPER_TILE = 1536  # few channels, so larger tiles, whose halo costs less
+_LIGHT_TILE = 1536  # few channels, so larger tiles, whose halo costs less
 _BLACK, _RANGE = 16, 219  # of luma in studio range
 
 
@@ -42,11 +42,11 @@ def bicubic_errors(
     return _errors_of_luma(colour, planes, grid, upscale, (_TILE, _HALO), progress)
 
 
-def helper_errors(
+def light_errors(
     colour: NDArray[np.uint8],
     planes: Mapping[int, NDArray[np.uint8]],
     grid: BlockGrid,
-    helper: FastHelper,
+    network: FastLuma,
     progress: Progress = silent,
 ) -> NDArray[np.float64]:
     """Summed squared luma error of each block after restoring the luma alone by a very light network.
@@ -59,10 +59,10 @@ def helper_errors(
         missing_rows, missing_cols = height // factor - region.shape[2], width // factor - region.shape[3]
         region = F.pad((region - _BLACK) / _RANGE, (0, missing_cols, 0, missing_rows), mode="replicate")
         levels = torch.full((1, height // CELL, width // CELL), SCALES.index(factor))
-        restored = correct_mosaic(build_mosaic({factor: region}, levels), levels, helper.on_luma)
+        restored = correct_mosaic(build_mosaic({factor: region}, levels), levels, network.on_luma)
         return restored.clamp(0, 1) * _RANGE + _BLACK
 
-    return _errors_of_luma(colour, planes, grid, restore, (_HELPER_TILE, mosaic_halo(helper.reach)), progress)
+    return _errors_of_luma(colour, planes, grid, restore, (_LIGHT_TILE, mosaic_halo(network.reach)), progress)
 
 
 @torch.inference_mode()

@@ -27,6 +27,9 @@ def algorithm_1(
 ) -> NDArray[np.int64]:
     """Choose one of three scales for every block; LR pixels at most `budget`, which has to cover the middle scale.
 
+    Every round pays for its finer blocks with coarser ones, so what the budget leaves beyond the middle scale stays
+    unspent.
+
     squared_error: (3, blocks), summed over each block, grey levels squared.  pixels: (blocks,) true pixels of each
     block.
     cost: (3, blocks), LR pixels.  scales: k1 < k2 < k3.  threshold: t in dB.  max_rounds: block_max_k1.

@@ -51,7 +51,7 @@ def run_batch(
                 report.table(shown)
     report.document(records if sources.several else records[0])
     if failures:
-        if sources.several:
+        if sources.several and items:
             complain(f"{len(failures)} of {len(records)} failed:")
         for failure in failures:
             complain(f"error: {failure}")

@@ -72,16 +72,17 @@ def run(
         str,
         typer.Option(
             metavar="HOW",
-            help=f"How to foresee what a block loses ({', '.join(DISTORTIONS)}): bicubic errors with a fitted "
-            "correction, bicubic errors alone, the network's own (slow), or those of a smaller network, where the "
-            "pipeline has one.",
+            help=f"How to foresee what a block loses ({', '.join(DISTORTIONS)}): by a light network and "
+            "a model fitted to its errors, by bicubic enlargement (fastest), by the pipeline's own network (slow), or "
+            "by the paper's small networks (with Omni-SR).",
         ),
     ] = DEFAULTS.distortion,
     allocator: Annotated[
         str,
         typer.Option(
             metavar="|".join(ALLOCATORS),
-            help="How to choose the scales: least error in all, or the paper's Algorithm 1, which ignores --tune.",
+            help="How to choose the scales: least error in all, or the paper's Algorithm 1, which ignores --tune and "
+            "stores about what the middle one of its three scales would, however large the budget.",
         ),
     ] = DEFAULTS.allocator,
     pipeline: Annotated[

@@ -95,6 +95,7 @@ def plan(sources: Sources, out: str | None, suffix: str) -> list[Job]:
     each source.  suffix: what outputs end in unless `out` is a file.  Raises UsageError where two sources would make
     the same file.
     """
+    _check_out(out)
     into_folder = out is not None and (sources.several or out.endswith(("/", os.sep)) or Path(out).is_dir())
     if out is not None and into_folder and Path(out).exists() and not Path(out).is_dir():
         raise UsageError(f"{out}: several results need a folder, and this is a file")
@@ -124,6 +125,7 @@ def plan_beside(source: str, out: str | None, suffix: str, beside: Sequence[str]
     """
     from bbmr.imageio import check_writable
 
+    _check_out(out)
     for name in (source, *beside):
         _check_name(name)
     path = Path(source)
@@ -139,6 +141,11 @@ def plan_beside(source: str, out: str | None, suffix: str, beside: Sequence[str]
 def _check_name(name: str) -> None:
     if not name:  # an unset variable of a shell; as a path it would be the current folder
         raise UsageError("the name of an input is empty")
+
+
+def _check_out(name: str | None) -> None:
+    if name == "":  # likewise
+        raise UsageError("the name of the output is empty")
 
 
 def _search(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:

@@ -78,7 +78,7 @@ def run(
             "bytes": size,
             "seconds": round(seconds, 3),
         }
-        line = f"{job.target}: {picture.width} x {picture.height} {picture.mode}, {human_bytes(size)}, {seconds:.1f} s"
+        line = f"{job.target}: {picture.width} x {picture.height}, {human_bytes(size)}, {seconds:.1f} s"
         return record, line
 
     run_batch(sources, [(job.source, job) for job in jobs], work, Reporter(json, quiet), debug)

@@ -36,7 +36,7 @@ class Contender:
 
 
 def compare(picture: Picture, options: Options, progress: Progress = silent) -> list[Contender]:
-    """Bicubic x4, plain x4 and `options` on one picture, in this order.  Both are really coded and decoded."""
+    """Bicubic x4, plain x4 and `options` on one picture, in this order.  The last two are really coded and decoded."""
     bicubic = bicubic_x4(picture.colour)
     grid = BlockGrid(picture.height, picture.width, options.block)
     lr_pixels = int(np.prod(grid.lr_size(4)))

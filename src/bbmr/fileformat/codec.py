@@ -24,7 +24,9 @@ def encode(rescaled: RescaledImage, max_pixels: int = MAX_PIXELS) -> bytes:
     max_pixels: as in `decode`, so that what is written can be read.  Raises ValueError for a recipe that is not as
     Recipe says, PictureTooLargeError for larger pictures, FileFormatError for metadata above 64 MiB.
     """
-    container.check_size(rescaled.grid, max_pixels, "choose smaller blocks, or raise max_pixels here and on reading")
+    container.check_size(
+        rescaled.grid, max_pixels, "choose smaller blocks, or raise max_pixels here and on reading (--max-pixels)"
+    )
     return container.write(rescaled.grid, rescaled.channels, _sections(rescaled))
 
 

@@ -164,7 +164,7 @@ def read_header(head: bytes, length: int, max_pixels: int = MAX_PIXELS) -> Heade
         what = f"cut off: {length} of {end} bytes are there" if length < end else f"{length - end} bytes too long"
         raise FileFormatError(f"{what}; get a whole copy of the file")
     grid = BlockGrid(height, width, side)
-    check_size(grid, max_pixels, "if the file is what it should be, raise max_pixels")
+    check_size(grid, max_pixels, "if the file is what it should be, raise max_pixels (--max-pixels)")
     if area(grid) > FREE_PIXELS + PIXELS_PER_BYTE * length:
         raise FileFormatError(f"broken: {length} bytes cannot hold {width} x {height} pixels")
     return Header(grid, channels, entries, size)

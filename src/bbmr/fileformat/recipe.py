@@ -1,6 +1,7 @@
 """The recipe as bytes: three names, the digest of the weights, and the expected PSNR."""
 
 import math
+import re
 import struct
 
 from bbmr.fileformat.errors import FileFormatError
@@ -8,6 +9,7 @@ from bbmr.rescaled import Recipe
 
 LIMIT = 4 * 256 + 8
 _PSNR = struct.Struct("<d")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # a terminal would obey them
 
 
 def encode(recipe: Recipe) -> bytes:
@@ -18,6 +20,10 @@ def encode(recipe: Recipe) -> bytes:
         raise ValueError(f"weights_sha256 is hexadecimal, not {recipe.weights_sha256!r}") from error
     if digest.hex() != recipe.weights_sha256:
         raise ValueError(f"weights_sha256 is in lower case, without spaces, not {recipe.weights_sha256!r}")
+    if recipe.expected_psnr is not None and not math.isfinite(recipe.expected_psnr):
+        raise ValueError(f"the expected PSNR is {recipe.expected_psnr}; give None where it is unknown")
+    if _CONTROL.search(recipe.pipeline + recipe.weights + recipe.tune):
+        raise ValueError(f"a name in the recipe has control characters: {recipe}")
     fields = [name.encode() for name in (recipe.pipeline, recipe.weights, recipe.tune)] + [digest]
     if max(map(len, fields)) > 255:
         raise ValueError(f"a name in the recipe is longer than 255 bytes: {recipe}")
@@ -45,4 +51,6 @@ def decode(data: bytes) -> Recipe:
         pipeline, weights, tune = (field.decode() for field in fields[:3])
     except UnicodeDecodeError as error:
         raise FileFormatError(f"a name is not UTF-8 ({error})") from error
+    if _CONTROL.search(pipeline + weights + tune):
+        raise FileFormatError("a name has control characters")
     return Recipe(pipeline, weights, fields[3].hex(), tune, psnr)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from bbmr.networks.fast import Fast, FastHelper
+from bbmr.networks.fast import Fast, FastLuma
 from bbmr.networks.joint import JointSR
 from bbmr.networks.omnisr import CHANNELS, OmniSR, OmniSRBody, OmniSRMosaic, count_groups
 
@@ -57,8 +57,8 @@ def _fast(name: str, state: State | None) -> NetworkDescriptor:
     return NetworkDescriptor(name, network, "mosaic", None, network.reach)
 
 
-def _fast_helper(name: str, state: State | None) -> NetworkDescriptor:
-    network = FastHelper() if state is None else FastHelper(**_size_of_fast(state, "on_luma."))
+def _fast_luma(name: str, state: State | None) -> NetworkDescriptor:
+    network = FastLuma() if state is None else FastLuma(**_size_of_fast(state, "on_luma."))
     return NetworkDescriptor(name, network, "mosaic", None, network.reach)
 
 
@@ -88,7 +88,7 @@ def _joint_omnisr(name: str, state: State | None, groups: int = 5) -> NetworkDes
 
 _BUILDERS: Mapping[str, Callable[[str, State | None], NetworkDescriptor]] = {
     "fast": _fast,
-    "fast-helper": _fast_helper,
+    "fast-luma": _fast_luma,
     "joint-omnisr": _joint_omnisr,
     "joint-omnisr-light": partial(_joint_omnisr, groups=1),
     "omnisr-light-x2": partial(_omnisr, scale=2, groups=1),

@@ -73,7 +73,7 @@ class Fast(nn.Module):
         return correction
 
 
-class FastHelper(nn.Module):
+class FastLuma(nn.Module):
     """`fast` in small, for the luma alone: it tells what a network would repair, for a ninth of the cost.
 
     Takes and gives what `Fast` does; the correction of the luma is the same for all three colours.  `on_luma` is the

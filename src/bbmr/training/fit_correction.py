@@ -1,4 +1,4 @@
-"""Fits the last step of the corrected distortions on training photographs, for the shipped weights and helper.
+"""Fits the last step of the corrected distortions on training photographs, for the shipped weights.
 
 python -m bbmr.training.fit_correction --data PHOTOS --out src/bbmr/weights/correction.json
 """
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
 
-from bbmr.allocation.corrected import HELPER, fit, measure_features, to_json
+from bbmr.allocation.corrected import LIGHT, fit, measure_features, to_json
 from bbmr.allocation.distortion import network_errors
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, merge
 from bbmr.errors import BbmrError
@@ -34,9 +34,10 @@ def main() -> None:
     try:
         paths, _ = find_photos(arguments.data)
     except BbmrError as error:
-        sys.exit(str(error))
+        sys.exit(f"error: {error}")
     samples: dict[int, list[tuple[NDArray[np.float64], NDArray[np.float64]]]] = {side: [] for side in BLOCK_SIDES}
-    for path in track(paths[:: max(1, len(paths) // (arguments.photos or len(paths)))], "Photographs"):
+    chosen = np.linspace(0, len(paths) - 1, min(arguments.photos or len(paths), len(paths))).round().astype(int)
+    for path in track([paths[index] for index in chosen], "Photographs"):
         for side, sample in _observe(_centre(path)).items():
             samples[side].append(sample)
     corrections = {
@@ -44,7 +45,7 @@ def main() -> None:
         for side, parts in samples.items()
     }
     index = weights_index()
-    hashes = index[find_pipeline(DEFAULT_PIPELINE).weights].sha256, index[HELPER].sha256
+    hashes = index[find_pipeline(DEFAULT_PIPELINE).weights].sha256, index[LIGHT].sha256
     arguments.out.write_text(to_json(corrections, *hashes))
 
 

@@ -37,7 +37,7 @@ sender and receiver have to use the same ones, and these give neighbouring tiles
 
 
 class MosaicNetwork(Protocol):
-    """A network over the mosaic: pixels (N, 48, h, w) and levels (N, h, w) -> correction (N, 48, h, w)."""
+    """A network over the mosaic: pixels (N, 16 C, h, w) and levels (N, h, w) -> correction of these pixels."""
 
     def __call__(self, pixels: Tensor, levels: Tensor) -> Tensor: ...
 
@@ -66,7 +66,7 @@ def build_mosaic(planes: Mapping[int, Tensor], levels: Tensor) -> Tensor:
 
 
 def correct_mosaic(mosaic: Tensor, levels: Tensor, network: MosaicNetwork) -> Tensor:
-    """Add the network's correction to a mosaic (N, 3, H, W) with sides that are multiples of 16; not clamped.
+    """Add the network's correction to a mosaic (N, C, H, W) with sides that are multiples of 16; not clamped.
 
     levels: (N, H/16, W/16) int64 as in `build_mosaic`.  Samples of scale 1 are returned as they are: they are exact.
     """
