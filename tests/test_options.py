@@ -27,7 +27,7 @@ from bbmr.options import ALLOCATORS, DEFAULT_SCALES, Options
         ({"pipeline": "separate-omnisr", "scales": (16,)}, "not 16"),
         ({"pipeline": "plain-omnisr", "block": 128}, "plain-omnisr stores a uniform x4 and takes no other options"),
         ({"pipeline": "plain-x4", "tune": "psnr"}, "plain-x4 stores a uniform x4 and takes no other options"),
-        ({"distortion": "helper"}, "mosaic-fast has no helper .* corrected, bicubic, network$"),
+        ({"distortion": "helper"}, "mosaic-fast has no Omni-SR helper; .* corrected, bicubic, network$"),
         (
             {"pipeline": "mosaic-omnisr", "distortion": "helper", "scales": (2, 16)},
             "mosaic-omnisr with its helper works at scales 1, 2, 4, 8, not 16",
