@@ -21,6 +21,14 @@ def test_arrays_paths_and_pictures_give_the_same(tmp_path: Path) -> None:
     assert bbmr.load(tmp_path / "photo.bbmr").recipe == by_array.recipe
 
 
+def test_weights_are_an_option() -> None:
+    gray = np.random.default_rng(6).integers(0, 256, (17, 33), np.uint8)
+    plain = bbmr.compress(gray, pipeline="plain-x4", weights="mosaic-fast")
+    assert plain.recipe.weights == "mosaic-fast"
+    with pytest.raises(bbmr.BbmrError, match=r"not there: mine; .*bbmr weights import"):
+        bbmr.compress(gray, weights="mine")
+
+
 @pytest.mark.parametrize("budget", ["x8", "1/64", 1 / 64])
 def test_the_budget_is_text_or_a_share(budget: str | float) -> None:
     array = np.random.default_rng(2).integers(0, 256, (64, 64, 3), np.uint8)

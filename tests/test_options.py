@@ -3,7 +3,7 @@ from collections.abc import Mapping
 import pytest
 
 from bbmr.errors import BbmrError
-from bbmr.options import ALLOCATORS, DEFAULT_SCALES, Options
+from bbmr.options import ALLOCATORS, DEFAULT_SCALES, PIPELINE_NAMES, Options
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,12 @@ from bbmr.options import ALLOCATORS, DEFAULT_SCALES, Options
         ({"pipeline": "separate-omnisr", "scales": (16,)}, "not 16"),
         ({"pipeline": "plain-omnisr", "block": 128}, "plain-omnisr stores a uniform x4 and takes no other options"),
         ({"pipeline": "plain-x4", "tune": "psnr"}, "plain-x4 stores a uniform x4 and takes no other options"),
+        ({"weights": 3}, "weights 3 are no name"),
+        ({"weights": None}, "weights None are no name"),
+        (
+            {"pipeline": "separate-omnisr", "weights": "mine"},
+            "separate-omnisr restores with 3 networks and takes no other .*: mosaic-fast, plain-x4, .*joint-omnisr$",
+        ),
         ({"distortion": "helper"}, "mosaic-fast has no Omni-SR helper; .* corrected, bicubic, network$"),
         (
             {"pipeline": "mosaic-omnisr", "distortion": "helper", "scales": (2, 16)},
@@ -37,6 +43,11 @@ from bbmr.options import ALLOCATORS, DEFAULT_SCALES, Options
 def test_impossible_options_are_refused_by_name(options: Mapping[str, object], message: str) -> None:
     with pytest.raises(BbmrError, match=message):
         Options(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("pipeline", [name for name in PIPELINE_NAMES if name != "separate-omnisr"])
+def test_pipelines_of_one_network_take_weights(pipeline: str) -> None:
+    assert Options(pipeline=pipeline, weights="mine").weights == "mine"
 
 
 @pytest.mark.parametrize("allocator", ALLOCATORS)

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 from upscaling.tiny_networks import ship, tiny_omnisr, tiny_sr
 
 from bbmr import pipeline
@@ -20,8 +21,13 @@ from bbmr.downscaling.bicubic import upscale
 from bbmr.errors import BbmrError
 from bbmr.fileformat import decode, encode
 from bbmr.imageio import read_picture
+from bbmr.networks import NetworkDescriptor, build_network
 from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES, PIPELINE_NAMES, PLAIN_PIPELINE, TUNES, Options
 from bbmr.picture import Metadata, Picture
+from bbmr.upscaling.mosaic import MosaicUpscaler
+from bbmr.upscaling.separate import SeparateUpscaler
+from bbmr.weights import load_weights
+from bbmr.weights.imported import import_weights, remove_weights
 
 OMNISR = tuple(name for name in PIPELINE_NAMES if "omnisr" in name)
 TEST_2K = Path(__file__).parents[2] / "shared" / "data" / "test2k"
@@ -211,6 +217,7 @@ def test_what_options_offer_can_be_restored(name: str, monkeypatch: pytest.Monke
     else:
         assert choice.scales == upscaler.scales
         assert set(choice.blocks) == set(upscaler.sides)
+    assert choice.networks == len(chosen.networks)
     assert choice.helper_scales == (chosen.helper_upscaler().scales if chosen.helper else ())
 
 
@@ -338,6 +345,140 @@ def test_other_weights_are_warned_of() -> None:
     foreign = replace(rescaled, recipe=replace(rescaled.recipe, weights_sha256="0" * 64))
     with pytest.warns(UserWarning, match="other weights"):
         pipeline.restore(foreign)
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of imported weights; not the user's."""
+    monkeypatch.setenv("BBMR_WEIGHTS", str(tmp_path / "own"))
+    return tmp_path / "own"
+
+
+def give(name: str, descriptor: NetworkDescriptor, folder: Path) -> None:
+    """Import the weights of a network as `name`."""
+    state = {key: part.contiguous() for key, part in descriptor.network.state_dict().items()}
+    save_file(state, folder / f"{name}.safetensors")
+    import_weights(folder / f"{name}.safetensors", name)
+
+
+def half_as_strong() -> NetworkDescriptor:
+    """The shipped network with half its correction: exact in half precision, and another picture."""
+    state = dict(load_weights("mosaic-fast").network.state_dict())
+    state |= {key: state[key] / 2 for key in ("tail.weight", "tail.bias")}
+    return build_network("fast", state)
+
+
+@pytest.mark.parametrize("distortion", ["corrected", "network"])
+def test_own_weights_restore_what_was_compressed_for_them(distortion: str, own: Path, tmp_path: Path) -> None:
+    theirs = half_as_strong()
+    give("mine", theirs, tmp_path)
+    picture = Picture(landscape())
+    options = Options(weights="mine", distortion=distortion)
+    rescaled = decode(encode(pipeline.compress(picture, options)))
+    assert rescaled.recipe.weights == "mine"
+    assert rescaled.recipe.weights_sha256 == sha256((own / "mine.safetensors").read_bytes()).hexdigest()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        restored = pipeline.restore(rescaled).colour
+    np.testing.assert_array_equal(restored, MosaicUpscaler(theirs).restore(rescaled))
+    shipped = MosaicUpscaler(load_weights("mosaic-fast")).restore(rescaled)
+    assert np.abs(restored.astype(int) - shipped).max() > 2
+    if distortion == "network":
+        grid = BlockGrid(picture.height, picture.width, options.block)
+        errors = network_errors(picture.colour, bicubic_planes(picture.colour, SCALES), grid, MosaicUpscaler(theirs))
+        np.testing.assert_array_equal(rescaled.scales, pipeline.compress(picture, options, errors=errors).scales)
+        error = np.square(luma_of(restored) - luma_of(picture.colour)).mean()
+        assert rescaled.recipe.expected_psnr == pytest.approx(10 * np.log10(255**2 / error), abs=1.0)
+    else:
+        assert rescaled.recipe.expected_psnr is None  # the correction was fitted to what ships
+
+
+def test_the_pipelines_own_weights_may_be_named() -> None:
+    picture = Picture(landscape(60, 90))
+    assert pipeline.compress(picture, Options(weights="mosaic-fast")) == pipeline.compress(picture)
+
+
+def test_the_yardstick_takes_weights(own: Path, tmp_path: Path) -> None:
+    give("mine", half_as_strong(), tmp_path)
+    rescaled = pipeline.compress(Picture(landscape()), Options(pipeline=PLAIN_PIPELINE, weights="mine"))
+    assert (rescaled.recipe.weights, set(rescaled.blocks)) == ("mine", {4})
+    direct = MosaicUpscaler(half_as_strong()).restore(rescaled)
+    np.testing.assert_array_equal(pipeline.restore(rescaled).colour, direct)
+
+
+def test_a_picture_waits_for_weights_that_are_gone(own: Path, tmp_path: Path) -> None:
+    give("mine", half_as_strong(), tmp_path)
+    rescaled = pipeline.compress(Picture(landscape(60, 90)), Options(weights="mine"))
+    restored = pipeline.restore(rescaled)
+    remove_weights("mine")
+    told = r"not there: mine; .*`bbmr weights import FILE --name mine`"
+    with pytest.raises(BbmrError, match=told):
+        pipeline.restore(rescaled)
+    with pytest.raises(BbmrError, match=told):
+        pipeline.compress(Picture(landscape(60, 90)), Options(weights="mine"))
+    give("mine", half_as_strong(), tmp_path)
+    np.testing.assert_array_equal(pipeline.restore(rescaled).colour, restored.colour)
+    remove_weights("mine")
+    give("mine", load_weights("mosaic-fast"), tmp_path)
+    with pytest.warns(UserWarning, match="other weights of 'mine'"):
+        other = pipeline.restore(rescaled)  # and not those that the name stood for before
+    np.testing.assert_array_equal(other.colour, MosaicUpscaler(load_weights("mosaic-fast")).restore(rescaled))
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "told"),
+    [
+        (DEFAULT_PIPELINE, "omnisr-light-x4", "mosaic-fast cannot work with the weights mine: .*kind 'mosaic'"),
+        ("joint-omnisr", "fast", "joint-omnisr cannot work with the weights mine: .*kind 'joint'"),
+        ("plain-omnisr", "omnisr-light-x2", "with the weights mine, plain-omnisr .* at scales 2; .* at 4$"),
+    ],
+)
+def test_weights_that_do_not_suit_are_refused_on_both_sides(
+    name: str, network: str, told: str, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give("mine", build_network(network), tmp_path)
+    picture = Picture(landscape(40, 40))
+    with pytest.raises(BbmrError, match=told):
+        pipeline.compress(picture, Options(pipeline=name, weights="mine"))
+    with pytest.raises(BbmrError, match=told):
+        pipeline.compress_uniform(picture, 4, name, "mine")
+    rescaled = pipeline.compress_uniform(picture, 4)
+    foreign = replace(rescaled, recipe=replace(rescaled.recipe, pipeline=name, weights="mine"))
+    with pytest.raises(BbmrError, match=told):
+        pipeline.restore(foreign)
+
+
+def test_weights_for_one_scale_serve_no_others() -> None:
+    with pytest.raises(BbmrError, match=r"with the weights plain-fast-x4, mosaic-fast .* at scales 4; .* at 1, 2, 4"):
+        pipeline.compress(Picture(landscape(40, 40)), Options(weights="plain-fast-x4"))
+
+
+@pytest.mark.parametrize("wrong", ["joint-omnisr", "omnisr-x8", "omnisr-light-x8"])
+def test_wrong_weights_under_a_pipelines_own_name_are_refused(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "separate-omnisr" if wrong == "omnisr-x8" else "joint-omnisr"
+    ship(monkeypatch, tiny_omnisr() | {wrong: tiny_sr(4)})
+    with pytest.raises(BbmrError, match=wrong):
+        pipeline.compress(Picture(landscape(140, 140)), Options(pipeline=name, distortion="helper"))
+    if wrong != "omnisr-light-x8":
+        with pytest.raises(BbmrError, match=wrong):
+            pipeline.compress_uniform(Picture(landscape(40, 40)), 8, name)
+
+
+def test_files_may_name_other_weights_of_several_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = {f"their-x{k}": replace(tiny_sr(k), network=torch.nn.Upsample(scale_factor=k)) for k in (2, 4, 8)}
+    ship(monkeypatch, tiny_omnisr() | theirs)
+    picture, names = Picture(landscape()), "their-x2+their-x4+their-x8"
+    rescaled = decode(encode(pipeline.compress_uniform(picture, 4, "separate-omnisr", names)))
+    assert rescaled.recipe.weights == names
+    direct = SeparateUpscaler(*theirs.values()).restore(rescaled)
+    np.testing.assert_array_equal(pipeline.restore(rescaled).colour, direct)
+    for weights, told in (
+        ("their-x2+their-x4", r"takes the weights of 3, not of 2 \(their-x2\+their-x4\)"),
+        ("their-x2+their-x4+x+y", "of 3, not of 4"),
+        ("their-x2+their-x4+my x8", "not there: my x8; .*--name 'my x8'"),
+    ):
+        with pytest.raises(BbmrError, match=told):
+            pipeline.restore(replace(rescaled, recipe=replace(rescaled.recipe, weights=weights)))
 
 
 @pytest.mark.skipif(not TEST_2K.is_dir(), reason="the test photographs are not beside the project")

@@ -21,8 +21,9 @@ class PipelineChoice:
     """What a pipeline is to a user: a line that describes it, and what can be chosen with it.
 
     blocks: the pixels per side of a block that it restores, its default first.  scales: the factors that it restores.
-    uniform: it stores one scale all over and leaves nothing to choose.  helper_scales: those that its helper network
-    foresees; none where it has no helper.
+    uniform: it stores one scale all over and leaves nothing to choose but weights.  helper_scales: those that its
+    helper network foresees; none where it has no helper.  networks: how many it restores with; weights of the user's
+    own are for one.
     """
 
     summary: str
@@ -30,6 +31,7 @@ class PipelineChoice:
     scales: tuple[int, ...] = SCALES
     uniform: bool = False
     helper_scales: tuple[int, ...] = ()
+    networks: int = 1
 
 
 DEFAULT_PIPELINE = "mosaic-fast"
@@ -56,6 +58,7 @@ PIPELINE_CHOICES: Mapping[str, PipelineChoice] = {
         blocks=(128,),
         scales=PAPER_SCALES,
         helper_scales=PAPER_SCALES,
+        networks=len(PAPER_SCALES),
     ),
     "joint-omnisr": PipelineChoice(
         "the paper's Joint SR over Omni-SR, blocks of 128 at 2, 4, 8",
@@ -79,7 +82,8 @@ class Options:
     stored.  tune: what is minimised, `visual` (squared error as the eye weighs it) or `psnr` (squared error);
     Algorithm 1 has a measure of its own and takes no notice.  distortion: where the errors come from.  allocator:
     `optimal` (least squared error) or `greedy` (Algorithm 1; three scales).  pipeline: downscaler, restorer and
-    weights, which also decide what else can be chosen.
+    weights, which also decide what else can be chosen.  weights: others to restore with, by name, in pipelines of one
+    network; empty means the pipeline's own.
     Raises BbmrError, naming the option and the choices, for values that do not work.
     """
 
@@ -90,9 +94,11 @@ class Options:
     distortion: str = "corrected"
     allocator: str = "optimal"
     pipeline: str = DEFAULT_PIPELINE
+    weights: str = ""
 
     def __post_init__(self) -> None:
         self._check_names()
+        self._check_weights()
         choice = PIPELINE_CHOICES[self.pipeline]
         if choice.uniform and self._differs_from_defaults():
             raise BbmrError(f"{self.pipeline} stores a uniform x4 and takes no other options; leave them out")
@@ -126,7 +132,18 @@ class Options:
             others = ", ".join(name for name in DISTORTIONS if name != "helper")
             raise BbmrError(f"{self.pipeline} has no Omni-SR helper; choose another distortion: {others}")
 
+    def _check_weights(self) -> None:
+        if not isinstance(self.weights, str):
+            raise BbmrError(f"weights {self.weights!r} are no name; `bbmr weights list` prints those there are")
+        if self.weights and PIPELINE_CHOICES[self.pipeline].networks > 1:
+            others = ", ".join(name for name, choice in PIPELINE_CHOICES.items() if choice.networks == 1)
+            raise BbmrError(
+                f"{self.pipeline} restores with {PIPELINE_CHOICES[self.pipeline].networks} networks and takes no other "
+                f"weights than its own; those with one network do: {others}"
+            )
+
     def _differs_from_defaults(self) -> bool:
+        """Whether anything is chosen that a uniform pipeline would ignore; it does use weights."""
         given = (self.block, self.scales, self.budget, self.tune, self.distortion, self.allocator)
         return given != (0, (), Budget(), Options.tune, Options.distortion, Options.allocator)
 

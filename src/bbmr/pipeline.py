@@ -6,9 +6,10 @@ RescaledImage -> restorer -> picture
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from bbmr.allocation.visual import uniform_row, visual_distortion
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, split
 from bbmr.downscaling import Downscaler, bicubic_planes
 from bbmr.errors import BbmrError
+from bbmr.networks import NetworkDescriptor
 from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES, PLAIN_PIPELINE, Options
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
@@ -60,12 +62,35 @@ class Pipeline:
         return digests[0] if len(digests) == 1 else sha256(bytes.fromhex("".join(digests))).hexdigest()
 
     def upscaler(self) -> Upscaler:
-        """The receiver's restorer."""
-        return _build(self.restorer, self.networks)
+        """The receiver's restorer.  Raises BbmrError where the weights are of networks that it does not take."""
+        return _load_upscaler(self.restorer, self.networks, self.name)
 
     def helper_upscaler(self) -> Upscaler:
-        """The restorer that the helper stands for: whole LR planes, enlarged by small SR networks."""
-        return _build(PlainUpscaler, self.helper)
+        """The restorer that the helper stands for: whole LR planes, enlarged by small SR networks.
+
+        Raises BbmrError as `upscaler`.
+        """
+        return _load_upscaler(PlainUpscaler, self.helper, f"the helper of {self.name}")
+
+    def check(self, side: int, scales: Iterable[int]) -> None:
+        """Raise BbmrError unless blocks of `side` pixels at `scales` can be restored with these weights."""
+        upscaler = self.upscaler()
+        trained = _scales_of(self.networks)
+        possible = [factor for factor in upscaler.scales if not trained or factor in trained]
+        if side not in upscaler.sides or not set(scales) <= set(possible):
+            raise BbmrError(
+                f"with the weights {self.weights}, {self.name} restores blocks of {_listed(upscaler.sides)} pixels at "
+                f"scales {_listed(possible)}; it cannot restore blocks of {side} at {_listed(sorted(scales))}"
+            )
+
+    def check_helper(self, scales: Iterable[int]) -> None:
+        """Raise BbmrError unless the helper foresees what is lost at `scales`; at scale 1 nothing is."""
+        possible = self.helper_upscaler().scales
+        if not set(scales) - {1} <= set(possible):
+            raise BbmrError(
+                f"with the weights {'+'.join(self.helper)}, the helper of {self.name} foresees scales "
+                f"{_listed(possible)}, not {_listed(sorted(scales))}"
+            )
 
 
 _OMNISR = ("omnisr-x2", "omnisr-x4", "omnisr-x8")
@@ -85,22 +110,37 @@ PIPELINES: Mapping[str, Pipeline] = {
 }
 
 
-def find_pipeline(name: str) -> Pipeline:
-    """The pipeline called `name`, its weights at hand.  Raises BbmrError for an unknown one, or naming what is
-    missing.
+def find_pipeline(name: str, weights: str = "") -> Pipeline:
+    """The pipeline called `name`, its weights at hand.
+
+    weights: as a recipe records them, with `+` between those of several networks; empty for the pipeline's own.
+    Raises BbmrError for an unknown pipeline, for too many or too few weights, or naming those that are missing.
     """
     if name not in PIPELINES:
         raise BbmrError(f"no pipeline is called {name!r}; there are: {_listed(PIPELINES)}")
     pipeline = PIPELINES[name]
+    if weights:
+        networks = tuple(weights.split("+"))
+        if len(networks) != len(pipeline.networks):
+            raise BbmrError(
+                f"{name} takes the weights of {len(pipeline.networks)}, not of {len(networks)} ({weights}); "
+                f"its own are {pipeline.weights}"
+            )
+        pipeline = replace(pipeline, networks=networks)
     _require(pipeline.networks, name)
     return pipeline
 
 
 def pipeline_for(options: Options) -> Pipeline:
-    """The pipeline that options ask for, with its helper where they go by it.  Raises BbmrError as `find_pipeline`."""
-    pipeline = find_pipeline(options.pipeline)
+    """The pipeline that options ask for, with its helper where they go by it.
+
+    Raises BbmrError as `find_pipeline`, and where the weights do not serve the blocks and scales asked for.
+    """
+    pipeline = find_pipeline(options.pipeline, options.weights)
+    pipeline.check(options.block, options.scales)
     if options.distortion == "helper":
         _require(pipeline.helper, f"the helper of {pipeline.name}")
+        pipeline.check_helper(options.scales)
     return pipeline
 
 
@@ -113,12 +153,12 @@ def compress(
     """Choose a scale for every block, within the budget, and keep its LR samples.
 
     errors: what `measure_distortion` gives for these options and their scales in rising order, where that is known.
-    Raises BbmrError where the budget is too small for the scales, or weights are missing.
+    Raises BbmrError where the budget is too small for the scales, or weights are missing or do not suit.
     """
     options = options or Options()
     pipeline = pipeline_for(options)
     if PIPELINE_CHOICES[pipeline.name].uniform:
-        return compress_uniform(picture, options.scales[0], pipeline.name)
+        return compress_uniform(picture, options.scales[0], pipeline.name, options.weights)
     grid = BlockGrid(picture.height, picture.width, options.block)
     scales = tuple(sorted(options.scales))
     progress("downscale", 0.0)
@@ -129,23 +169,29 @@ def compress(
     costs = np.stack([grid.costs(factor) for factor in scales])
     rows = _allocate(picture, grid, options, errors, costs)
     expected = None
-    if options.distortion == "network" or (options.distortion, pipeline.name) == ("corrected", DEFAULT_PIPELINE):
+    # The correction was fitted to the default pipeline with the weights that ship.
+    fitted = options.distortion == "corrected" and pipeline == PIPELINES[DEFAULT_PIPELINE]
+    if options.distortion == "network" or fitted:
         expected = _psnr(np.take_along_axis(errors.reshape(len(scales), -1), rows[None], 0).sum(), picture)
     chosen = np.array(scales, np.uint8)[rows].reshape(grid.rows, grid.cols)
     recipe = Recipe(pipeline.name, pipeline.weights, pipeline.weights_sha256, options.objective, expected)
     return _store(picture, grid, chosen, planes, recipe)
 
 
-def compress_uniform(picture: Picture, factor: int, pipeline: str = DEFAULT_PIPELINE) -> RescaledImage:
+def compress_uniform(
+    picture: Picture, factor: int, pipeline: str = DEFAULT_PIPELINE, weights: str = ""
+) -> RescaledImage:
     """Give every block the same scale: what usual image rescaling does.
 
-    Raises BbmrError for a scale that the pipeline does not restore, or where weights are missing.
+    weights: as in `find_pipeline`.  Raises BbmrError for a scale that the pipeline does not restore, or where weights
+    are missing or do not suit.
     """
-    chosen = find_pipeline(pipeline)
+    chosen = find_pipeline(pipeline, weights)
     possible = PIPELINE_CHOICES[pipeline].scales
     if factor not in possible:
         raise BbmrError(f"{pipeline} works at scales {_listed(possible)}, not {factor}")
     grid = BlockGrid(picture.height, picture.width, max(BLOCK_SIDES))
+    chosen.check(grid.side, (factor,))
     scales = np.full((grid.rows, grid.cols), factor, np.uint8)
     planes = chosen.downscaler(picture.colour, (factor,))
     recipe = Recipe(chosen.name, chosen.weights, chosen.weights_sha256, "uniform")
@@ -177,25 +223,20 @@ def measure_distortion(
 
 
 def restore(rescaled: RescaledImage, progress: Progress = silent) -> Picture:
-    """Restore the picture at its true size and mode, metadata and alpha included.
+    """Restore the picture at its true size and mode, metadata and alpha included, with the weights that it names.
 
-    Warns (UserWarning) where the weights differ from those it was compressed for.  Raises BbmrError for an unknown
-    pipeline, for blocks or scales that it does not restore, and where weights are missing.
+    Warns (UserWarning) where weights of these names differ from those it was compressed for.  Raises BbmrError for an
+    unknown pipeline, for blocks or scales that it does not restore, and where weights are missing or do not suit.
     """
-    pipeline = find_pipeline(rescaled.recipe.pipeline)
+    pipeline = find_pipeline(rescaled.recipe.pipeline, rescaled.recipe.weights)
+    pipeline.check(rescaled.grid.side, rescaled.blocks)
     if rescaled.recipe.weights_sha256 != pipeline.weights_sha256:
         warnings.warn(
             f"compressed for other weights of {pipeline.weights!r} than these: "
             "the picture may come out slightly different",
             stacklevel=2,
         )
-    upscaler = pipeline.upscaler()
-    if rescaled.grid.side not in upscaler.sides or not set(rescaled.blocks) <= set(upscaler.scales):
-        raise BbmrError(
-            f"{pipeline.name} restores blocks of {_listed(upscaler.sides)} pixels at scales "
-            f"{_listed(upscaler.scales)}; this picture has blocks of {rescaled.grid.side} at {_listed(rescaled.blocks)}"
-        )
-    return Picture(upscaler.restore(rescaled, progress), rescaled.alpha, rescaled.metadata)
+    return Picture(pipeline.upscaler().restore(rescaled, progress), rescaled.alpha, rescaled.metadata)
 
 
 def _allocate(
@@ -244,19 +285,40 @@ def _psnr(squared_error: float, picture: Picture) -> float | None:
 
 
 def _require(weights: Sequence[str], user: str) -> None:
-    missing = [name for name in weights if name not in weights_index()]
-    if missing:
-        raise BbmrError(
-            f"{user} needs weights that are not there: {_listed(missing)}; "
-            f"train them (`bbmr train {missing[0]}`, see docs/training.md) "
-            f"or import them (`bbmr weights import FILE --name {missing[0]}`)"
+    index = weights_index()
+    missing = [name for name in weights if name not in index]
+    if not missing:
+        return
+    first = missing[0]
+    if any(first in pipeline.networks + pipeline.helper for pipeline in PIPELINES.values()):
+        advice = (
+            f"train them (`bbmr train {first}`, see docs/training.md) and import the result "
+            f"(`bbmr weights import runs/{first}/ema.safetensors --name {first}`)"
         )
+    else:
+        # The name may be a file's.
+        advice = f"get the file that they were imported from and run `bbmr weights import FILE --name {quote(first)}`"
+    raise BbmrError(f"{user} needs weights that are not there: {_listed(missing)}; {advice}")
+
+
+def _scales_of(weights: Sequence[str]) -> set[int]:
+    """The scales that weights are for; none where they take maps of several."""
+    index = weights_index()
+    return {scale for name in weights if (scale := index[name].scale) is not None}
 
 
 def _listed(things: Iterable[object]) -> str:
     return ", ".join(map(str, things))
 
 
+def _load_upscaler(restorer: Callable[..., Upscaler], weights: Sequence[str], user: str) -> Upscaler:
+    descriptors = tuple(map(load_weights, weights))
+    try:
+        return _build(restorer, descriptors)
+    except ValueError as error:
+        raise BbmrError(f"{user} cannot work with the weights {'+'.join(weights)}: {error}") from error
+
+
 @cache
-def _build(restorer: Callable[..., Upscaler], weights: tuple[str, ...]) -> Upscaler:
-    return restorer(*map(load_weights, weights))
+def _build(restorer: Callable[..., Upscaler], descriptors: tuple[NetworkDescriptor, ...]) -> Upscaler:
+    return restorer(*descriptors)

@@ -220,6 +220,33 @@ def test_missing_weights_are_one_error_for_all_pictures(photo: Path, monkeypatch
     assert not Path("out").exists()
 
 
+def test_own_weights_from_import_to_restored_picture(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BBMR_WEIGHTS", "own")
+    bbmr("weights", "export", "mosaic-fast", "-o", "ema.safetensors")
+    bbmr("weights", "import", "ema.safetensors", "--name", "mine")
+    facts = json.loads(bbmr("compress", photo, "--weights", "mine", "--json")[0])
+    assert (facts["weights"], facts["expected_psnr"]) == ("mine", None)
+    assert "mine" in bbmr("info", "photo.bbmr")[0]
+    bbmr("restore", "photo.bbmr", "-o", "mine.png")
+    bbmr("compress", photo, "-o", "shipped.bbmr")
+    bbmr("restore", "shipped.bbmr", "-o", "shipped.png")
+    assert Path("mine.png").read_bytes() == Path("shipped.png").read_bytes()  # the same weights by another name
+    bbmr("weights", "remove", "mine")
+    _, err = bbmr("restore", "photo.bbmr", "-o", "again.png", code=1)
+    assert "mosaic-fast needs weights that are not there: mine; " in err
+    assert "`bbmr weights import FILE --name mine`" in err
+    assert not Path("again.png").exists()
+
+
+def test_weights_that_do_not_suit_are_one_error_for_all_pictures(photo: Path) -> None:
+    paint(Path("another.png"))
+    _, err = bbmr("compress", "*.png", "-o", "out", "--weights", "plain-fast-x4", code=1)
+    assert err.count("with the weights plain-fast-x4, mosaic-fast restores") == 1
+    assert not Path("out").exists()
+    _, err = bbmr("compress", "*.png", "-o", "out", "--weights", "mine", "--pipeline", "separate-omnisr", code=2)
+    assert "takes no other weights than its own" in err
+
+
 def test_help_lists_every_pipeline() -> None:
     out, _ = bbmr("compress", "--help")
     for name in PIPELINE_NAMES:

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from bbmr.cli import app
+from bbmr.errors import BbmrError
 from bbmr.networks import build_network
+from bbmr.options import Options
+from bbmr.pipeline import PIPELINES, pipeline_for
+from bbmr.training.recipe import load_recipe
 from bbmr.weights.index import shipped_index
 
 
@@ -79,6 +84,22 @@ def test_the_commands_of_the_documentation() -> None:
     for command in commands:
         weights(*shlex.split(command))
     assert Path("omnisr-x4.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", ["mosaic-omnisr", "separate-omnisr", "joint-omnisr"])
+def test_following_the_advice_for_missing_weights_ends_with_a_pipeline(name: str) -> None:
+    """As printed, but for the training: an untrained network lies where its run would have put its average."""
+    options = Options(pipeline=name, distortion="helper")
+    for _ in PIPELINES[name].networks + PIPELINES[name].helper:
+        with pytest.raises(BbmrError, match="not there") as missing:
+            pipeline_for(options)
+        train, advised = map(shlex.split, re.findall(r"`bbmr (.+?)`", str(missing.value)))
+        network = build_network(load_recipe(train[1]).network).network
+        path = Path("runs", train[1], "ema.safetensors")
+        path.parent.mkdir(parents=True)
+        save_file({key: part.contiguous() for key, part in network.state_dict().items()}, path)
+        weights(*advised[1:])
+    pipeline_for(options)
 
 
 @pytest.mark.parametrize("verb", ["list", "import", "export", "remove"])

@@ -212,7 +212,7 @@ def test_the_registry_builds_what_a_state_holds() -> None:
     assert (descriptor.scale, descriptor.reach) == (8, None)
     picture = torch.rand(1, 3, 20, 20)
     torch.testing.assert_close(descriptor.network(picture), helper(picture))
-    assert build_network("omnisr-mosaic").scale is None
+    assert build_network("mosaic-omnisr").scale is None
     light = build_network("omnisr-light-x2")
     assert (light.scale, count_groups(light.network.state_dict())) == (2, 1)
     with pytest.raises(RuntimeError, match=r"up\.0"):

@@ -82,8 +82,8 @@ def test_the_body_of_another_scale_is_taken_and_the_tail_is_fresh(network: str, 
 def test_a_mosaic_network_begins_with_the_body_of_an_sr_network(save: Save, tmp_path: Path) -> None:
     path = str(tmp_path / "sr.safetensors")
     save_file(build_network("omnisr-x4").network.state_dict(), path)
-    descriptor = build_network("omnisr-mosaic")
-    recipe = recipe_from({"network": "omnisr-mosaic", "init_from": path, "init_parts": "body"})
+    descriptor = build_network("mosaic-omnisr")
+    recipe = recipe_from({"network": "mosaic-omnisr", "init_from": path, "init_parts": "body"})
     start = read_initial(recipe, descriptor)
     assert start is not None
     body = load_file(path)

@@ -11,9 +11,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bbmr.errors import BbmrError
-from bbmr.networks import build_network
+from bbmr.networks import NetworkDescriptor, build_network, network_names
+from bbmr.networks.fast import Fast
+from bbmr.pipeline import PIPELINES
 from bbmr.weights import imported, load_weights, weights_index
 from bbmr.weights.imported import HALF_BOUND, export_weights, import_weights, remove_weights
+from bbmr.weights.index import shipped_index
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
 State = dict[str, Tensor]
@@ -96,16 +99,52 @@ def test_a_removed_name_can_be_used_anew(file: Path, state: State, tmp_path: Pat
     torch.testing.assert_close(after, before + 1, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("network", ["fast", "joint-omnisr-light", "omnisr-mosaic"])
-def test_any_network_can_be_named(network: str, tmp_path: Path) -> None:
+def save_network(descriptor: NetworkDescriptor, path: Path) -> Path:
+    save_file({key: part.contiguous() for key, part in descriptor.network.state_dict().items()}, path)
+    return path
+
+
+@pytest.mark.parametrize("network", network_names())
+def test_any_network_is_recognised(network: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    state = {key: part.contiguous() for key, part in build_network(network).network.state_dict().items()}
-    save_file(state, tmp_path / "ema.safetensors")
-    with pytest.raises(BbmrError, match=r"keys are not those of Omni-SR.*--network"):
-        import_weights(tmp_path / "ema.safetensors", "mine")
-    done = import_weights(tmp_path / "ema.safetensors", "mine", network)
-    assert (done.entry.network, done.entry.scale, done.half) == (network, None, True)
+    descriptor = build_network(network)
+    done = import_weights(save_network(descriptor, tmp_path / "ema.safetensors"), "mine")
+    assert (done.entry.network, done.entry.scale) == (network, descriptor.scale)
     assert load_weights("mine").name == network
+
+
+def test_networks_of_another_size_are_named(tmp_path: Path) -> None:
+    path = save_network(NetworkDescriptor("fast", Fast(32, 2), "mosaic", None, None), tmp_path / "ema.safetensors")
+    with pytest.raises(BbmrError, match=r"keys are not those of Omni-SR.*--network"):
+        import_weights(path, "mine")
+    assert import_weights(path, "mine", "fast").entry.network == "fast"
+    assert import_weights(path, "fast").entry.network == "fast"
+    with pytest.raises(BbmrError, match="does not fit mosaic-omnisr"):
+        import_weights(path, "mosaic-omnisr")
+
+
+@pytest.mark.parametrize(
+    ("network", "name", "needed"),
+    [
+        ("fast", "joint-omnisr", r"joint-omnisr \(kind joint\), and these are of fast \(kind mosaic\)"),
+        ("omnisr-light-x4", "omnisr-x2", r"omnisr-x2 \(kind sr, scale 2\), .* omnisr-light-x4 \(kind sr, scale 4\)"),
+        ("omnisr-light-x4", "omnisr-light-x8", r"omnisr-light-x8 \(kind sr, scale 8\)"),
+        ("omnisr-light-x2", "mosaic-omnisr", r"mosaic-omnisr \(kind mosaic\)"),
+        ("joint-omnisr-light", "fast", r"fast \(kind mosaic\)"),
+    ],
+)
+def test_names_stand_for_networks(network: str, name: str, needed: str, tmp_path: Path, own: Path) -> None:
+    path = save_network(build_network(network), tmp_path / "ema.safetensors")
+    for given in (None, network):
+        with pytest.raises(BbmrError, match=f"ema.safetensors: the name '{name}' stands for .* network {needed}"):
+            import_weights(path, name, given)
+    assert not own.exists()
+
+
+def test_all_names_that_pipelines_use_stand_for_networks() -> None:
+    for pipeline in PIPELINES.values():
+        for name in pipeline.networks + pipeline.helper:
+            assert name in shipped_index() or name in network_names()
 
 
 def without(key: str) -> Callable[[State], object]:

@@ -23,6 +23,7 @@ EXAMPLES = "\n\n".join(
         "bbmr compress photo.jpg -o small.bbmr --budget x8",
         "bbmr compress 'photos/**/*.png' -o out/      keeps the folders below photos",
         "bbmr compress photos -o out --json > report.json",
+        "bbmr compress photo.jpg --weights mine       weights of your own, see bbmr weights",
     )
 )
 DEFAULTS = Options()
@@ -94,6 +95,14 @@ def run(
             + ".",
         ),
     ] = DEFAULTS.pipeline,
+    weights: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Restore with these weights, as `bbmr weights list` has them; for pipelines of one network.",
+            show_default="the pipeline's own",
+        ),
+    ] = DEFAULTS.weights,
     max_pixels: MaxPixels = None,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -122,10 +131,11 @@ def run(
             distortion=distortion,
             allocator=allocator,
             pipeline=pipeline,
+            weights=weights,
         )
     except BbmrError as error:
         raise UsageError(str(error)) from error
-    pipeline_for(options)  # missing weights are one error, not one for each picture
+    pipeline_for(options)  # weights that are missing or do not suit are one error, not one for each picture
 
     def work(job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
         job.check(overwrite)

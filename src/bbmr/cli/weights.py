@@ -52,14 +52,14 @@ def list_all(json: Json = False, debug: Debug = False) -> None:
 @verbs.command(
     "import",
     epilog="[bold]Examples[/]\n\nbbmr weights import omnisr_x4.pth --name omnisr-x4\n\n"
-    "bbmr weights import runs/mine/ema.safetensors --name mine --network fast",
+    "bbmr weights import runs/mine/ema.safetensors --name mine",
 )
 @guarded
 def import_one(
     checkpoint: Annotated[Path, typer.Argument(metavar="FILE", help="A checkpoint: .pth, .pt or .safetensors.")],
     name: Annotated[str, typer.Option(help="What to call the weights.")],
     network: Annotated[
-        str | None, typer.Option(help="The network that they are for.", show_default="Omni-SR, by its keys and shapes")
+        str | None, typer.Option(help="The network that they are for.", show_default="by keys and shapes")
     ] = None,
     quiet: Quiet = False,
     debug: Debug = False,

@@ -73,7 +73,7 @@ def _omnisr(name: str, state: State | None, scale: int, groups: int = 5) -> Netw
     return NetworkDescriptor(name, network, "sr", scale, None)
 
 
-def _omnisr_mosaic(name: str, state: State | None) -> NetworkDescriptor:
+def _mosaic_omnisr(name: str, state: State | None) -> NetworkDescriptor:
     network = OmniSRMosaic() if state is None else OmniSRMosaic(count_groups(state))
     return NetworkDescriptor(name, network, "mosaic", None, None)
 
@@ -91,10 +91,10 @@ _BUILDERS: Mapping[str, Callable[[str, State | None], NetworkDescriptor]] = {
     "fast-luma": _fast_luma,
     "joint-omnisr": _joint_omnisr,
     "joint-omnisr-light": partial(_joint_omnisr, groups=1),
+    "mosaic-omnisr": _mosaic_omnisr,
     "omnisr-light-x2": partial(_omnisr, scale=2, groups=1),
     "omnisr-light-x4": partial(_omnisr, scale=4, groups=1),
     "omnisr-light-x8": partial(_omnisr, scale=8, groups=1),
-    "omnisr-mosaic": _omnisr_mosaic,
     "omnisr-x2": partial(_omnisr, scale=2),
     "omnisr-x4": partial(_omnisr, scale=4),
     "omnisr-x8": partial(_omnisr, scale=8),

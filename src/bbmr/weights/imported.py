@@ -43,18 +43,19 @@ class Imported:
 def import_weights(checkpoint: Path, name: str, network: str | None = None) -> Imported:
     """Store the weights in `checkpoint` in the user's folder, under `name`.
 
-    network: one registered in bbmr.networks; Omni-SR is recognised from its keys and shapes.  The keys are those of the
-    network, for Omni-SR those of its authors' release.  Weights are stored in half precision unless that moves an
-    output by more than HALF_BOUND.
+    network: one registered in bbmr.networks.  Unless it is given, keys and shapes tell, and where these are of a size
+    of their own, `name`, if a network is called that.  The keys are those of the network, for Omni-SR those of its
+    authors' release.  Weights are stored in half precision unless that moves an output by more than HALF_BOUND.
 
-    Raises BbmrError for a name that is taken or no name, and for a file that is no checkpoint of the network; nothing
-    is stored then.
+    Raises BbmrError for a name that is taken, that stands for weights of another kind or scale, or that is no name, and
+    for a file that is no checkpoint of the network; nothing is stored then.
     """
     folder = own_folder()
     index = read_index(folder)
     _check_name(name, index)
     state = read_checkpoint(checkpoint)
-    descriptor = _fit(checkpoint, network or _recognise(checkpoint, state), state)
+    descriptor = _fit(checkpoint, network or _recognise(checkpoint, state, name), state)
+    _check_stands_for(name, checkpoint, descriptor)
     moved = _moved_by_half(checkpoint, descriptor, state)
     half = moved <= HALF_BOUND
     data = save(_to_half(state) if half else state)
@@ -121,16 +122,47 @@ def _check_name(name: str, imported: Mapping[str, WeightsEntry]) -> None:
         raise BbmrError(f"the name {name!r} is taken; choose another, or run `bbmr weights remove {name}` first")
 
 
-def _recognise(path: Path, state: Mapping[str, Tensor]) -> str:
-    """The registered name of the Omni-SR network that `state` belongs to: its depth and the channels of its last
-    convolution tell.
-    """
-    up, groups = state.get("up.0.weight"), count_groups(state)
-    if up is None or not groups:
+def _check_stands_for(name: str, path: Path, descriptor: NetworkDescriptor) -> None:
+    """Pipelines find the weights of their networks, and of their helpers, under the names of these networks."""
+    if name not in network_names():
+        return
+    with torch.device("meta"):
+        needed = build_network(name)
+    if (descriptor.kind, descriptor.scale) != (needed.kind, needed.scale):
         raise BbmrError(
-            f"{path}: the keys are not those of Omni-SR ({_some(state)}); if it is another network of bbmr, "
-            "name it with --network"
+            f"{path}: the name {name!r} stands for weights of the network {name} ({_purpose(needed)}), and these are "
+            f"of {descriptor.name} ({_purpose(descriptor)}); choose another name"
         )
+
+
+def _purpose(descriptor: NetworkDescriptor) -> str:
+    return f"kind {descriptor.kind}" + ("" if descriptor.scale is None else f", scale {descriptor.scale}")
+
+
+def _recognise(path: Path, state: Mapping[str, Tensor], name: str) -> str:
+    """The registered name of the network that `state` belongs to; `name`, where keys and shapes do not tell."""
+    shapes = _shapes(state)
+    for network in network_names():
+        with torch.device("meta"):
+            if _shapes(build_network(network).network.state_dict()) == shapes:  # no two are alike
+                return network
+    if "up.0.weight" in state and count_groups(state):
+        return _recognise_omnisr(path, state)
+    if name in network_names():
+        return name
+    raise BbmrError(
+        f"{path}: the keys are not those of Omni-SR ({_some(state)}); if it is another network of bbmr, "
+        "name it with --network"
+    )
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {key: tensor.shape for key, tensor in state.items()}
+
+
+def _recognise_omnisr(path: Path, state: Mapping[str, Tensor]) -> str:
+    """As `_recognise`, for Omni-SR of any depth, by this and the channels of its last convolution."""
+    up, groups = state["up.0.weight"], count_groups(state)
     scale = math.isqrt(up.shape[0] // 3) if up.ndim else 0
     name = f"omnisr-{'light-' if groups == 1 else ''}x{scale}"
     if name not in network_names():
