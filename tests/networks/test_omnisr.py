@@ -123,6 +123,18 @@ def test_training_and_evaluation_give_the_same_and_pictures_of_a_batch_do_not_me
     torch.testing.assert_close(alone, evaluated[1:], rtol=0, atol=1e-5)
 
 
+def test_to_begin_with_a_mosaic_network_answers_to_differences_only() -> None:
+    """Grey pictures leave its first layer where the scale alone puts it, but for the zeros beyond the edge."""
+    network, levels = OmniSRMosaic(1), torch.full((1, 16, 16), 2)
+    shallow: list[torch.Tensor] = []
+    network.input.register_forward_hook(lambda _layer, _inputs, output: shallow.append(output))
+    for grey in (0.0, 0.5, 0.9):
+        network(torch.full((1, 48, 16, 16), grey), levels)
+    inside = [features[:, :, 1:-1, 1:-1] for features in shallow]
+    torch.testing.assert_close(inside[0], inside[1], rtol=0, atol=1e-3)
+    torch.testing.assert_close(inside[2], inside[1], rtol=0, atol=1e-3)
+
+
 def test_gradients_reach_every_weight_and_are_finite() -> None:
     torch.manual_seed(0)
     network = OmniSRMosaic(2)

@@ -16,7 +16,7 @@ LEVELS = 5  # scales 1, 2, 4, 8, 16 as their base-2 logarithm
 PIXELS = 48  # 4 x 4 RGB pixels of one position on the H/4 grid
 # Detail is a few hundredths of the value range.  Without a gain SiLU sees it around zero, where it is all but linear,
 # and training stops at the best linear filter (0.5 dB over bicubic); with 100 it is past that after 250 steps.
-_GAIN = 100.0
+GAIN = 100.0
 _LUMA = (65.481 / 219, 128.553 / 219, 24.966 / 219)  # BT.601, as `bbmr.luma`
 
 
@@ -64,12 +64,12 @@ class Fast(nn.Module):
         return 2 + 2 * len(self.body)
 
     def forward(self, pixels: Tensor, levels: Tensor) -> Tensor:
-        shallow = self.head((pixels - 0.5) * _GAIN)
+        shallow = self.head((pixels - 0.5) * GAIN)
         shallow = shallow + _per_position(self.head_bias, levels, shallow.dtype)
         features = shallow
         for pair in self.body:
             features = pair(features, levels)
-        correction: Tensor = self.tail(features + shallow) / _GAIN
+        correction: Tensor = self.tail(features + shallow) / GAIN
         return correction
 
 

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bbmr.networks.fast import LEVELS, PIXELS
+from bbmr.networks.fast import GAIN, LEVELS, PIXELS
 
 CHANNELS = 64
 WINDOW = 8  # samples per side of a window, and windows' worth of samples per side of a grid group
@@ -77,6 +77,12 @@ class OmniSRMosaic(nn.Module):
     def __init__(self, groups: int = 5) -> None:
         super().__init__()
         self.input = nn.Conv2d(PIXELS + LEVELS, CHANNELS, 3, padding=1)
+        # LayerNorm sees channels relative to one another: where they answer to the grey level, that drowns the detail,
+        # and what follows is all but linear in it.  So to begin with they answer to differences only: 0.24 dB more at
+        # x4 after 300 steps (one OSAG).
+        with torch.no_grad():
+            by_colour = self.input.weight[:, :PIXELS].view(CHANNELS, 3, -1, 3, 3)
+            by_colour -= by_colour.mean((2, 3, 4), keepdim=True)
         self.residual_layer = nn.Sequential(*(OSAG() for _ in range(groups)))
         self.output = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1)
         self.tail = nn.Conv2d(CHANNELS, PIXELS, 3, padding=1)
@@ -87,9 +93,9 @@ class OmniSRMosaic(nn.Module):
     def forward(self, pixels: Tensor, levels: Tensor) -> Tensor:
         height, width = pixels.shape[2:]
         scales = F.one_hot(levels, LEVELS).permute(0, 3, 1, 2).to(pixels.dtype)
-        features = self.input(pad(torch.cat([pixels, scales], 1)))
+        features = self.input(pad(torch.cat([(pixels - 0.5) * GAIN, scales], 1)))
         features = self.output(self.residual_layer(features)) + features
-        correction: Tensor = self.tail(features)
+        correction: Tensor = self.tail(features) / GAIN
         return correction[:, :, :height, :width]
 
 
