@@ -1,7 +1,9 @@
 """Imported weights restore as their authors' do, come out as they went in, and leave when told to."""
 
 import json
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,9 +16,9 @@ from bbmr.errors import BbmrError
 from bbmr.networks import NetworkDescriptor, build_network, network_names
 from bbmr.networks.fast import Fast
 from bbmr.pipeline import PIPELINES
-from bbmr.weights import imported, load_weights, weights_index
+from bbmr.weights import WeightsEntry, imported, index, load_weights, weights_index
 from bbmr.weights.imported import HALF_BOUND, export_weights, import_weights, remove_weights
-from bbmr.weights.index import shipped_index
+from bbmr.weights.index import changing_index, read_index, shipped_index
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
 State = dict[str, Tensor]
@@ -54,7 +56,7 @@ def test_there_and_back(suffix: str, file: Path, state: State, own: Path, tmp_pa
     assert done.half
     assert 0 < done.moved <= HALF_BOUND
     assert done.path == own / "mine.safetensors"
-    assert {path.name for path in own.iterdir()} == {"mine.safetensors", "index.json"}
+    assert {path.name for path in own.glob("[!.]*")} == {"mine.safetensors", "index.json"}
     assert all(tensor.dtype == torch.float16 for tensor in load_file(done.path).values())
     assert weights_index()["mine"] == done.entry
     assert done.entry.sha256 == sha256(done.path.read_bytes()).hexdigest()
@@ -73,7 +75,7 @@ def test_there_and_back(suffix: str, file: Path, state: State, own: Path, tmp_pa
     again = import_weights(out, "again")
     assert (again.entry.sha256, again.moved) == (done.entry.sha256, 0)
     remove_weights("mine")
-    assert {path.name for path in own.iterdir()} == {"again.safetensors", "index.json"}
+    assert {path.name for path in own.glob("[!.]*")} == {"again.safetensors", "index.json"}
     assert "mine" not in weights_index()
     with pytest.raises(BbmrError, match=r"'mine'; there are: again"):
         remove_weights("mine")
@@ -211,6 +213,30 @@ def test_names_that_are_taken_are_refused(file: Path, own: Path) -> None:
     assert (own / "index.json").read_bytes() == before
     with pytest.raises(BbmrError, match="'mosaic-fast' come with bbmr and stay"):
         remove_weights("mosaic-fast")
+
+
+def test_changes_at_the_same_time_lose_nothing(own: Path) -> None:
+    """Two processes may import at once: each reads the index only when the other has written it."""
+
+    def enter(name: str) -> None:
+        with changing_index(own) as index:
+            time.sleep(0.02)
+            index[name] = WeightsEntry(name, "fast", "")
+
+    names = {f"w{number}" for number in range(8)}
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(enter, names))
+    assert set(read_index(own)) == names
+
+
+def test_who_waits_too_long_is_told(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "_PATIENCE", 0.05)
+    with (
+        changing_index(own),
+        ThreadPoolExecutor(1) as thread,
+        pytest.raises(BbmrError, match="another bbmr has been changing the weights"),
+    ):
+        thread.submit(lambda: changing_index(own).__enter__()).result()
 
 
 def test_a_damaged_index_is_not_replaced(file: Path, own: Path) -> None:

@@ -19,7 +19,7 @@ from bbmr.networks import NetworkDescriptor, build_network, network_names
 from bbmr.networks.inputs import random_inputs
 from bbmr.networks.omnisr import count_groups
 from bbmr.weights.checkpoint import SUFFIXES, read_checkpoint
-from bbmr.weights.index import WeightsEntry, load_weights, own_folder, read_index, shipped_index, write_index
+from bbmr.weights.index import WeightsEntry, changing_index, load_weights, own_folder, read_index, shipped_index
 
 HALF_BOUND = 0.25 / 255
 """Half precision may move no output of a random input by more than this: a quarter of a grey level of 8 bit."""
@@ -51,8 +51,7 @@ def import_weights(checkpoint: Path, name: str, network: str | None = None) -> I
     for a file that is no checkpoint of the network; nothing is stored then.
     """
     folder = own_folder()
-    index = read_index(folder)
-    _check_name(name, index)
+    _check_name(name, read_index(folder))
     state = read_checkpoint(checkpoint)
     descriptor = _fit(checkpoint, network or _recognise(checkpoint, state, name), state)
     _check_stands_for(name, checkpoint, descriptor)
@@ -61,16 +60,12 @@ def import_weights(checkpoint: Path, name: str, network: str | None = None) -> I
     data = save(_to_half(state) if half else state)
     entry = WeightsEntry(f"{name}.safetensors", descriptor.name, sha256(data).hexdigest(), descriptor.scale)
     path = folder / entry.file
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be made ({error.strerror}); name another folder in BBMR_WEIGHTS"
-        ) from error
-    # The index comes last: until then the file, which may be left from an import that was cut off, is nobody's.
-    with replacing(path, overwrite=True) as file:
-        file.write(data)
-    write_index(folder, index | {name: entry})
+    with changing_index(folder) as index:
+        _check_name(name, index)  # another import may have taken it meanwhile
+        # The index comes last: until then the file, which may be left from an import that was cut off, is nobody's.
+        with replacing(path, overwrite=True) as file:
+            file.write(data)
+        index[name] = entry
     return Imported(entry, path, half, moved)
 
 
@@ -96,18 +91,22 @@ def export_weights(name: str, path: Path, overwrite: bool = False) -> None:
 def remove_weights(name: str) -> None:
     """Take imported weights away.  Raises BbmrError for those that ship and for unknown ones."""
     folder = own_folder()
-    index = read_index(folder)
-    if name not in index:
-        if name in shipped_index():
-            raise BbmrError(f"the weights {name!r} come with bbmr and stay; only imported ones can be removed")
-        known = ", ".join(sorted(index)) or "none"
-        raise BbmrError(f"no imported weights are called {name!r}; there are: {known}")
-    entry = index.pop(name)
-    write_index(folder, index)
+    if name in shipped_index():
+        raise BbmrError(f"the weights {name!r} come with bbmr and stay; only imported ones can be removed")
+    _check_there(name, read_index(folder))
+    with changing_index(folder) as index:
+        _check_there(name, index)
+        entry = index.pop(name)
     try:
         (folder / entry.file).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{folder / entry.file}: cannot be removed ({error.strerror}); remove it by hand") from error
+
+
+def _check_there(name: str, imported: Mapping[str, WeightsEntry]) -> None:
+    if name not in imported:
+        known = ", ".join(sorted(imported)) or "none"
+        raise BbmrError(f"no imported weights are called {name!r}; there are: {known}")
 
 
 def _check_name(name: str, imported: Mapping[str, WeightsEntry]) -> None:

@@ -3,7 +3,8 @@
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from hashlib import sha256
@@ -12,15 +13,17 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from platformdirs import user_data_path
 from safetensors.torch import load
 
-from bbmr.atomic import replacing
+from bbmr.atomic import OutputError, replacing
 from bbmr.errors import BbmrError
 from bbmr.networks import NetworkDescriptor, build_network
 
 INDEX = "index.json"
 PACKAGE = files(__package__)
+_PATIENCE = 30  # seconds
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,30 @@ def write_index(folder: Path, index: Mapping[str, WeightsEntry]) -> None:
     text = json.dumps({name: asdict(entry) for name, entry in index.items()}, indent=2, sort_keys=True) + "\n"
     with replacing(folder / INDEX, overwrite=True) as file:
         file.write(text.encode())
+
+
+@contextmanager
+def changing_index(folder: Path) -> Iterator[dict[str, WeightsEntry]]:
+    """The index of `folder`, to be changed: it is written when the block ends well.  Others wait meanwhile.
+
+    Makes the folder.  Raises BbmrError where it cannot be made, as `read_index` and `write_index` do, and where others
+    take too long.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock", timeout=_PATIENCE)
+        with lock:
+            index = read_index(folder)
+            yield index
+            write_index(folder, index)
+    except Timeout as error:
+        raise OutputError(
+            f"{folder}: another bbmr has been changing the weights for {_PATIENCE} seconds; try again later"
+        ) from error
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be changed ({error.strerror}); name another folder in BBMR_WEIGHTS"
+        ) from error
 
 
 def shipped_index() -> dict[str, WeightsEntry]:
