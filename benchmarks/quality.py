@@ -35,14 +35,14 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from bbmr.blocks import SCALES, BlockGrid, merge, stitch
+from bbmr.blocks import PAPER_SCALES, SCALES, BlockGrid, merge, stitch
 from bbmr.downscaling.bicubic import upscale
 from bbmr.errors import BbmrError
 from bbmr.evaluation.metrics import block_edge_ratio, decibels, ms_ssim_y, psnr_rgb, psnr_y, ssim_y
 from bbmr.fileformat import load, save, sections
 from bbmr.imageio import READ_SUFFIXES, read_picture
 from bbmr.networks.joint import JointSR
-from bbmr.options import DEFAULT_PIPELINE, PAPER_SCALES, PIPELINE_CHOICES, PLAIN_PIPELINE, TUNES, Options
+from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES, PLAIN_PIPELINE, TUNES, Options
 from bbmr.picture import Picture
 from bbmr.pipeline import compress, compress_uniform, find_pipeline, measure_distortion, restore
 from bbmr.rescaled import RescaledImage

@@ -14,6 +14,10 @@ SCALES = (1, 2, 4, 8, 16)
 CELL = max(SCALES)
 """Pixels per side of the smallest block: the largest scale has to divide it."""
 BLOCK_SIDES = (16, 32, 64, 128)
+PAPER_SCALES = (2, 4, 8)
+"""Of Li & Zhou (AAAI-25), whose SR networks, Joint SR and Algorithm 1 know no others."""
+PAPER_SIDE = 128
+"""Of their blocks, in pixels; at x8 a smaller one has fewer than the 16 x 16 samples that Omni-SR needs."""
 
 
 @dataclass(frozen=True)

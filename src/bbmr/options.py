@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bbmr.allocation.budget import Budget
-from bbmr.blocks import BLOCK_SIDES, SCALES
+from bbmr.blocks import BLOCK_SIDES, PAPER_SCALES, SCALES
 from bbmr.errors import BbmrError
 
 TUNES = ("visual", "psnr")
 DISTORTIONS = ("corrected", "bicubic", "network", "helper")
 ALLOCATORS = ("optimal", "greedy")
-PAPER_SCALES = (2, 4, 8)
 
 
 @dataclass(frozen=True)

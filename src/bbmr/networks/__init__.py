@@ -7,6 +7,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from bbmr.blocks import PAPER_SCALES
 from bbmr.networks.fast import Fast, FastLuma
 from bbmr.networks.joint import JointSR
 from bbmr.networks.omnisr import CHANNELS, OmniSR, OmniSRBody, OmniSRMosaic, count_groups
@@ -14,7 +15,6 @@ from bbmr.networks.omnisr import CHANNELS, OmniSR, OmniSRBody, OmniSRMosaic, cou
 State = Mapping[str, Tensor]
 Kind = Literal["mosaic", "sr", "joint"]
 
-PAPER_SCALES = (2, 4, 8)
 """Those that Joint SR has a branch for."""
 
 

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 LEVELS = 5  # scales 1, 2, 4, 8, 16 as their base-2 logarithm
-PIXELS = 48  # 4 x 4 RGB pixels of one position on the H/4 grid
+POSITION = 4  # pixels per side of one position of the grid
+PIXELS = 3 * POSITION**2  # RGB
 # Detail is a few hundredths of the value range.  Without a gain SiLU sees it around zero, where it is all but linear,
 # and training stops at the best linear filter (0.5 dB over bicubic); with 100 it is past that after 250 steps.
 GAIN = 100.0

@@ -5,11 +5,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from bbmr.networks import PAPER_SCALES, NetworkDescriptor
-from bbmr.networks.fast import LEVELS, PIXELS
-
-BLOCK = 128  # side of Joint SR's blocks, in pixels
-GRID = 4  # pixels per side of one position of a mosaic network
+from bbmr.blocks import PAPER_SCALES, PAPER_SIDE
+from bbmr.networks import NetworkDescriptor
+from bbmr.networks.fast import LEVELS, PIXELS, POSITION
 
 
 def random_inputs(
@@ -29,10 +27,12 @@ def random_inputs(
         assert descriptor.scale is not None
         return (samples(pictures, 3, side // descriptor.scale, side // descriptor.scale),)
     if descriptor.kind == "mosaic":
-        size = (pictures, side // GRID, side // GRID)
+        size = (pictures, side // POSITION, side // POSITION)
         return samples(pictures, PIXELS, *size[1:]), torch.randint(LEVELS, size, generator=random)
-    rows = side // BLOCK
+    rows = side // PAPER_SIDE
     scales = torch.tensor(PAPER_SCALES).repeat(pictures * rows * rows)[: pictures * rows * rows]
     counts = {scale: int((scales == scale).sum()) for scale in PAPER_SCALES}
-    blocks = {scale: samples(count, 3, BLOCK // scale, BLOCK // scale) for scale, count in counts.items() if count}
+    blocks = {
+        scale: samples(count, 3, PAPER_SIDE // scale, PAPER_SIDE // scale) for scale, count in counts.items() if count
+    }
     return blocks, scales.view(pictures, rows, rows)

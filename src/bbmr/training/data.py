@@ -22,11 +22,10 @@ from tqdm import tqdm
 
 from bbmr.allocation.optimal import multiplier
 from bbmr.allocation.visual import LOSS_AVERSION, VARIANCE_FLOOR
-from bbmr.blocks import BLOCK_SIDES, CELL, SCALES
+from bbmr.blocks import BLOCK_SIDES, CELL, PAPER_SCALES, SCALES
 from bbmr.downscaling.bicubic import round_to_8_bit
 from bbmr.errors import BbmrError
 from bbmr.luma import luma
-from bbmr.networks import PAPER_SCALES
 from bbmr.training.recipe import Maps
 from bbmr.training.resampling import enlarge, full_float32, shrink
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bbmr.networks import PAPER_SCALES, NetworkDescriptor
+from bbmr.blocks import PAPER_SCALES
+from bbmr.networks import NetworkDescriptor
 from bbmr.networks.joint import HALF
 from bbmr.training.checkpoints import TrainingState, read_start
 from bbmr.training.errors import RecipeError

@@ -11,8 +11,7 @@ from typing import Any, Literal
 
 import yaml
 
-from bbmr.blocks import BLOCK_SIDES, CELL, SCALES
-from bbmr.networks import PAPER_SCALES
+from bbmr.blocks import BLOCK_SIDES, CELL, PAPER_SCALES, SCALES
 from bbmr.training.errors import RecipeError
 from bbmr.training.recipes import shipped_recipes
 from bbmr.training.strict import convert, near, require

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from bbmr.blocks import CELL
-from bbmr.networks import PAPER_SCALES, NetworkDescriptor
+from bbmr.blocks import CELL, PAPER_SCALES
+from bbmr.networks import NetworkDescriptor
 from bbmr.training.data import Batch
 from bbmr.training.errors import RecipeError
 from bbmr.training.recipe import Maps, Recipe

@@ -8,21 +8,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bbmr.blocks import BlockGrid, split
+from bbmr.blocks import PAPER_SIDE, BlockGrid, split
 from bbmr.downscaling.bicubic import round_to_8_bit
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import RescaledImage
 from bbmr.tiles import Tile
 from bbmr.upscaling import collect, like_stored
 
-SIDE = 128  # the paper's; at x8 a smaller block has fewer than the 16 x 16 samples that Omni-SR needs
 _BATCH = 32  # blocks that go through a network at once: bounds the memory
 
 
 class BlockwiseUpscaler(ABC):
     """Restores pictures from blocks of 128 pixels, strip by strip; an `Upscaler`."""
 
-    sides = (SIDE,)
+    sides = (PAPER_SIDE,)
 
     def __init__(self, scales: tuple[int, ...]) -> None:
         self.scales = scales
@@ -35,7 +34,7 @@ class BlockwiseUpscaler(ABC):
         self, plane: NDArray[np.uint8], factor: int, size: tuple[int, int]
     ) -> Iterator[tuple[Tile, Tensor]]:
         """As in `Upscaler`: the plane is cut into blocks, and these are restored as stored ones are."""
-        grid = BlockGrid(*size, SIDE)
+        grid = BlockGrid(*size, PAPER_SIDE)
         blocks = split(plane, grid, factor)
         scales = np.full((grid.rows, grid.cols), factor, np.uint8)
         for tile, core in self._restore(grid, scales, {factor: blocks.reshape(-1, *blocks.shape[2:])}):
@@ -47,7 +46,7 @@ class BlockwiseUpscaler(ABC):
     ) -> Iterator[tuple[Tile, Tensor]]:
         channels = next(iter(blocks.values())).shape[3]
         for row, strip in self._strips(scales, blocks):
-            top = row * SIDE
+            top = row * PAPER_SIDE
             core = slice(top, min(top + strip.shape[2], grid.height)), slice(0, grid.width)
             yield Tile(core, core), like_stored(strip[:, :, : core[0].stop - top, : grid.width], channels)
 

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bbmr.blocks import PAPER_SIDE
 from bbmr.networks import NetworkDescriptor
 from bbmr.networks.joint import HALF, JointSR
 from bbmr.upscaling import network_of
-from bbmr.upscaling.blockwise import SIDE, BlockwiseUpscaler, blocks_of_row, in_batches
+from bbmr.upscaling.blockwise import BlockwiseUpscaler, blocks_of_row, in_batches
 
 STRIP = 3  # block rows
 
@@ -37,8 +38,8 @@ class JointUpscaler(BlockwiseUpscaler):
         for row in range(0, len(scales), STRIP):
             first, last = max(row - 1, 0), min(row + STRIP + 1, len(scales))
             stitched = torch.cat([stitched_row(near) for near in range(first, last)], 2)
-            restored = self._network.finish(stitched, SIDE // HALF)
-            yield row, restored[:, :, (row - first) * SIDE :][:, :, : STRIP * SIDE]
+            restored = self._network.finish(stitched, PAPER_SIDE // HALF)
+            yield row, restored[:, :, (row - first) * PAPER_SIDE :][:, :, : STRIP * PAPER_SIDE]
 
     def _stitched_row(self, scales: NDArray[np.uint8], blocks: Mapping[int, NDArray[np.uint8]], row: int) -> Tensor:
         """One block row of the stitched map, (1, 12, 64, cols 64)."""

@@ -20,13 +20,13 @@ from torch import Tensor
 from bbmr.blocks import BLOCK_SIDES, CELL, SCALES
 from bbmr.downscaling.bicubic import round_to_8_bit, upscale
 from bbmr.networks import NetworkDescriptor
+from bbmr.networks.fast import POSITION
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import RescaledImage
 from bbmr.samples import to_samples, to_tensor
 from bbmr.tiles import Tile, count_tiles, tiles
 from bbmr.upscaling import like_stored, network_of
 
-POSITION = 4  # pixels per side of one position of the network's grid
 TILE = 768  # pixels per side of a tile; a multiple of 128, so that tiles hold whole blocks
 _MOSAIC_REACH = 60  # pixels: each x2 step sees 2 samples of the coarser level, 2 * (2 + 4 + 8 + 16)
 
