@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 import bbmr
-from bbmr.evaluation.comparison import bicubic_x4
+from bbmr.evaluation.comparison import enlarge_bicubic
 from bbmr.evaluation.metrics import ms_ssim_y, psnr_rgb, psnr_y, ssim_y
 from bbmr.evaluation.pictures import draw_map, scale_plane
 from bbmr.imageio import read_picture, write_picture
@@ -37,7 +37,7 @@ def main() -> None:
             f"{-(-photo.height // 4) * -(-photo.width // 4):,}",
             "",
             "",
-            *scores(bicubic_x4(photo.colour), photo),
+            *scores(enlarge_bicubic(photo.colour, 4), photo),
             "",
             "",
         ]

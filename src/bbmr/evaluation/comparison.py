@@ -18,7 +18,7 @@ from bbmr.samples import to_samples, to_tensor
 from bbmr.tiles import tiles
 
 _TILE = 512
-_HALO = 16  # bicubic enlargement by 4 sees 2 LR samples = 8 pixels
+_HALO = 32  # bicubic enlargement by 16 sees 2 LR samples = 32 pixels
 _NO_LIMIT = 1 << 64  # the picture is in memory already
 
 
@@ -37,7 +37,7 @@ class Contender:
 
 def compare(picture: Picture, options: Options, progress: Progress = silent) -> list[Contender]:
     """Bicubic x4, plain x4 and `options` on one picture, in this order.  The last two are really coded and decoded."""
-    bicubic = bicubic_x4(picture.colour)
+    bicubic = enlarge_bicubic(picture.colour, 4)
     grid = BlockGrid(picture.height, picture.width, options.block)
     lr_pixels = int(np.prod(grid.lr_size(4)))
     return [
@@ -54,12 +54,12 @@ def _contend(name: str, picture: Picture, options: Options, progress: Progress) 
     return Contender(name, restored, *_psnr(picture, restored), rescaled.lr_pixels, len(data))
 
 
-def bicubic_x4(colour: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Shrink (H, W, C) by 4 and enlarge it again, MATLAB-bicubic both ways, the LR picture rounded to 8 bit."""
-    plane = bicubic_planes(colour, (4,))[4]
+def enlarge_bicubic(colour: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Shrink (H, W, C) by 2, 4, 8 or 16 and enlarge it again, MATLAB-bicubic both ways, the LR picture in 8 bit."""
+    plane = bicubic_planes(colour, (factor,))[factor]
     enlarged = np.empty_like(colour)
     for tile in tiles(colour.shape[0], colour.shape[1], _TILE, _HALO):
-        outer = to_samples(upscale(to_tensor(plane[tile.outer_at(4)]), 4))
+        outer = to_samples(upscale(to_tensor(plane[tile.outer_at(factor)]), factor))
         enlarged[tile.core] = outer[tile.core_in_outer_at(1)]
     return enlarged
 

@@ -1,0 +1,101 @@
+"""Every network that ships or was imported on whole pictures shrunk by 2, 4 and 8: a Markdown table for each set.
+
+    python benchmarks/whole_pictures.py --data DIR --sets test2k test4k
+
+DIR holds one folder of pictures for each set.  LR pictures are MATLAB-bicubic, 8 bit; PSNR-Y without a border of 4
+pixels, as papers report it, and PSNR-RGB of all samples; means over the pictures.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+from numpy.typing import NDArray
+from quality import find_sets
+from rich.console import Console
+from rich.progress import track
+
+from bbmr.blocks import PAPER_SCALES
+from bbmr.downscaling import bicubic_planes
+from bbmr.evaluation.comparison import enlarge_bicubic
+from bbmr.evaluation.metrics import psnr_rgb, psnr_y
+from bbmr.imageio import read_picture
+from bbmr.networks import NetworkDescriptor
+from bbmr.samples import to_samples
+from bbmr.upscaling import Upscaler
+from bbmr.upscaling.mosaic import MosaicUpscaler
+from bbmr.upscaling.plain import PlainUpscaler
+from bbmr.weights import load_weights, weights_index
+
+Quality = tuple[float, float]
+"""PSNR-Y and PSNR-RGB in dB."""
+Results = dict[str, dict[int, list[Quality]]]
+"""By name of the weights and scale, of every picture."""
+
+
+def restorers() -> dict[str, tuple[Upscaler, Sequence[int]]]:
+    """Of all weights that restore whole pictures: the upscaler, and the scales that they are for."""
+    found: dict[str, tuple[Upscaler, Sequence[int]]] = {}
+    for name, entry in weights_index().items():
+        descriptor = load_weights(name)
+        if descriptor.kind != "joint":
+            scales = PAPER_SCALES if entry.scale is None else (entry.scale,)
+            found[name] = upscaler_of(descriptor), [factor for factor in scales if factor in PAPER_SCALES]
+    return found
+
+
+def upscaler_of(descriptor: NetworkDescriptor) -> Upscaler:
+    return MosaicUpscaler(descriptor) if descriptor.kind == "mosaic" else PlainUpscaler(descriptor)
+
+
+def restore(colour: NDArray[np.uint8], plane: NDArray[np.uint8], factor: int, upscaler: Upscaler) -> NDArray[np.uint8]:
+    restored = np.empty_like(colour)
+    for tile, core in upscaler.restore_uniform(plane, factor, colour.shape[:2]):
+        restored[tile.core] = to_samples(core)
+    return restored
+
+
+def measure(paths: Sequence[Path], networks: Mapping[str, tuple[Upscaler, Sequence[int]]], title: str) -> Results:
+    results: Results = {name: {factor: [] for factor in PAPER_SCALES} for name in ("bicubic", *networks)}
+    for path in track(paths, title, console=Console(stderr=True)):
+        colour = read_picture(path).colour
+        for factor, plane in bicubic_planes(colour, PAPER_SCALES).items():
+            results["bicubic"][factor].append(compare(enlarge_bicubic(colour, factor), colour))
+            for name, (upscaler, scales) in networks.items():
+                if factor in scales:
+                    results[name][factor].append(compare(restore(colour, plane, factor, upscaler), colour))
+    return results
+
+
+def compare(restored: NDArray[np.uint8], original: NDArray[np.uint8]) -> Quality:
+    return psnr_y(restored, original), psnr_rgb(restored, original)
+
+
+def to_markdown(results: Results) -> str:
+    lines = [
+        "| weights | " + " | ".join(f"x{factor} PSNR-Y | PSNR-RGB" for factor in PAPER_SCALES) + " |",
+        "| --- |" + " ---: |" * 2 * len(PAPER_SCALES),
+    ]
+    for name, by_scale in results.items():
+        cells = [name]
+        for factor in PAPER_SCALES:
+            cells += [f"{fmean(values):.2f}" for values in zip(*by_scale[factor], strict=True)] or ["", ""]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
+    parser.add_argument("--sets", nargs="+", default=["test2k", "test4k"], help="folders of pictures in it")
+    parser.add_argument("--limit", type=int, help="take only the first N pictures of each set")
+    options = parser.parse_args(arguments)
+    networks = restorers()
+    for name, paths in find_sets(options.data, options.sets, options.limit).items():
+        print(f"## {name}, pictures: {len(paths)}\n\n{to_markdown(measure(paths, networks, name))}\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
