@@ -45,6 +45,8 @@ def test_what_names_nothing_is_a_problem_of_its_own(folder: Path) -> None:
     sources = find_sources(["in/*.webp", "empty", "none.png"], (".png",))
     assert [problem.split(":")[0] for problem in sources.problems] == ["in/*.webp", "empty"]
     assert [source.path for source in sources.files] == [Path("none.png")]
+    assert sources.problems[1] == "empty: no .png file in this folder"
+    assert find_sources(["empty"], (".png", ".jpg")).problems == ("empty: no picture of a known kind in this folder",)
 
 
 @pytest.mark.parametrize(

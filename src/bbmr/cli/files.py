@@ -73,7 +73,8 @@ def find_sources(arguments: Sequence[str], suffixes: Collection[str]) -> Sources
             several = True
             found = [Source(file, file.relative_to(path)) for file in _search(path, suffixes)]
             if not found:
-                problems.append(f"{path}: no {' or '.join(sorted(suffixes))} file in this folder")
+                what = f"{next(iter(suffixes))} file" if len(suffixes) == 1 else "picture of a known kind"
+                problems.append(f"{path}: no {what} in this folder")
         elif glob.has_magic(argument) and not path.exists():
             several = True
             base = _fixed_part(path)
