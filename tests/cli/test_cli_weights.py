@@ -86,6 +86,7 @@ def test_the_commands_of_the_documentation() -> None:
     assert Path("omnisr-x4.safetensors").exists()
 
 
+@pytest.mark.usefixtures("fast_alone")
 @pytest.mark.parametrize("name", ["mosaic-omnisr", "separate-omnisr", "joint-omnisr"])
 def test_following_the_advice_for_missing_weights_ends_with_a_pipeline(name: str) -> None:
     """As printed, but for the training: an untrained network lies where its run would have put its average."""

@@ -115,6 +115,7 @@ def test_any_network_is_recognised(network: str, tmp_path: Path) -> None:
     assert load_weights("mine").name == network
 
 
+@pytest.mark.usefixtures("fast_alone")
 def test_networks_of_another_size_are_named(tmp_path: Path) -> None:
     path = save_network(NetworkDescriptor("fast", Fast(32, 2), "mosaic", None, None), tmp_path / "ema.safetensors")
     with pytest.raises(BbmrError, match=r"keys are not those of Omni-SR.*--network"):
@@ -125,6 +126,7 @@ def test_networks_of_another_size_are_named(tmp_path: Path) -> None:
         import_weights(path, "mosaic-omnisr")
 
 
+@pytest.mark.usefixtures("fast_alone")
 @pytest.mark.parametrize(
     ("network", "name", "needed"),
     [
