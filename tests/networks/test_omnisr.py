@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from networks.at_random import at_random
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from bbmr.downscaling.bicubic import upscale
 from bbmr.networks import build_network
 from bbmr.networks.omnisr import (
     ChannelAttention,
@@ -93,6 +95,22 @@ def test_parameters_are_as_many_as_published(scale: int, groups: int, parameters
     assert len(network.state_dict()) == 62 * groups + 6
 
 
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@torch.no_grad()
+def test_an_untrained_network_is_bicubic_and_its_body_learns(scale: int) -> None:
+    network, picture = OmniSR(scale, 1), torch.rand(1, 3, 24, 17)
+    inside = (..., slice(2 * scale, -2 * scale), slice(2 * scale, -2 * scale))
+    expected = upscale(picture.double(), scale)[inside]
+    torch.testing.assert_close(network.double()(picture.double())[inside], expected, rtol=0, atol=1e-6)
+    with torch.enable_grad():
+        network(torch.rand(1, 3, 24, 24).double()).square().mean().backward()
+    gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
+    for layer in ("input", "output", "up.0"):
+        gradient = gradients[f"{layer}.weight"]
+        assert gradient is not None
+        assert gradient.any()
+
+
 @pytest.mark.parametrize("size", [(1, 1), (9, 17), (33, 8)])
 def test_any_size_comes_back_times_the_scale(size: tuple[int, int]) -> None:
     restored = OmniSR(4, 1)(torch.rand(1, 3, *size))
@@ -104,7 +122,7 @@ def test_any_size_comes_back_times_the_scale(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize(("size", "padded"), [((9, 17), (16, 24)), ((3, 40), (16, 40))])
 def test_padding_is_zeros_at_the_right_and_bottom(size: tuple[int, int], padded: tuple[int, int]) -> None:
-    network, picture = OmniSR(2, 1), torch.rand(1, 3, *size)
+    network, picture = at_random(OmniSR(2, 1)), torch.rand(1, 3, *size)
     larger = torch.zeros(1, 3, *padded)
     larger[:, :, : size[0], : size[1]] = picture
     expected = network(larger)[:, :, : 2 * size[0], : 2 * size[1]]
@@ -114,7 +132,7 @@ def test_padding_is_zeros_at_the_right_and_bottom(size: tuple[int, int], padded:
 
 def test_training_and_evaluation_give_the_same_and_pictures_of_a_batch_do_not_meet() -> None:
     torch.manual_seed(0)
-    network, pictures = OmniSR(2, 1), torch.rand(2, 3, 20, 24)
+    network, pictures = at_random(OmniSR(2, 1)), torch.rand(2, 3, 20, 24)
     trained = network.train()(pictures)
     with torch.inference_mode():
         evaluated = network.eval()(pictures)

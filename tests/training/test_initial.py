@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from networks.at_random import at_random
 from safetensors.torch import load_file, save_file
 
 from bbmr.networks import build_network
@@ -22,7 +23,7 @@ def save(tmp_path: Path) -> Save:
 
     def write(name: str) -> str:
         path = tmp_path / f"{name}.safetensors"
-        save_file(build_network(name).network.state_dict(), path)
+        save_file(at_random(build_network(name).network).state_dict(), path)
         return str(path)
 
     return write
@@ -81,7 +82,7 @@ def test_the_body_of_another_scale_is_taken_and_the_tail_is_fresh(network: str, 
 
 def test_a_mosaic_network_begins_with_the_body_of_an_sr_network(save: Save, tmp_path: Path) -> None:
     path = str(tmp_path / "sr.safetensors")
-    save_file(build_network("omnisr-x4").network.state_dict(), path)
+    save_file(at_random(build_network("omnisr-x4").network).state_dict(), path)
     descriptor = build_network("mosaic-omnisr")
     recipe = recipe_from({"network": "mosaic-omnisr", "init_from": path, "init_parts": "body"})
     start = read_initial(recipe, descriptor)

@@ -111,7 +111,7 @@ def test_training_improves_on_the_mosaic_and_leaves_its_folder(photos: Path, tmp
 
 @pytest.mark.usefixtures("forgetful")
 def test_a_resumed_run_ends_as_an_unbroken_one_bit_for_bit(photos: Path, tmp_path: Path) -> None:
-    recipe = small(photos)
+    recipe = small(photos, optimiser={"slower": {"tail": 0.5}})
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     train(recipe, unbroken)
     train(recipe, broken, minutes=0)
@@ -249,6 +249,7 @@ def test_networks_for_whole_pictures_are_trained_too(photos: Path, tmp_path: Pat
         ({"network": "omnisr-x4"}, r"maps: omnisr-x4 enlarges whole pictures.*uniform_scales: \{4: 1\}"),
         ({"init_from": "nowhere.pt"}, "init_from: nowhere.pt: cannot be read"),
         ({"data": {}}, "data.folder: names the folder"),
+        ({"optimiser": {"slower": {"up": 0.1}}}, "optimiser.slower: up is no layer of fast"),
         ({"optimiser": {"name": "adamw"}, "init_from": "checkpoints/mosaic-fast.pt"}, "init_from: .*another optimiser"),
     ],
 )

@@ -7,6 +7,7 @@ from hashlib import sha256
 import numpy as np
 import pytest
 import torch
+from networks.at_random import at_random
 from numpy.typing import NDArray
 from torch import nn
 
@@ -24,7 +25,7 @@ RECIPE = Recipe("none", "none", "", "psnr")
 
 def tiny_sr(scale: int) -> NetworkDescriptor:
     torch.manual_seed(scale)
-    network = OmniSR(scale, groups=1)
+    network = at_random(OmniSR(scale, groups=1))
     _around_mid_grey(network.up)
     return NetworkDescriptor(f"tiny-x{scale}", network, "sr", scale, None)
 

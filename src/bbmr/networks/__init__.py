@@ -15,8 +15,6 @@ from bbmr.networks.omnisr import CHANNELS, OmniSR, OmniSRBody, OmniSRMosaic, cou
 State = Mapping[str, Tensor]
 Kind = Literal["mosaic", "sr", "joint"]
 
-"""Those that Joint SR has a branch for."""
-
 
 @dataclass(frozen=True)
 class NetworkDescriptor:

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bbmr.networks.initial import set_to_zero
+
 LEVELS = 5  # scales 1, 2, 4, 8, 16 as their base-2 logarithm
 POSITION = 4  # pixels per side of one position of the grid
 PIXELS = 3 * POSITION**2  # RGB
@@ -55,9 +57,7 @@ class Fast(nn.Module):
         self.tail = nn.Conv2d(channels, pixels, 3, padding=1)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # An untrained network leaves the mosaic as it is.
-        nn.init.zeros_(self.tail.weight)
-        assert self.tail.bias is not None
-        nn.init.zeros_(self.tail.bias)
+        set_to_zero(self.tail)
 
     @property
     def reach(self) -> int:

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bbmr.networks.fast import GAIN, LEVELS, PIXELS
+from bbmr.networks.initial import set_to_zero, start_as_bicubic
 
 CHANNELS = 64
 WINDOW = 8  # samples per side of a window, and windows' worth of samples per side of a grid group
@@ -58,7 +59,11 @@ class OmniSR(OmniSRBody):
     def __init__(self, scale: int, groups: int = 5) -> None:
         super().__init__(groups)
         self.scale = scale
-        self.up = nn.Sequential(nn.Conv2d(CHANNELS, 3 * scale * scale, 3, padding=1), nn.PixelShuffle(scale))
+        last = nn.Conv2d(CHANNELS, 3 * scale * scale, 3, padding=1)
+        self.up = nn.Sequential(last, nn.PixelShuffle(scale))
+        # The body begins with nothing to add to its bicubic skip.
+        start_as_bicubic(self.input, last, scale)
+        set_to_zero(self.output)
 
     def forward(self, picture: Tensor) -> Tensor:
         height, width = picture.shape[2:]
@@ -86,9 +91,7 @@ class OmniSRMosaic(nn.Module):
         self.residual_layer = nn.Sequential(*(OSAG() for _ in range(groups)))
         self.output = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1)
         self.tail = nn.Conv2d(CHANNELS, PIXELS, 3, padding=1)
-        nn.init.zeros_(self.tail.weight)
-        assert self.tail.bias is not None
-        nn.init.zeros_(self.tail.bias)
+        set_to_zero(self.tail)
 
     def forward(self, pixels: Tensor, levels: Tensor) -> Tensor:
         height, width = pixels.shape[2:]

@@ -7,7 +7,7 @@ AdamW at 1e-3 0.45 dB.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -32,10 +32,25 @@ def split_parameters(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
     return [p for p in parameters if id(p) in mixing], [p for p in parameters if id(p) not in mixing]
 
 
+def shares_of_rate(network: nn.Module, slower: Mapping[str, float]) -> dict[Tensor, float]:
+    """Parameters of the layers named in `slower`, with the share of the rate that they are named with.
+
+    Layers of all depths may be named (`up`, `branches.2.input`); KeyError for one that the network lacks.
+    """
+    shares: dict[Tensor, float] = {}
+    for layer, share in slower.items():
+        named = [p for name, p in network.named_parameters() if f"{name}.".startswith(f"{layer}.")]
+        if not named:
+            raise KeyError(layer)
+        shares |= dict.fromkeys(named, share)
+    return shares
+
+
 class MuonWithAdamW(torch.optim.Optimizer):
     """Muon for `matrices`, of two or more dimensions (all but the first are the columns), AdamW for the `rest`.
 
-    One optimiser with a parameter group for each, so that whoever drives it needs to know of one only.
+    One optimiser with a parameter group for each, so that whoever drives it needs to know of one only.  shares: of the
+    rates, for parameters that take shorter steps than the others.
     """
 
     def __init__(
@@ -47,11 +62,14 @@ class MuonWithAdamW(torch.optim.Optimizer):
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.99),
         weight_decay: float = 0.0,
+        shares: Mapping[Tensor, float] | None = None,
     ) -> None:
         groups: list[dict[str, Any]] = [
             {"params": list(matrices), "lr": lr, "momentum": momentum},
             {"params": list(rest), "lr": lr_rest, "betas": betas, "weight_decay": weight_decay},
         ]
+        for group in groups:
+            group["shares"] = [(shares or {}).get(parameter, 1.0) for parameter in group["params"]]
         super().__init__([group for group in groups if group["params"]], {})
 
     @torch.no_grad()
@@ -62,11 +80,15 @@ class MuonWithAdamW(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
-            if "momentum" in group:
-                self._muon(parameters, group["lr"], group["momentum"])
-            else:
-                self._adamw(parameters, group)
+            by_rate: dict[float, list[Tensor]] = defaultdict(list)
+            for parameter, share in zip(group["params"], group["shares"], strict=True):
+                if parameter.grad is not None:
+                    by_rate[share * group["lr"]].append(parameter)
+            for rate, parameters in by_rate.items():
+                if "momentum" in group:
+                    self._muon(parameters, rate, group["momentum"])
+                else:
+                    self._adamw(parameters, rate, group)
         return loss
 
     def _muon(self, parameters: list[Tensor], lr: float, keep: float) -> None:
@@ -87,7 +109,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
             for parameter, step in zip(alike, steps, strict=True):
                 parameter.add_(step.view(parameter.shape), alpha=-lr * length)
 
-    def _adamw(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+    def _adamw(self, parameters: list[Tensor], lr: float, group: dict[str, Any]) -> None:
         for parameter in parameters:
             if not self.state[parameter]:
                 self.state[parameter] = {
@@ -106,7 +128,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
             amsgrad=False,
             beta1=group["betas"][0],
             beta2=group["betas"][1],
-            lr=group["lr"],
+            lr=lr,
             weight_decay=group["weight_decay"],
             eps=1e-8,
             maximize=False,
