@@ -1,9 +1,11 @@
 """What a run begins from, as `init_from` and `init_parts` of its recipe say."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bbmr.blocks import PAPER_SCALES
@@ -15,6 +17,7 @@ from bbmr.training.recipe import Recipe
 
 # First and last layers: of these sizes and meanings differ between scales, and between SR and mosaics.
 _ENDS = ("head", "input", "tail", "up")
+_LAST_OF_SR = {"up.0.weight", "up.0.bias"}  # of networks that end in a convolution to 3 k^2 channels and pixel shuffle
 
 
 def read_initial(recipe: Recipe, descriptor: NetworkDescriptor) -> TrainingState | None:
@@ -45,16 +48,27 @@ def _weights(state: Mapping[str, Tensor]) -> TrainingState:
 
 
 def _with_body(recipe: Recipe, body: Mapping[str, Tensor], descriptor: NetworkDescriptor) -> dict[str, Tensor]:
-    """The network's own random weights, with the body's in place of all but the first and last layer.
+    """The network's own first weights, with the body's in place of all but the first and last layer.
 
-    Of those, what fits is taken too: between two scales of an SR network the first layer does.
+    Of those, what fits is taken too: between two scales of an SR network the first layer does, and the last one is made
+    to fit, so that the network begins by enlarging to the scale of the other, and shrinking or repeating pixels.
     """
     state = dict(descriptor.network.state_dict())
+    if descriptor.scale is not None and body.keys() >= _LAST_OF_SR:
+        body = {**body, **{key: _to_scale(body[key], descriptor.scale) for key in _LAST_OF_SR}}
     fits = {key for key, own in state.items() if key in body and body[key].shape == own.shape}
     unlike = [key for key in sorted((state.keys() | body.keys()) - fits) if not key.startswith(_ENDS)]
     if unlike:
         raise RecipeError(f"init_from: {recipe.init_from}: has another body than {recipe.network}: {unlike[0]} differs")
     return state | {key: body[key] for key in fits}
+
+
+def _to_scale(channels: Tensor, scale: int) -> Tensor:
+    """Channels (3 l^2, ...) before a pixel shuffle by l -> (3 scale^2, ...): means of pixels, or pixels repeated."""
+    side = math.isqrt(channels.shape[0] // 3)
+    pixels = channels.view(3, side, side, -1).permute(3, 0, 1, 2)
+    fitted = F.interpolate(pixels, (scale, scale), mode="area").permute(1, 2, 3, 0)
+    return fitted.reshape(3 * scale * scale, *channels.shape[1:])
 
 
 def _joined(recipe: Recipe, paths: Mapping[int, str], descriptor: NetworkDescriptor) -> dict[str, Tensor]:
