@@ -6,7 +6,8 @@
 Every network is trained by `bbmr train`'s own code on random pictures, for twice --steps; the first half warms up.
 A GPU is used where there is one; `CUDA_VISIBLE_DEVICES= ` keeps to the CPU, OMP_NUM_THREADS sets its threads.
 
-Columns.  HR crop: side of a crop, in pixels.  LR pixels/s: input positions of the network, over all crops of a batch:
+Columns.  MACs/HR pixel: multiply-accumulates of the network, forward, for each pixel of the restored picture.  HR crop:
+side of a crop, in pixels.  LR pixels/s: input positions of the network, over all crops of a batch:
 pixels of the LR crops; for mosaics positions of the H/4 grid, which is as many as a uniform x4 has; for Joint SR pixels
 of all LR blocks, of 128 HR pixels a side, with 2, 4 and 8 in equal parts.  Batches: share of the time that the step
 waits for its batch.  MACs/s: multiply-accumulates of the network, forward and, taken to be twice as many, backward; the
@@ -41,7 +42,9 @@ from bbmr.training.recipe import recipe_from
 from bbmr.training.run import train
 
 PRECISIONS = {"bf16-mixed": torch.bfloat16, "32-true": torch.float32}
-HEADER = "| network | HR crop | batch | LR pixels/s | s/step | batches | GMACs/s | of peak |"
+HEADER = (
+    "| network | parameters | MACs/HR pixel | HR crop | batch | LR pixels/s | s/step | batches | GMACs/s | of peak |"
+)
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,10 @@ class Work:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one crop.  lr_pixels: input positions; macs: multiply-accumulates, backward counted as twice forward."""
+    """Of one crop.  lr_pixels: input positions; forward: multiply-accumulates; with backward it is three times them."""
 
     lr_pixels: int
-    macs: int
+    forward: int
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def cost(descriptor: NetworkDescriptor, crop: int) -> Cost:
     # full ones.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         descriptor.network(*inputs)
-    return Cost(lr_pixels, 3 * counter.get_total_flops() // 2)
+    return Cost(lr_pixels, counter.get_total_flops() // 2)
 
 
 def speed(descriptor: NetworkDescriptor, work: Work, steps: int, precision: str, compiled: bool) -> Speed:
@@ -151,11 +154,22 @@ def device_name() -> str:
     return f"CPU, threads: {torch.get_num_threads()}"
 
 
-def row(name: str, work: Work, cost: Cost, speed: Speed, peak: float) -> str:
-    lr_pixels, macs = work.batch * cost.lr_pixels / speed.seconds, work.batch * cost.macs / speed.seconds
-    crop, waiting, share = f"{work.crop} x {work.crop}", f"{speed.waiting:.1%}", f"{macs / peak:.1%}"
-    cells = (name, crop, work.batch, f"{lr_pixels:,.0f}", f"{speed.seconds:.4g}", waiting, f"{macs / 1e9:.4g}", share)
-    return f"| {' | '.join(map(str, cells))} |"
+def row(descriptor: NetworkDescriptor, work: Work, speed: Speed, peak: float) -> str:
+    own = cost(descriptor, work.crop)
+    lr_pixels, macs = work.batch * own.lr_pixels / speed.seconds, 3 * work.batch * own.forward / speed.seconds
+    cells = (
+        descriptor.name,
+        f"{sum(parameter.numel() for parameter in descriptor.network.parameters()):,}",
+        f"{own.forward / work.crop**2:,.0f}",
+        f"{work.crop} x {work.crop}",
+        str(work.batch),
+        f"{lr_pixels:,.0f}",
+        f"{speed.seconds:.4g}",
+        f"{speed.waiting:.1%}",
+        f"{macs / 1e9:.4g}",
+        f"{macs / peak:.1%}",
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -172,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"--steps {steps}: one at least")
     peak = measure_peak(options.precision)
     print(f"{device_name()}; {options.precision}; peak {peak / 1e9:.4g} GMACs/s (matrix product)\n")
-    print(HEADER, "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |", sep="\n", flush=True)
+    print(HEADER, "| --- |" + " ---: |" * 9, sep="\n", flush=True)
     failed = False
     shown = Console(file=sys.stderr)  # the stream of now: training's own words are kept away from it
     for name in track(options.networks, "Training", console=shown, transient=True):
@@ -185,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"{name}: {error}", file=sys.stderr)
             failed = True
             continue
-        print(row(name, work, cost(descriptor, work.crop), own_speed, peak), flush=True)
+        print(row(descriptor, work, own_speed, peak), flush=True)
     sys.exit(1 if failed else 0)
 
 

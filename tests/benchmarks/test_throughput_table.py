@@ -25,6 +25,7 @@ def test_the_table_agrees_with_counts_by_hand() -> None:
     header, _, *rows = ([cell.strip() for cell in line.strip("| ").split("|")] for line in lines)
     table = {cells[0]: dict(zip(header, cells, strict=True)) for cells in rows}
     for figures in table.values():
+        assert int(figures["parameters"].replace(",", "")) > 200_000
         assert (figures["HR crop"], figures["batch"]) == ("64 x 64", "3")
         seconds = float(figures["s/step"])
         lr_pixels = float(figures["LR pixels/s"].replace(",", "")) * seconds
@@ -33,6 +34,7 @@ def test_the_table_agrees_with_counts_by_hand() -> None:
         assert 0 < float(figures["of peak"].rstrip("%")) < 150
     # Every gradient takes as much as forward, and there are two, of weights and of inputs.
     for name, forward in {"fast": 248_832, "omnisr-light-x4": omnisr_light_x4()}.items():
+        assert float(table[name]["MACs/HR pixel"].replace(",", "")) == pytest.approx(forward / 16, rel=0.01), name
         macs = 1e9 * float(table[name]["GMACs/s"]) * float(table[name]["s/step"])
         assert macs == pytest.approx(3 * 16 * 16 * 3 * forward, rel=0.02), name
 
