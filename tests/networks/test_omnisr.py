@@ -12,9 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bbmr.downscaling.bicubic import upscale
 from bbmr.networks import build_network
+from bbmr.networks.layers import GatedFeedForward
 from bbmr.networks.omnisr import (
     ChannelAttention,
-    GatedFeedForward,
     Grouping,
     OmniSR,
     OmniSRMosaic,
@@ -232,7 +232,7 @@ def test_multiply_accumulates_are_those_counted_by_hand() -> None:
     by_hand = samples * (64 * 192 + 9 * 192 + 64 * 64) + 64 * 4 * 2 * 16 * 16 * (samples // 64)
     assert counter.get_total_flops() / 2 == by_hand
     with FlopCounterMode(display=False) as counter:
-        GatedFeedForward()(torch.rand(1, 64, 16, 24))
+        GatedFeedForward(64, 64)(torch.rand(1, 64, 16, 24))
     assert counter.get_total_flops() / 2 == samples * (64 * 128 + 9 * 128 + 64 * 64)
 
 

@@ -19,7 +19,7 @@ def set_to_zero(layer: nn.Conv2d) -> None:
 
 
 @torch.no_grad()
-def start_as_bicubic(first: nn.Conv2d, last: nn.Conv2d, scale: int) -> None:
+def start_as_bicubic(first: nn.Conv2d, last: nn.Conv2d, scale: int, grey: float = 0.5) -> None:
     """Set the first and last 3x3 convolution of an SR network, 3 -> C and C -> 3 scale^2 before pixel shuffle, C above
     27, such that last(first(x)) is the bicubic enlargement of x in [0, 1], but for a border of two samples: there the
     zeros around x count.
@@ -27,7 +27,8 @@ def start_as_bicubic(first: nn.Conv2d, last: nn.Conv2d, scale: int) -> None:
     Networks of published architecture have no bicubic skip.  From random weights they spend their first hundreds of
     steps on finding the picture itself, in features whose grey level drowns all detail.  Here the first convolution
     hands the samples around each position to 27 channels as they are, and differences between them to the rest; the
-    last enlarges the 27 and leaves the rest out.
+    last enlarges the 27 and leaves the rest out.  grey: the middle of the values that `first` is given, which the
+    features have as zero.
     """
     copies = COLOURS * TAPS
     weight, bias = first.weight, first.bias
@@ -37,8 +38,8 @@ def start_as_bicubic(first: nn.Conv2d, last: nn.Conv2d, scale: int) -> None:
     weight *= GAIN
     bias.zero_()
     weight[:copies] = torch.eye(copies).view(copies, COLOURS, 3, 3)
-    bias[:copies] = -0.5  # mid-grey is zero
-    last.bias.fill_(0.5)
+    bias[:copies] = -grey
+    last.bias.fill_(grey)
     last.weight.zero_()
     # Two 3x3 convolutions reach as far as bicubic does, two samples: one from the first, the rest from the last.
     enlarging = _stencils(scale)

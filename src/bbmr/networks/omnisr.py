@@ -18,8 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bbmr.networks.fast import GAIN, LEVELS, PIXELS
+from bbmr.networks.fast import GAIN
 from bbmr.networks.initial import set_to_zero, start_as_bicubic
+from bbmr.networks.layers import GatedFeedForward
+from bbmr.networks.mosaic_ends import as_input, first_layer, last_layer
 
 CHANNELS = 64
 WINDOW = 8  # samples per side of a window, and windows' worth of samples per side of a grid group
@@ -81,22 +83,14 @@ class OmniSRMosaic(nn.Module):
 
     def __init__(self, groups: int = 5) -> None:
         super().__init__()
-        self.input = nn.Conv2d(PIXELS + LEVELS, CHANNELS, 3, padding=1)
-        # LayerNorm sees channels relative to one another: where they answer to the grey level, that drowns the detail,
-        # and what follows is all but linear in it.  So to begin with they answer to differences only: 0.24 dB more at
-        # x4 after 300 steps (one OSAG).
-        with torch.no_grad():
-            by_colour = self.input.weight[:, :PIXELS].view(CHANNELS, 3, -1, 3, 3)
-            by_colour -= by_colour.mean((2, 3, 4), keepdim=True)
+        self.input = first_layer(CHANNELS)
         self.residual_layer = nn.Sequential(*(OSAG() for _ in range(groups)))
         self.output = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1)
-        self.tail = nn.Conv2d(CHANNELS, PIXELS, 3, padding=1)
-        set_to_zero(self.tail)
+        self.tail = last_layer(CHANNELS)
 
     def forward(self, pixels: Tensor, levels: Tensor) -> Tensor:
         height, width = pixels.shape[2:]
-        scales = F.one_hot(levels, LEVELS).permute(0, 3, 1, 2).to(pixels.dtype)
-        features = self.input(pad(torch.cat([(pixels - 0.5) * GAIN, scales], 1)))
+        features = self.input(pad(as_input(pixels, levels)))
         features = self.output(self.residual_layer(features)) + features
         correction: Tensor = self.tail(features) / GAIN
         return correction[:, :, :height, :width]
@@ -133,13 +127,13 @@ class OSABlock(nn.Module):
             {
                 "0": MBConv(),
                 "2": SpatialAttentionLayer("window"),
-                "4": ChannelFirst(GatedFeedForward()),
+                "4": ChannelFirst(GatedFeedForward(CHANNELS, CHANNELS)),
                 "5": ChannelFirst(ChannelAttention("window")),
-                "6": ChannelFirst(GatedFeedForward()),
+                "6": ChannelFirst(GatedFeedForward(CHANNELS, CHANNELS)),
                 "8": SpatialAttentionLayer("grid"),
-                "10": ChannelFirst(GatedFeedForward()),
+                "10": ChannelFirst(GatedFeedForward(CHANNELS, CHANNELS)),
                 "11": ChannelFirst(ChannelAttention("grid")),
-                "12": ChannelFirst(GatedFeedForward()),
+                "12": ChannelFirst(GatedFeedForward(CHANNELS, CHANNELS)),
             }
         )
 
@@ -274,21 +268,6 @@ class ChannelAttention(nn.Module):
         mixed = similarity.softmax(-1) @ value
         mixed = mixed.reshape(n, *outer, HEADS, width_of_head, *inner).permute(back)
         out: Tensor = self.project_out(mixed.reshape(n, channels, height, width))
-        return out
-
-
-class GatedFeedForward(nn.Module):
-    """Two branches of a depth-wise convolution, one gating the other; (N, 64, H, W)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.project_in = nn.Conv2d(CHANNELS, 2 * CHANNELS, 1, bias=False)
-        self.dwconv = nn.Conv2d(2 * CHANNELS, 2 * CHANNELS, 3, padding=1, groups=2 * CHANNELS, bias=False)
-        self.project_out = nn.Conv2d(CHANNELS, CHANNELS, 1, bias=False)
-
-    def forward(self, features: Tensor) -> Tensor:
-        gate, value = self.dwconv(self.project_in(features)).chunk(2, dim=1)
-        out: Tensor = self.project_out(F.gelu(gate) * value)
         return out
 
 
