@@ -36,7 +36,7 @@ def test_shipped_recipes_are_valid_and_survive_a_round_trip(name: str) -> None:
         ("optimiser: {rate: fast}", "optimiser.rate: 'fast' is no number"),
         ("optimiser: {rate: .inf}", "optimiser.rate: inf is no number"),
         ("optimiser: {rate: -1}", "optimiser.rate: is above 0"),
-        ("optimiser: {slower: {up: 2}}", "optimiser.slower.up: is a share of the rate"),
+        ("optimiser: {last: 2}", "optimiser.last: is a share of the rates"),
         ("optimiser: muon", "optimiser: 'muon' is no section"),
         ("loss: {name: psrn}", r"loss.name: 'psrn' is unknown \(did you mean psnr\?\); one of l1, psnr"),
         ("precision: [a]", r"precision: \['a'\] is unknown"),

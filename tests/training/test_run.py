@@ -111,7 +111,7 @@ def test_training_improves_on_the_mosaic_and_leaves_its_folder(photos: Path, tmp
 
 @pytest.mark.usefixtures("forgetful")
 def test_a_resumed_run_ends_as_an_unbroken_one_bit_for_bit(photos: Path, tmp_path: Path) -> None:
-    recipe = small(photos, optimiser={"slower": {"tail": 0.5}})
+    recipe = small(photos, optimiser={"last": 0.5})
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     train(recipe, unbroken)
     train(recipe, broken, minutes=0)
@@ -207,6 +207,23 @@ def test_shipped_checkpoints_are_continued(name: str, photos: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
+def test_layers_that_put_out_pixels_take_their_share_of_the_rate(name: str) -> None:
+    recipe = load_recipe(name, ["optimiser.last=0.25"])
+    descriptor = build_network(recipe.network)
+    module = TrainingModule(recipe, descriptor, [])
+    names = {id(parameter): name for name, parameter in module.network.named_parameters()}
+    slower = {
+        names[id(parameter)]
+        for group in module.configure_optimizers().param_groups
+        for parameter, share in zip(group["params"], group["shares"], strict=True)
+        if share == 0.25
+    }
+    assert slower == {name for name in names.values() if name.startswith(descriptor.last)}
+    for layer in descriptor.last:
+        assert any(name.startswith(layer) for name in slower)
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
 def test_every_shipped_recipe_takes_a_step(name: str, photos: Path, tmp_path: Path) -> None:
     """On small crops, and from weights of the kind that it begins from."""
     recipe = load_recipe(name)
@@ -249,7 +266,6 @@ def test_networks_for_whole_pictures_are_trained_too(photos: Path, tmp_path: Pat
         ({"network": "omnisr-x4"}, r"maps: omnisr-x4 enlarges whole pictures.*uniform_scales: \{4: 1\}"),
         ({"init_from": "nowhere.pt"}, "init_from: nowhere.pt: cannot be read"),
         ({"data": {}}, "data.folder: names the folder"),
-        ({"optimiser": {"slower": {"up": 0.1}}}, "optimiser.slower: up is no layer of fast"),
         ({"optimiser": {"name": "adamw"}, "init_from": "checkpoints/mosaic-fast.pt"}, "init_from: .*another optimiser"),
     ],
 )

@@ -23,6 +23,7 @@ class NetworkDescriptor:
     kind: `mosaic` corrects mosaics, `sr` enlarges whole LR pictures by `scale`, `joint` restores pictures from blocks
     of PAPER_SCALES.  scale: None but for `sr`.
     reach: input positions, in each direction, that an output position depends on; None where it depends on all.
+    last: what the names of the parameters of the layers that put out pixels begin with.
     """
 
     name: str
@@ -30,6 +31,7 @@ class NetworkDescriptor:
     kind: Kind
     scale: int | None
     reach: int | None
+    last: tuple[str, ...] = ("tail.",)
 
 
 def network_names() -> list[str]:
@@ -57,7 +59,7 @@ def _fast(name: str, state: State | None) -> NetworkDescriptor:
 
 def _fast_luma(name: str, state: State | None) -> NetworkDescriptor:
     network = FastLuma() if state is None else FastLuma(**_size_of_fast(state, "on_luma."))
-    return NetworkDescriptor(name, network, "mosaic", None, network.reach)
+    return NetworkDescriptor(name, network, "mosaic", None, network.reach, ("on_luma.tail.",))
 
 
 def _size_of_fast(state: State, prefix: str = "") -> dict[str, int]:
@@ -68,7 +70,7 @@ def _size_of_fast(state: State, prefix: str = "") -> dict[str, int]:
 
 def _omnisr(name: str, state: State | None, scale: int, groups: int = 5) -> NetworkDescriptor:
     network = OmniSR(scale, groups if state is None else count_groups(state))
-    return NetworkDescriptor(name, network, "sr", scale, None)
+    return NetworkDescriptor(name, network, "sr", scale, None, ("up.",))
 
 
 def _mosaic_omnisr(name: str, state: State | None) -> NetworkDescriptor:
@@ -81,7 +83,7 @@ def _joint_omnisr(name: str, state: State | None, groups: int = 5) -> NetworkDes
         prefix = f"branches.{PAPER_SCALES[0]}."
         groups = count_groups({key.removeprefix(prefix): part for key, part in state.items() if key.startswith(prefix)})
     network = JointSR({scale: OmniSRBody(groups) for scale in PAPER_SCALES}, CHANNELS)
-    return NetworkDescriptor(name, network, "joint", None, None)
+    return NetworkDescriptor(name, network, "joint", None, None, ("tails.", "deblock.", "up."))
 
 
 _BUILDERS: Mapping[str, Callable[[str, State | None], NetworkDescriptor]] = {

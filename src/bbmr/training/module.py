@@ -18,8 +18,7 @@ from torch.optim import Optimizer
 from bbmr.networks import NetworkDescriptor
 from bbmr.training.checkpoints import TrainingState
 from bbmr.training.data import BatchSource, Photo
-from bbmr.training.errors import RecipeError
-from bbmr.training.muon import MuonWithAdamW, shares_of_rate, split_parameters
+from bbmr.training.muon import MuonWithAdamW, split_parameters
 from bbmr.training.objective import rate_factor, training_loss
 from bbmr.training.recipe import Recipe, recipe_values
 from bbmr.training.stopwatch import Stopwatch
@@ -41,10 +40,9 @@ class TrainingModule(LightningModule):
         self.network = descriptor.network
         if start:
             self.network.load_state_dict(start.network)
-        try:
-            self.shares = shares_of_rate(self.network, recipe.optimiser.slower)
-        except KeyError as error:
-            raise RecipeError(f"optimiser.slower: {error.args[0]} is no layer of {recipe.network}") from error
+        self.last: list[Tensor] = [
+            parameter for name, parameter in self.network.named_parameters() if name.startswith(descriptor.last)
+        ]
         self.averaged = deepcopy(self.network).eval().requires_grad_(False)
         if start:
             self.averaged.load_state_dict(start.averaged)
@@ -63,7 +61,8 @@ class TrainingModule(LightningModule):
         matrices, rest = (
             split_parameters(self.network) if options.name == "muon" else ([], list(self.network.parameters()))
         )
-        optimiser = MuonWithAdamW(matrices, rest, weight_decay=options.weight_decay, shares=self.shares)
+        shares = dict.fromkeys(self.last, options.last)
+        optimiser = MuonWithAdamW(matrices, rest, weight_decay=options.weight_decay, shares=shares)
         if self.start and self.start.optimiser:
             groups = optimiser.state_dict()["param_groups"]
             optimiser.load_state_dict({"state": self.start.optimiser, "param_groups": groups})

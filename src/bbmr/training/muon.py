@@ -32,20 +32,6 @@ def split_parameters(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
     return [p for p in parameters if id(p) in mixing], [p for p in parameters if id(p) not in mixing]
 
 
-def shares_of_rate(network: nn.Module, slower: Mapping[str, float]) -> dict[Tensor, float]:
-    """Parameters of the layers named in `slower`, with the share of the rate that they are named with.
-
-    Layers of all depths may be named (`up`, `branches.2.input`); KeyError for one that the network lacks.
-    """
-    shares: dict[Tensor, float] = {}
-    for layer, share in slower.items():
-        named = [p for name, p in network.named_parameters() if f"{name}.".startswith(f"{layer}.")]
-        if not named:
-            raise KeyError(layer)
-        shares |= dict.fromkeys(named, share)
-    return shares
-
-
 class MuonWithAdamW(torch.optim.Optimizer):
     """Muon for `matrices`, of two or more dimensions (all but the first are the columns), AdamW for the `rest`.
 

@@ -90,17 +90,16 @@ class Optimiser:
     name: Literal["muon", "adamw"] = "muon"
     rate: float = 2e-3  # of Muon
     rate_rest: float = 1e-2  # of AdamW; with 1e-3 `fast` takes more than twice the steps on mosaics
-    # Share of the rates for layers that need shorter steps, by name.  The last layer of an SR network adds to pixels
-    # what takes only some hundredths of their range.
-    slower: Mapping[str, float] = field(default_factory=dict)
+    # Share of both rates for the layers that put out pixels.  Those of an SR network read features of the size of 1 and
+    # have to add some hundredths; mosaic networks have a gain for that.
+    last: float = 1.0
     weight_decay: float = 0.0  # AdamW's
     clip: float = 1.0  # largest norm of all gradients together
 
     def __post_init__(self) -> None:
         for key in ("rate", "rate_rest", "clip"):
             require(getattr(self, key) > 0, f"optimiser.{key}", "is above 0")
-        for layer, share in self.slower.items():
-            require(0 < share <= 1, f"optimiser.slower.{layer}", "is a share of the rate, above 0 and at most 1")
+        require(0 < self.last <= 1, "optimiser.last", "is a share of the rates, above 0 and at most 1")
         require(self.weight_decay >= 0, "optimiser.weight_decay", "is at least 0")
 
 
