@@ -92,7 +92,7 @@ def test_weights_tell_the_size_for_luma_alone() -> None:
 
 
 def test_unknown_networks_and_foreign_weights_are_refused() -> None:
-    with pytest.raises(KeyError, match="there are: fast"):
+    with pytest.raises(KeyError, match=r"there are: .*fast"):
         build_network("fats")
     state = Fast(channels=16, pairs=2).state_dict()
     state["body.0.first.weight"] = torch.zeros(3)

@@ -30,11 +30,12 @@ def save(tmp_path: Path) -> Save:
     return write
 
 
+@pytest.mark.parametrize("family", ["omnisr", "craft"])
 @torch.no_grad()
-def test_joint_sr_begins_as_its_branches_alone(save: Save) -> None:
+def test_joint_sr_begins_as_its_branches_alone(family: str, save: Save) -> None:
     """Blocks of all scales come out as each SR network restores them by itself, along their edges too."""
-    paths = {scale: save(f"omnisr-light-x{scale}") for scale in (2, 4, 8)}
-    recipe = recipe_from({"network": "joint-omnisr-light", "init_from": paths})
+    paths = {scale: save(f"{family}-light-x{scale}") for scale in (2, 4, 8)}
+    recipe = recipe_from({"network": f"joint-{family}-light", "init_from": paths})
     descriptor = build_network(recipe.network)
     start = read_initial(recipe, descriptor)
     assert start is not None
@@ -42,7 +43,7 @@ def test_joint_sr_begins_as_its_branches_alone(save: Save) -> None:
     descriptor.network.load_state_dict(start.network)
     scales = torch.tensor([[[2, 8], [4, 4]]])
     blocks = {scale: torch.rand(count, 3, 128 // scale, 128 // scale) for scale, count in ((2, 1), (4, 2), (8, 1))}
-    alone = {scale: build_network(f"omnisr-light-x{scale}", load_file(paths[scale])).network for scale in blocks}
+    alone = {scale: build_network(f"{family}-light-x{scale}", load_file(paths[scale])).network for scale in blocks}
     restored = {scale: alone[scale](own) for scale, own in blocks.items()}
     top, bottom = torch.cat([restored[2], restored[8]], 3), torch.cat(list(restored[4][:, None]), 3)
     torch.testing.assert_close(descriptor.network(blocks, scales), torch.cat([top, bottom], 2), rtol=0, atol=1e-5)
@@ -65,36 +66,36 @@ def test_the_deblocking_branch_can_learn_from_its_start(save: Save) -> None:
 
 
 @pytest.mark.parametrize("scale", [2, 8])
+@pytest.mark.parametrize("family", ["omnisr", "craft"])
 @torch.no_grad()
-def test_a_network_begins_as_that_of_another_scale(scale: int, save: Save) -> None:
+def test_a_network_begins_as_that_of_another_scale(family: str, scale: int, save: Save) -> None:
     """Its pixels are the means of the other's, or the other's repeated."""
-    path = save("omnisr-light-x4")
-    network = f"omnisr-light-x{scale}"
+    path = save(f"{family}-light-x4")
+    network = f"{family}-light-x{scale}"
     descriptor = build_network(network)
     start = read_initial(recipe_from({"network": network, "init_from": path, "init_parts": "body"}), descriptor)
     assert start is not None
     assert not start.optimiser
     body = load_file(path)
     for key, tensor in start.network.items():
-        assert torch.equal(tensor, body[key]) or key.startswith("up.")
+        assert torch.equal(tensor, body[key]) or key.startswith(descriptor.last)
     descriptor.network.load_state_dict(start.network)
     picture = torch.rand(1, 3, 16, 24)
-    by_four = build_network("omnisr-light-x4", body).network(picture)
+    by_four = build_network(f"{family}-light-x4", body).network(picture)
     expected = F.avg_pool2d(by_four, 2) if scale == 2 else by_four.repeat_interleave(2, 2).repeat_interleave(2, 3)
     torch.testing.assert_close(descriptor.network(picture), expected, rtol=0, atol=1e-5)
 
 
-def test_a_mosaic_network_begins_with_the_body_of_an_sr_network(save: Save, tmp_path: Path) -> None:
-    path = str(tmp_path / "sr.safetensors")
-    save_file(at_random(build_network("omnisr-x4").network).state_dict(), path)
-    descriptor = build_network("mosaic-omnisr")
-    recipe = recipe_from({"network": "mosaic-omnisr", "init_from": path, "init_parts": "body"})
+@pytest.mark.parametrize(("family", "first"), [("omnisr", "input.weight"), ("craft", "conv_first.")])
+def test_a_mosaic_network_begins_with_the_body_of_an_sr_network(family: str, first: str, save: Save) -> None:
+    path = save(f"{family}-x4")
+    descriptor = build_network(f"mosaic-{family}")
+    recipe = recipe_from({"network": f"mosaic-{family}", "init_from": path, "init_parts": "body"})
     start = read_initial(recipe, descriptor)
     assert start is not None
     body = load_file(path)
     taken = {key for key, tensor in start.network.items() if key in body and torch.equal(tensor, body[key])}
-    assert {key for key in body if key.startswith(("residual_layer.", "output."))} <= taken
-    assert "input.weight" not in taken
+    assert taken == {key for key in body if not key.startswith((first, *build_network(f"{family}-x4").last))}
     descriptor.network.load_state_dict(start.network)
 
 

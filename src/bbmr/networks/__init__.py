@@ -8,12 +8,34 @@ from typing import Literal
 from torch import Tensor, nn
 
 from bbmr.blocks import PAPER_SCALES
+from bbmr.networks import craft, omnisr
 from bbmr.networks.fast import Fast, FastLuma
 from bbmr.networks.joint import JointSR
-from bbmr.networks.omnisr import CHANNELS, OmniSR, OmniSRBody, OmniSRMosaic, count_groups
 
 State = Mapping[str, Tensor]
 Kind = Literal["mosaic", "sr", "joint"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """An SR network in all its uses: at every scale, with a light one for the helper; on mosaics; as branches of Joint
+    SR.
+
+    sr, body, mosaic: build each of a number of groups; sr of a scale too.  channels: what a body puts out.  groups: how
+    many there are, but for the light one's single one.  count_groups: of a state.  last: the last convolution of `sr`,
+    to 3 scale^2 channels; mean: what `sr` adds to the R, G and B that this gives.
+    """
+
+    name: str
+    title: str
+    sr: Callable[[int, int], nn.Module]
+    body: Callable[[int], nn.Module]
+    mosaic: Callable[[int], nn.Module]
+    channels: int
+    groups: int
+    count_groups: Callable[[State], int]
+    last: str
+    mean: tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -23,7 +45,8 @@ class NetworkDescriptor:
     kind: `mosaic` corrects mosaics, `sr` enlarges whole LR pictures by `scale`, `joint` restores pictures from blocks
     of PAPER_SCALES.  scale: None but for `sr`.
     reach: input positions, in each direction, that an output position depends on; None where it depends on all.
-    last: what the names of the parameters of the layers that put out pixels begin with.
+    last: what the names of the parameters of the layers that put out pixels begin with.  family: that of an SR network
+    in any of its uses.
     """
 
     name: str
@@ -32,6 +55,7 @@ class NetworkDescriptor:
     scale: int | None
     reach: int | None
     last: tuple[str, ...] = ("tail.",)
+    family: Family | None = None
 
 
 def network_names() -> list[str]:
@@ -68,34 +92,63 @@ def _size_of_fast(state: State, prefix: str = "") -> dict[str, int]:
     return {"channels": own["head.weight"].shape[0], "pairs": len(pairs)}
 
 
-def _omnisr(name: str, state: State | None, scale: int, groups: int = 5) -> NetworkDescriptor:
-    network = OmniSR(scale, groups if state is None else count_groups(state))
-    return NetworkDescriptor(name, network, "sr", scale, None, ("up.",))
+FAMILIES = (
+    Family(
+        "omnisr",
+        "Omni-SR",
+        omnisr.OmniSR,
+        omnisr.OmniSRBody,
+        omnisr.OmniSRMosaic,
+        omnisr.CHANNELS,
+        omnisr.GROUPS,
+        omnisr.count_groups,
+        "up.0",
+        (0.0, 0.0, 0.0),
+    ),
+    Family(
+        "craft",
+        "CRAFT",
+        craft.CRAFT,
+        craft.CRAFTBody,
+        craft.CRAFTMosaic,
+        craft.CHANNELS,
+        craft.GROUPS,
+        craft.count_groups,
+        "upsample.0",
+        craft.MEAN,
+    ),
+)
 
 
-def _mosaic_omnisr(name: str, state: State | None) -> NetworkDescriptor:
-    network = OmniSRMosaic() if state is None else OmniSRMosaic(count_groups(state))
-    return NetworkDescriptor(name, network, "mosaic", None, None)
+def _sr(name: str, state: State | None, family: Family, scale: int, groups: int) -> NetworkDescriptor:
+    network = family.sr(scale, groups if state is None else family.count_groups(state))
+    return NetworkDescriptor(name, network, "sr", scale, None, (f"{family.last}.",), family)
 
 
-def _joint_omnisr(name: str, state: State | None, groups: int = 5) -> NetworkDescriptor:
+def _mosaic(name: str, state: State | None, family: Family) -> NetworkDescriptor:
+    network = family.mosaic(family.groups if state is None else family.count_groups(state))
+    return NetworkDescriptor(name, network, "mosaic", None, None, family=family)
+
+
+def _joint(name: str, state: State | None, family: Family, groups: int) -> NetworkDescriptor:
     if state is not None:
         prefix = f"branches.{PAPER_SCALES[0]}."
-        groups = count_groups({key.removeprefix(prefix): part for key, part in state.items() if key.startswith(prefix)})
-    network = JointSR({scale: OmniSRBody(groups) for scale in PAPER_SCALES}, CHANNELS)
-    return NetworkDescriptor(name, network, "joint", None, None, ("tails.", "deblock.", "up."))
+        branch = {key.removeprefix(prefix): part for key, part in state.items() if key.startswith(prefix)}
+        groups = family.count_groups(branch)
+    network = JointSR({scale: family.body(groups) for scale in PAPER_SCALES}, family.channels)
+    return NetworkDescriptor(name, network, "joint", None, None, ("tails.", "deblock.", "up."), family)
 
 
-_BUILDERS: Mapping[str, Callable[[str, State | None], NetworkDescriptor]] = {
-    "fast": _fast,
-    "fast-luma": _fast_luma,
-    "joint-omnisr": _joint_omnisr,
-    "joint-omnisr-light": partial(_joint_omnisr, groups=1),
-    "mosaic-omnisr": _mosaic_omnisr,
-    "omnisr-light-x2": partial(_omnisr, scale=2, groups=1),
-    "omnisr-light-x4": partial(_omnisr, scale=4, groups=1),
-    "omnisr-light-x8": partial(_omnisr, scale=8, groups=1),
-    "omnisr-x2": partial(_omnisr, scale=2),
-    "omnisr-x4": partial(_omnisr, scale=4),
-    "omnisr-x8": partial(_omnisr, scale=8),
-}
+def _builders() -> dict[str, Callable[[str, State | None], NetworkDescriptor]]:
+    builders: dict[str, Callable[[str, State | None], NetworkDescriptor]] = {"fast": _fast, "fast-luma": _fast_luma}
+    for family in FAMILIES:
+        builders[f"mosaic-{family.name}"] = partial(_mosaic, family=family)
+        for light, groups in (("", family.groups), ("-light", 1)):
+            builders[f"joint-{family.name}{light}"] = partial(_joint, family=family, groups=groups)
+            for scale in PAPER_SCALES:
+                name = f"{family.name}{light}-x{scale}"
+                builders[name] = partial(_sr, family=family, scale=scale, groups=groups)
+    return builders
+
+
+_BUILDERS = _builders()

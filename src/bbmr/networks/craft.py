@@ -26,6 +26,7 @@ from bbmr.networks.layers import GatedFeedForward
 from bbmr.networks.mosaic_ends import as_input, first_layer, last_layer
 
 CHANNELS = 48
+GROUPS = 4
 DEPTH = 2  # fusions in a group
 HEADS = 6
 SIDES = (4, 16)  # samples: the short and the long side of a window
@@ -79,7 +80,7 @@ class CRAFTBody(CRAFTTrunk):
 
     mean: Tensor
 
-    def __init__(self, groups: int = 4, channels: int = CHANNELS, depth: int = DEPTH) -> None:
+    def __init__(self, groups: int = GROUPS, channels: int = CHANNELS, depth: int = DEPTH) -> None:
         super().__init__(groups, channels, depth)
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.conv_first = nn.Conv2d(3, channels, 3, padding=1)
@@ -95,7 +96,7 @@ class CRAFTBody(CRAFTTrunk):
 class CRAFT(CRAFTBody):
     """(N, 3, H, W) in [0, 1] -> (N, 3, scale H, scale W), not clamped.  Any size."""
 
-    def __init__(self, scale: int, groups: int = 4, channels: int = CHANNELS, depth: int = DEPTH) -> None:
+    def __init__(self, scale: int, groups: int = GROUPS, channels: int = CHANNELS, depth: int = DEPTH) -> None:
         super().__init__(groups, channels, depth)
         self.scale = scale
         last = nn.Conv2d(channels, 3 * scale * scale, 3, padding=1)
@@ -118,7 +119,7 @@ class CRAFTMosaic(CRAFTTrunk):
     shuffle; zero before training.
     """
 
-    def __init__(self, groups: int = 4) -> None:
+    def __init__(self, groups: int = GROUPS) -> None:
         super().__init__(groups, CHANNELS, DEPTH)
         self.head = first_layer(CHANNELS)
         self.tail = last_layer(CHANNELS)

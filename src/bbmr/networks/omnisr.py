@@ -24,6 +24,7 @@ from bbmr.networks.layers import GatedFeedForward
 from bbmr.networks.mosaic_ends import as_input, first_layer, last_layer
 
 CHANNELS = 64
+GROUPS = 5
 WINDOW = 8  # samples per side of a window, and windows' worth of samples per side of a grid group
 HEADS = 4
 SMALLEST = 16  # samples per side: what the poolings of the ESA need
@@ -39,7 +40,7 @@ def count_groups(state: Mapping[str, Tensor]) -> int:
 class OmniSRBody(nn.Module):
     """Omni-SR without its upscaling tail: a branch of Joint SR."""
 
-    def __init__(self, groups: int = 5) -> None:
+    def __init__(self, groups: int = GROUPS) -> None:
         super().__init__()
         self.input = nn.Conv2d(3, CHANNELS, 3, padding=1)
         self.residual_layer = nn.Sequential(*(OSAG() for _ in range(groups)))
@@ -58,7 +59,7 @@ class OmniSRBody(nn.Module):
 class OmniSR(OmniSRBody):
     """(N, 3, H, W) in [0, 1] -> (N, 3, scale H, scale W), not clamped.  Any size."""
 
-    def __init__(self, scale: int, groups: int = 5) -> None:
+    def __init__(self, scale: int, groups: int = GROUPS) -> None:
         super().__init__(groups)
         self.scale = scale
         last = nn.Conv2d(CHANNELS, 3 * scale * scale, 3, padding=1)
@@ -81,7 +82,7 @@ class OmniSRMosaic(nn.Module):
     shuffle; zero before training.
     """
 
-    def __init__(self, groups: int = 5) -> None:
+    def __init__(self, groups: int = GROUPS) -> None:
         super().__init__()
         self.input = first_layer(CHANNELS)
         self.residual_layer = nn.Sequential(*(OSAG() for _ in range(groups)))

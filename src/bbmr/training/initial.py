@@ -9,15 +9,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bbmr.blocks import PAPER_SCALES
-from bbmr.networks import NetworkDescriptor
+from bbmr.networks import Family, NetworkDescriptor
 from bbmr.networks.joint import HALF
 from bbmr.training.checkpoints import TrainingState, read_start
 from bbmr.training.errors import RecipeError
 from bbmr.training.recipe import Recipe
 
 # First and last layers: of these sizes and meanings differ between scales, and between SR and mosaics.
-_ENDS = ("head", "input", "tail", "up")
-_LAST_OF_SR = {"up.0.weight", "up.0.bias"}  # of networks that end in a convolution to 3 k^2 channels and pixel shuffle
+_ENDS = ("head", "input", "conv_first", "tail", "up", "upsample", "mean")
+_KINDS = ("weight", "bias")
 
 
 def read_initial(recipe: Recipe, descriptor: NetworkDescriptor) -> TrainingState | None:
@@ -54,8 +54,9 @@ def _with_body(recipe: Recipe, body: Mapping[str, Tensor], descriptor: NetworkDe
     to fit, so that the network begins by enlarging to the scale of the other, and shrinking or repeating pixels.
     """
     state = dict(descriptor.network.state_dict())
-    if descriptor.scale is not None and body.keys() >= _LAST_OF_SR:
-        body = {**body, **{key: _to_scale(body[key], descriptor.scale) for key in _LAST_OF_SR}}
+    if descriptor.scale is not None and descriptor.family:
+        last = [f"{descriptor.family.last}.{kind}" for kind in _KINDS]
+        body = {**body, **{key: _to_scale(body[key], descriptor.scale) for key in last if key in body}}
     fits = {key for key, own in state.items() if key in body and body[key].shape == own.shape}
     unlike = [key for key in sorted((state.keys() | body.keys()) - fits) if not key.startswith(_ENDS)]
     if unlike:
@@ -73,7 +74,7 @@ def _to_scale(channels: Tensor, scale: int) -> Tensor:
 
 def _joined(recipe: Recipe, paths: Mapping[int, str], descriptor: NetworkDescriptor) -> dict[str, Tensor]:
     """Joint SR that at first restores each block as the SR network of its scale would."""
-    if descriptor.kind != "joint":
+    if descriptor.kind != "joint" or descriptor.family is None:
         raise RecipeError(f"init_from: {recipe.network} has no branches, so it needs one file")
     if set(paths) != set(PAPER_SCALES):
         raise RecipeError(f"init_from: has a file for each of {', '.join(map(str, PAPER_SCALES))}")
@@ -82,28 +83,33 @@ def _joined(recipe: Recipe, paths: Mapping[int, str], descriptor: NetworkDescrip
     for scale, state in networks.items():
         branch = f"branches.{scale}."
         wanted = {key.removeprefix(branch): own.shape for key, own in template.items() if key.startswith(branch)}
-        wanted |= {f"up.0.{kind}": template[f"tails.{scale}.0.{kind}"].shape for kind in ("weight", "bias")}
+        last = descriptor.family.last
+        wanted |= {f"{last}.{kind}": template[f"tails.{scale}.0.{kind}"].shape for kind in _KINDS}
         if {key: tensor.shape for key, tensor in state.items()} != wanted:
             raise RecipeError(
                 f"init_from: {paths[scale]}: these are no weights of a x{scale} network like the branches of "
                 f"{recipe.network}"
             )
-    return join_branches(networks, template)
+    return join_branches(networks, template, descriptor.family)
 
 
-def join_branches(networks: Mapping[int, Mapping[str, Tensor]], template: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def join_branches(
+    networks: Mapping[int, Mapping[str, Tensor]], template: Mapping[str, Tensor], family: Family
+) -> dict[str, Tensor]:
     """State of a JointSR that restores every block as the SR network of its scale would by itself.
 
-    networks: states of SR networks that end in `up`: convolution to 3 k^2 channels and pixel shuffle.  template: any
-    state of the JointSR.  A tail of Joint SR has as many channels, so it can begin as that convolution: shuffling by
-    k/2 and then by 2 is shuffling by k with the channels in another order.  All that follows begins as the identity.
+    networks: states of SR networks of the family.  template: any state of the JointSR.  A tail of Joint SR has as many
+    channels as the last convolution of its SR network, so it can begin as that: shuffling by k/2 and then by 2 is
+    shuffling by k with the channels in another order.  All that follows begins as the identity.
     """
     state = dict(template)
     for scale, network in networks.items():
-        body = {key: tensor for key, tensor in network.items() if not key.startswith("up.")}
+        body = {key: tensor for key, tensor in network.items() if not key.startswith(f"{family.last}.")}
         state |= {f"branches.{scale}.{key}": tensor for key, tensor in body.items()}
-        for kind in ("weight", "bias"):
-            state[f"tails.{scale}.0.{kind}"] = _shuffled_in_two_steps(network[f"up.0.{kind}"], scale)
+        bias = network[f"{family.last}.bias"]
+        bias = bias + torch.tensor(family.mean).to(bias).repeat_interleave(scale * scale)
+        state[f"tails.{scale}.0.weight"] = _shuffled_in_two_steps(network[f"{family.last}.weight"], scale)
+        state[f"tails.{scale}.0.bias"] = _shuffled_in_two_steps(bias, scale)
     for layer in ("deblock.0", "deblock.2", "deblock.4", "up.0"):
         state[f"{layer}.weight"] = nn.init.dirac_(torch.empty_like(template[f"{layer}.weight"]))
         state[f"{layer}.bias"] = torch.zeros_like(template[f"{layer}.bias"])

@@ -15,9 +15,8 @@ from torch import Tensor
 
 from bbmr.atomic import OutputError, check_free, replacing
 from bbmr.errors import BbmrError
-from bbmr.networks import NetworkDescriptor, build_network, network_names
+from bbmr.networks import FAMILIES, Family, NetworkDescriptor, build_network, network_names
 from bbmr.networks.inputs import random_inputs
-from bbmr.networks.omnisr import count_groups
 from bbmr.weights.checkpoint import SUFFIXES, read_checkpoint
 from bbmr.weights.index import WeightsEntry, changing_index, load_weights, own_folder, read_index, shipped_index
 
@@ -145,13 +144,14 @@ def _recognise(path: Path, state: Mapping[str, Tensor], name: str) -> str:
         with torch.device("meta"):
             if _shapes(build_network(network).network.state_dict()) == shapes:  # no two are alike
                 return network
-    if "up.0.weight" in state and count_groups(state):
-        return _recognise_omnisr(path, state)
+    for family in FAMILIES:
+        if f"{family.last}.weight" in state and family.count_groups(state):
+            return _recognise_sr(path, state, family)
     if name in network_names():
         return name
     raise BbmrError(
-        f"{path}: the keys are not those of Omni-SR ({_some(state)}); if it is another network of bbmr, "
-        "name it with --network"
+        f"{path}: the keys are not those of {' or '.join(family.title for family in FAMILIES)} ({_some(state)}); if it "
+        "is another network of bbmr, name it with --network"
     )
 
 
@@ -159,14 +159,15 @@ def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
     return {key: tensor.shape for key, tensor in state.items()}
 
 
-def _recognise_omnisr(path: Path, state: Mapping[str, Tensor]) -> str:
-    """As `_recognise`, for Omni-SR of any depth, by this and the channels of its last convolution."""
-    up, groups = state["up.0.weight"], count_groups(state)
-    scale = math.isqrt(up.shape[0] // 3) if up.ndim else 0
-    name = f"omnisr-{'light-' if groups == 1 else ''}x{scale}"
+def _recognise_sr(path: Path, state: Mapping[str, Tensor], family: Family) -> str:
+    """As `_recognise`, for SR networks of any depth, by this and the channels of the last convolution."""
+    last, groups = state[f"{family.last}.weight"], family.count_groups(state)
+    scale = math.isqrt(last.shape[0] // 3) if last.ndim else 0
+    name = f"{family.name}-{'light-' if groups == 1 else ''}x{scale}"
     if name not in network_names():
         raise BbmrError(
-            f"{path}: its last convolution ({tuple(up.shape)}) enlarges by {scale}; bbmr has Omni-SR for 2, 4 and 8"
+            f"{path}: its last convolution ({tuple(last.shape)}) enlarges by {scale}; bbmr has {family.title} for 2, 4 "
+            "and 8"
         )
     return name
 
