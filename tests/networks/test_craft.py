@@ -70,8 +70,11 @@ def test_every_module_is_that_of_the_authors() -> None:
     middles = {key.removeprefix("mid.16x32."): value for key, value in tensors.items() if key.startswith("mid.")}
     assert len(middles) == 18
     for name, value in middles.items():
-        # Tokens have their rows and columns here.
-        own = found[name].flatten(1, 2) if found[name].ndim == 4 and value.ndim == 3 else found[name]
+        own = found[name]
+        if value.ndim == 3:  # tokens, which have rows and columns here
+            own = own.flatten(1, 2)
+        if "srwa_blocks.1.attns" in name:  # from before the shift is undone
+            own = own.roll((-2, -8) if name.endswith("0") else (-8, -2), (1, 2))
         torch.testing.assert_close(own, value, rtol=0, atol=2e-6 * float(value.abs().max()) + 1e-6, msg=name)
 
 
