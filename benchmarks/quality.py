@@ -2,8 +2,8 @@
 
     python benchmarks/quality.py --data DIR --sets test2k test4k --out quality.md
 
-With `--network omnisr` rows of Omni-SR follow: whole pictures, separate blocks, Joint SR without and with deblocking,
-and the mosaic.
+With `--network omnisr` (or `craft`) rows of that network follow: whole pictures, separate blocks, Joint SR without and
+with deblocking, and the mosaic.
 
 DIR holds one folder of pictures for each set.  Every system stores at most the LR pixels of a uniform x4; its file is
 really written and read back.  The network's own distortions are measured once for each picture and shared by the rows
@@ -42,7 +42,7 @@ from bbmr.evaluation.metrics import block_edge_ratio, decibels, ms_ssim_y, psnr_
 from bbmr.fileformat import load, save, sections
 from bbmr.imageio import READ_SUFFIXES, read_picture
 from bbmr.networks.joint import JointSR
-from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES, PLAIN_PIPELINE, TUNES, Options
+from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES, PLAIN_PIPELINE, SR_FAMILIES, TUNES, Options
 from bbmr.picture import Picture
 from bbmr.pipeline import compress, compress_uniform, find_pipeline, measure_distortion, restore
 from bbmr.rescaled import RescaledImage
@@ -50,7 +50,7 @@ from bbmr.samples import to_samples, to_tensor
 from bbmr.upscaling.joint import JointUpscaler
 from bbmr.weights import load_weights
 
-NETWORKS = ("fast", "omnisr")
+NETWORKS = ("fast", *SR_FAMILIES)
 DISTORTIONS = ("corrected", "bicubic", "network")
 YARDSTICK = "plain x4"
 
@@ -124,24 +124,28 @@ def systems(quick: bool, network: str = "fast") -> list[System]:
                 if not quick or block == 16 or (distortion, tune) == ("corrected", "psnr"):
                     options = Options(block=block, scales=scales, distortion=distortion, tune=tune)
                     rows.append(allocating("least squared error", options, tune))
-    return rows + omnisr_systems() if network == "omnisr" else rows
+    return rows + family_systems(network) if network in SR_FAMILIES else rows
 
 
-def omnisr_systems() -> list[System]:
+def family_systems(family: str) -> list[System]:
     """As in the paper's table 5, then what is this project's: the other allocator, and the mosaic."""
-    rows = [uniform("Omni-SR, plain x4", "plain-omnisr"), uniform("Omni-SR, uniform x4, separate", "separate-omnisr")]
+    title = SR_FAMILIES[family]
+    rows = [
+        uniform(f"{title}, plain x4", f"plain-{family}"),
+        uniform(f"{title}, uniform x4, separate", f"separate-{family}"),
+    ]
     for allocator, name in (("greedy", "Algorithm 1"), ("optimal", "least squared error")):
         tune = "" if allocator == "greedy" else "psnr"
         chosen = partial(Options, distortion="network", allocator=allocator, tune="psnr")
-        rows.append(allocating(f"Omni-SR, {name}, separate", chosen(pipeline="separate-omnisr"), tune))
-        joint = allocating(f"Omni-SR, {name}, Joint SR", chosen(pipeline="joint-omnisr"), tune)
+        rows.append(allocating(f"{title}, {name}, separate", chosen(pipeline=f"separate-{family}"), tune))
+        joint = allocating(f"{title}, {name}, Joint SR", chosen(pipeline=f"joint-{family}"), tune)
         rows += [
             replace(joint, name=f"{joint.name}, band {band}", restore=partial(restore_joint, band=band))
             for band in (0, 4)
         ]
-    mosaic = partial(Options, distortion="network", tune="psnr", pipeline="mosaic-omnisr")
+    mosaic = partial(Options, distortion="network", tune="psnr", pipeline=f"mosaic-{family}")
     for options in (mosaic(block=128, scales=PAPER_SCALES), mosaic()):
-        rows.append(allocating("Omni-SR, least squared error, mosaic", options, "psnr"))
+        rows.append(allocating(f"{title}, least squared error, mosaic", options, "psnr"))
     return rows
 
 
@@ -376,7 +380,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--quick", action="store_true", help="fewer rows: what each step brings, in full for blocks of 16"
     )
-    parser.add_argument("--network", choices=NETWORKS, default="fast", help="omnisr: add the rows of Omni-SR")
+    parser.add_argument(
+        "--network", choices=NETWORKS, default="fast", help="omnisr, craft: add the rows of that network"
+    )
     parser.add_argument("--out", type=Path, nargs="+", default=[], help="files to write, .md or .csv")
     parser.add_argument("--cache", type=Path, default=Path("runs/quality.jsonl"), help="results known so far")
     options = parser.parse_args(arguments)

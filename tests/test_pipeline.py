@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from safetensors.torch import save_file
-from upscaling.tiny_networks import ship, tiny_omnisr, tiny_sr
+from upscaling.tiny_networks import ship, tiny_families, tiny_sr
 
 from bbmr import pipeline
 from bbmr.allocation.budget import Budget
@@ -22,14 +22,14 @@ from bbmr.errors import BbmrError
 from bbmr.fileformat import decode, encode
 from bbmr.imageio import read_picture
 from bbmr.networks import NetworkDescriptor, build_network
-from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES, PIPELINE_NAMES, PLAIN_PIPELINE, TUNES, Options
+from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES, PIPELINE_NAMES, PLAIN_PIPELINE, SR_FAMILIES, TUNES, Options
 from bbmr.picture import Metadata, Picture
 from bbmr.upscaling.mosaic import MosaicUpscaler
 from bbmr.upscaling.separate import SeparateUpscaler
 from bbmr.weights import load_weights
 from bbmr.weights.imported import import_weights, remove_weights
 
-OMNISR = tuple(name for name in PIPELINE_NAMES if "omnisr" in name)
+FAMILIES = tuple(name for name in PIPELINE_NAMES if name.endswith(tuple(SR_FAMILIES)))
 TEST_2K = Path(__file__).parents[2] / "shared" / "data" / "test2k"
 
 
@@ -208,7 +208,7 @@ def test_the_names_of_the_pipelines_are_those_that_options_offer() -> None:
 
 @pytest.mark.parametrize("name", PIPELINE_NAMES)
 def test_what_options_offer_can_be_restored(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    ship(monkeypatch, tiny_omnisr())
+    ship(monkeypatch, tiny_families())
     chosen, choice = pipeline.find_pipeline(name), PIPELINE_CHOICES[name]
     upscaler = chosen.upscaler()
     if choice.uniform:
@@ -221,10 +221,10 @@ def test_what_options_offer_can_be_restored(name: str, monkeypatch: pytest.Monke
     assert choice.helper_scales == (chosen.helper_upscaler().scales if chosen.helper else ())
 
 
-@pytest.mark.parametrize("name", OMNISR)
+@pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_omnisr_pipelines_go_through_a_file(name: str, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    ship(monkeypatch, tiny_omnisr())
+def test_pipelines_of_sr_networks_go_through_a_file(name: str, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    ship(monkeypatch, tiny_families())
     picture = Picture(np.ascontiguousarray(landscape()[:, :, :channels]))
     uniform = PIPELINE_CHOICES[name].uniform
     rescaled = pipeline.compress(picture, Options(pipeline=name, budget=Budget("x4" if uniform else "1/10")))
@@ -242,7 +242,7 @@ def test_omnisr_pipelines_go_through_a_file(name: str, channels: int, monkeypatc
 
 @pytest.mark.parametrize("name", ["separate-omnisr", "joint-omnisr"])
 def test_the_networks_errors_are_those_of_the_pictures_own_restorer(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    ship(monkeypatch, tiny_omnisr())
+    ship(monkeypatch, tiny_families())
     picture = Picture(landscape())
     grid, chosen = BlockGrid(picture.height, picture.width, 128), pipeline.find_pipeline(name)
     planes = bicubic_planes(picture.colour, (2, 4, 8))
@@ -261,7 +261,7 @@ def test_the_helpers_errors_are_those_of_small_networks_over_whole_planes(
 ) -> None:
     # Helpers that enlarge by repeating samples: what they lose is easy to know.
     helpers = {f"omnisr-light-x{k}": replace(tiny_sr(k), network=torch.nn.Upsample(scale_factor=k)) for k in (2, 4, 8)}
-    ship(monkeypatch, tiny_omnisr() | helpers)
+    ship(monkeypatch, tiny_families() | helpers)
     picture = Picture(landscape())
     options = Options(pipeline=name, distortion="helper")
     assert options.scales == ((1, 2, 4, 8) if name == "mosaic-omnisr" else (2, 4, 8))
@@ -279,9 +279,9 @@ def test_the_helpers_errors_are_those_of_small_networks_over_whole_planes(
     assert chosen == pipeline.compress(picture, options, errors=errors)
 
 
-@pytest.mark.parametrize("name", OMNISR)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_missing_weights_are_named_with_what_to_do(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    networks = tiny_omnisr()
+    networks = tiny_families()
     missing = pipeline.PIPELINES[name].networks[-1]
     del networks[missing]
     ship(monkeypatch, networks)
@@ -293,7 +293,7 @@ def test_missing_weights_are_named_with_what_to_do(name: str, monkeypatch: pytes
 
 
 def test_a_missing_helper_is_named_and_missed_by_no_other_estimator(monkeypatch: pytest.MonkeyPatch) -> None:
-    networks = tiny_omnisr()
+    networks = tiny_families()
     del networks["omnisr-light-x8"]
     ship(monkeypatch, networks)
     picture = Picture(landscape(140, 140))
@@ -303,7 +303,7 @@ def test_a_missing_helper_is_named_and_missed_by_no_other_estimator(monkeypatch:
 
 
 def test_the_recipe_knows_all_weights_of_a_pipeline_that_has_several(monkeypatch: pytest.MonkeyPatch) -> None:
-    ship(monkeypatch, tiny_omnisr())
+    ship(monkeypatch, tiny_families())
     rescaled = pipeline.compress_uniform(Picture(landscape(40, 40)), 2, "separate-omnisr")
     assert rescaled.recipe.weights == "omnisr-x2+omnisr-x4+omnisr-x8"
     digests = b"".join(sha256(f"omnisr-x{k}".encode()).digest() for k in (2, 4, 8))
@@ -311,7 +311,7 @@ def test_the_recipe_knows_all_weights_of_a_pipeline_that_has_several(monkeypatch
 
 
 def test_files_that_a_restorer_cannot_restore_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    ship(monkeypatch, tiny_omnisr())
+    ship(monkeypatch, tiny_families())
     small_blocks = pipeline.compress(Picture(landscape(40, 40)))
     finest = pipeline.compress(Picture(landscape(40, 40)), Options(block=128, scales=(1,), budget=Budget("x1")))
     mixed = pipeline.compress(Picture(landscape()), Options(pipeline="joint-omnisr", budget=Budget("1/10")))
@@ -330,7 +330,7 @@ def test_files_that_a_restorer_cannot_restore_are_refused(monkeypatch: pytest.Mo
 def test_uniform_maps_of_scales_that_a_pipeline_lacks_are_refused(
     name: str, factor: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ship(monkeypatch, tiny_omnisr())
+    ship(monkeypatch, tiny_families())
     with pytest.raises(BbmrError, match=f"{name} works at scales .*4.*, not {factor}"):
         pipeline.compress_uniform(Picture(landscape(40, 40)), factor, name)
 
@@ -456,7 +456,7 @@ def test_weights_for_one_scale_serve_no_others() -> None:
 @pytest.mark.parametrize("wrong", ["joint-omnisr", "omnisr-x8", "omnisr-light-x8"])
 def test_wrong_weights_under_a_pipelines_own_name_are_refused(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name = "separate-omnisr" if wrong == "omnisr-x8" else "joint-omnisr"
-    ship(monkeypatch, tiny_omnisr() | {wrong: tiny_sr(4)})
+    ship(monkeypatch, tiny_families() | {wrong: tiny_sr(4)})
     with pytest.raises(BbmrError, match=wrong):
         pipeline.compress(Picture(landscape(140, 140)), Options(pipeline=name, distortion="helper"))
     if wrong != "omnisr-light-x8":
@@ -466,7 +466,7 @@ def test_wrong_weights_under_a_pipelines_own_name_are_refused(wrong: str, monkey
 
 def test_files_may_name_other_weights_of_several_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = {f"their-x{k}": replace(tiny_sr(k), network=torch.nn.Upsample(scale_factor=k)) for k in (2, 4, 8)}
-    ship(monkeypatch, tiny_omnisr() | theirs)
+    ship(monkeypatch, tiny_families() | theirs)
     picture, names = Picture(landscape()), "their-x2+their-x4+their-x8"
     rescaled = decode(encode(pipeline.compress_uniform(picture, 4, "separate-omnisr", names)))
     assert rescaled.recipe.weights == names

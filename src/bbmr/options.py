@@ -35,6 +35,37 @@ class PipelineChoice:
 
 DEFAULT_PIPELINE = "mosaic-fast"
 PLAIN_PIPELINE = "plain-x4"
+SR_FAMILIES = {"omnisr": "Omni-SR", "craft": "CRAFT"}
+"""SR networks that have the same four pipelines, and what people call them."""
+
+
+def _choices_of(family: str, title: str) -> dict[str, PipelineChoice]:
+    return {
+        f"mosaic-{family}": PipelineChoice(
+            f"each block at its own scale, restored in one pass by {title}", helper_scales=PAPER_SCALES
+        ),
+        f"plain-{family}": PipelineChoice(
+            f"the whole picture at x4 by {title}, a yardstick that takes no other options",
+            blocks=(128,),
+            scales=(4,),
+            uniform=True,
+        ),
+        f"separate-{family}": PipelineChoice(
+            f"blocks of 128 at 2, 4, 8, each restored alone by {title}",
+            blocks=(128,),
+            scales=PAPER_SCALES,
+            helper_scales=PAPER_SCALES,
+            networks=len(PAPER_SCALES),
+        ),
+        f"joint-{family}": PipelineChoice(
+            f"the paper's Joint SR over {title}, blocks of 128 at 2, 4, 8",
+            blocks=(128,),
+            scales=PAPER_SCALES,
+            helper_scales=PAPER_SCALES,
+        ),
+    }
+
+
 PIPELINE_CHOICES: Mapping[str, PipelineChoice] = {
     DEFAULT_PIPELINE: PipelineChoice("each block at its own scale, restored in one pass by a small network"),
     PLAIN_PIPELINE: PipelineChoice(
@@ -43,28 +74,8 @@ PIPELINE_CHOICES: Mapping[str, PipelineChoice] = {
         scales=(4,),
         uniform=True,
     ),
-    "mosaic-omnisr": PipelineChoice(
-        "each block at its own scale, restored in one pass by Omni-SR", helper_scales=PAPER_SCALES
-    ),
-    "plain-omnisr": PipelineChoice(
-        "the whole picture at x4 by Omni-SR, a yardstick that takes no other options",
-        blocks=(128,),
-        scales=(4,),
-        uniform=True,
-    ),
-    "separate-omnisr": PipelineChoice(
-        "blocks of 128 at 2, 4, 8, each restored alone by Omni-SR",
-        blocks=(128,),
-        scales=PAPER_SCALES,
-        helper_scales=PAPER_SCALES,
-        networks=len(PAPER_SCALES),
-    ),
-    "joint-omnisr": PipelineChoice(
-        "the paper's Joint SR over Omni-SR, blocks of 128 at 2, 4, 8",
-        blocks=(128,),
-        scales=PAPER_SCALES,
-        helper_scales=PAPER_SCALES,
-    ),
+    **_choices_of("omnisr", SR_FAMILIES["omnisr"]),
+    **_choices_of("craft", SR_FAMILIES["craft"]),
 }
 """All pipelines by name; `bbmr.pipeline.PIPELINES` has what they are made of."""
 PIPELINE_NAMES = tuple(PIPELINE_CHOICES)
@@ -129,7 +140,7 @@ class Options:
                 raise BbmrError(f"{name} {value!r} is unknown; choose one of {', '.join(allowed)}")
         if self.distortion == "helper" and not PIPELINE_CHOICES[self.pipeline].helper_scales:
             others = ", ".join(name for name in DISTORTIONS if name != "helper")
-            raise BbmrError(f"{self.pipeline} has no Omni-SR helper; choose another distortion: {others}")
+            raise BbmrError(f"{self.pipeline} has no helper; choose another distortion: {others}")
 
     def _check_weights(self) -> None:
         if not isinstance(self.weights, str):

@@ -20,11 +20,11 @@ from bbmr.allocation.distortion import bicubic_errors, luma_variance, network_er
 from bbmr.allocation.greedy import algorithm_1
 from bbmr.allocation.optimal import BudgetTooSmallError, least_squared_error
 from bbmr.allocation.visual import uniform_row, visual_distortion
-from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, split
+from bbmr.blocks import BLOCK_SIDES, PAPER_SCALES, SCALES, BlockGrid, split
 from bbmr.downscaling import Downscaler, bicubic_planes
 from bbmr.errors import BbmrError
 from bbmr.networks import NetworkDescriptor
-from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES, PLAIN_PIPELINE, Options
+from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES, PLAIN_PIPELINE, SR_FAMILIES, Options
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import Recipe, RescaledImage
@@ -93,8 +93,16 @@ class Pipeline:
             )
 
 
-_OMNISR = ("omnisr-x2", "omnisr-x4", "omnisr-x8")
-_HELPER = ("omnisr-light-x2", "omnisr-light-x4", "omnisr-light-x8")
+def _of_family(family: str) -> tuple[Pipeline, ...]:
+    networks = tuple(f"{family}-x{factor}" for factor in PAPER_SCALES)
+    helper = tuple(f"{family}-light-x{factor}" for factor in PAPER_SCALES)
+    return (
+        Pipeline(f"mosaic-{family}", bicubic_planes, MosaicUpscaler, (f"mosaic-{family}",), helper),
+        Pipeline(f"plain-{family}", bicubic_planes, PlainUpscaler, (f"{family}-x4",)),
+        Pipeline(f"separate-{family}", bicubic_planes, SeparateUpscaler, networks, helper),
+        Pipeline(f"joint-{family}", bicubic_planes, JointUpscaler, (f"joint-{family}",), helper),
+    )
+
 
 PIPELINES: Mapping[str, Pipeline] = {
     pipeline.name: pipeline
@@ -102,10 +110,7 @@ PIPELINES: Mapping[str, Pipeline] = {
         Pipeline(DEFAULT_PIPELINE, bicubic_planes, MosaicUpscaler, ("mosaic-fast",)),
         # The yardstick: the same network, trained for uniform x4 alone.
         Pipeline(PLAIN_PIPELINE, bicubic_planes, MosaicUpscaler, ("plain-fast-x4",)),
-        Pipeline("mosaic-omnisr", bicubic_planes, MosaicUpscaler, ("mosaic-omnisr",), _HELPER),
-        Pipeline("plain-omnisr", bicubic_planes, PlainUpscaler, ("omnisr-x4",)),
-        Pipeline("separate-omnisr", bicubic_planes, SeparateUpscaler, _OMNISR, _HELPER),
-        Pipeline("joint-omnisr", bicubic_planes, JointUpscaler, ("joint-omnisr",), _HELPER),
+        *(pipeline for family in SR_FAMILIES for pipeline in _of_family(family)),
     )
 }
 

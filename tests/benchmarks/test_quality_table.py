@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from upscaling.tiny_networks import ship, textured, tiny_omnisr
+from upscaling.tiny_networks import ship, textured, tiny_families
 
 from bbmr import pipeline
 from bbmr.options import Options
@@ -113,7 +113,7 @@ def test_whole_run(
 
 
 def test_rows_of_omnisr(quality: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    networks = tiny_omnisr()
+    networks = tiny_families()
     ship(monkeypatch, networks)
     monkeypatch.setattr(quality, "load_weights", networks.__getitem__)
     usual = quality.systems(quick=True)

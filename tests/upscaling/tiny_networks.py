@@ -14,42 +14,42 @@ from torch import nn
 from bbmr import pipeline
 from bbmr.blocks import SCALES, BlockGrid, split
 from bbmr.downscaling import bicubic_planes
-from bbmr.networks import NetworkDescriptor
+from bbmr.networks import FAMILIES, Family, NetworkDescriptor, build_network
 from bbmr.networks.joint import JointSR
-from bbmr.networks.omnisr import CHANNELS, OmniSR, OmniSRBody, OmniSRMosaic
 from bbmr.rescaled import Recipe, RescaledImage
 from bbmr.weights import WeightsEntry, load_weights, weights_index
 
+OMNISR = FAMILIES[0]
 RECIPE = Recipe("none", "none", "", "psnr")
 
 
-def tiny_sr(scale: int) -> NetworkDescriptor:
+def tiny_sr(scale: int, family: Family = OMNISR) -> NetworkDescriptor:
     torch.manual_seed(scale)
-    network = at_random(OmniSR(scale, groups=1))
-    _around_mid_grey(network.up)
-    return NetworkDescriptor(f"tiny-x{scale}", network, "sr", scale, None)
+    descriptor = build_network(f"{family.name}-light-x{scale}")
+    at_random(descriptor.network)
+    _around_mid_grey(descriptor.network.get_submodule(family.last), family.mean[0])
+    return replace(descriptor, name=f"tiny-x{scale}")
 
 
-def tiny_joint(band: int = 4) -> NetworkDescriptor:
+def tiny_joint(band: int = 4, family: Family = OMNISR) -> NetworkDescriptor:
     torch.manual_seed(0)
-    network = JointSR({scale: OmniSRBody(1) for scale in (2, 4, 8)}, CHANNELS, band)
-    _around_mid_grey(network.up)
+    network = JointSR({scale: family.body(1) for scale in (2, 4, 8)}, family.channels, band)
+    _around_mid_grey(network.up[0])
     return NetworkDescriptor("tiny-joint", network, "joint", None, None)
 
 
-def _around_mid_grey(up: nn.Sequential) -> None:
+def _around_mid_grey(last: nn.Module, mean: float = 0.0) -> None:
     """So that nothing of what a random network makes is clipped."""
-    last = up[0]
     assert isinstance(last, nn.Conv2d)
     assert last.bias is not None
-    nn.init.constant_(last.bias, 0.5)
+    nn.init.constant_(last.bias, 0.5 - mean)
     last.weight.data *= 0.3
 
 
-def tiny_mosaic() -> NetworkDescriptor:
+def tiny_mosaic(family: Family = OMNISR) -> NetworkDescriptor:
     torch.manual_seed(1)
-    network = OmniSRMosaic(1)
-    nn.init.normal_(network.tail.weight, std=0.003)  # an untrained one ends in zeros
+    network = family.mosaic(1)
+    nn.init.normal_(network.get_parameter("tail.weight"), std=0.003)  # an untrained one ends in zeros
     return NetworkDescriptor("tiny-mosaic", network, "mosaic", None, None)
 
 
@@ -93,10 +93,12 @@ def ship(monkeypatch: pytest.MonkeyPatch, networks: Mapping[str, NetworkDescript
     monkeypatch.setattr(pipeline, "_build", pipeline._build.__wrapped__)  # nothing is kept beyond the test
 
 
-def tiny_omnisr() -> dict[str, NetworkDescriptor]:
-    """All weights that the pipelines of Omni-SR need, made up."""
-    networks = {"mosaic-omnisr": tiny_mosaic(), "joint-omnisr": tiny_joint()}
-    for factor in (2, 4, 8):
-        networks[f"omnisr-x{factor}"] = tiny_sr(factor)
-        networks[f"omnisr-light-x{factor}"] = tiny_sr(factor)
+def tiny_families() -> dict[str, NetworkDescriptor]:
+    """All weights that the pipelines of SR networks need, made up."""
+    networks: dict[str, NetworkDescriptor] = {}
+    for family in FAMILIES:
+        networks |= {f"mosaic-{family.name}": tiny_mosaic(family), f"joint-{family.name}": tiny_joint(family=family)}
+        for factor in (2, 4, 8):
+            networks[f"{family.name}-x{factor}"] = tiny_sr(factor, family)
+            networks[f"{family.name}-light-x{factor}"] = tiny_sr(factor, family)
     return networks

@@ -33,7 +33,7 @@ def file(state: State, tmp_path: Path) -> Path:
 
 @pytest.mark.skipif(not GOLDEN.is_dir(), reason="the golden vectors are not beside the project")
 @pytest.mark.parametrize("half", [True, False], ids=["half", "float32"])
-@pytest.mark.parametrize("name", ["omnisr-x2", "omnisr-x4", "omnisr-x8", "omnisr-light-x4"])
+@pytest.mark.parametrize("name", ["omnisr-x2", "omnisr-x4", "omnisr-x8", "omnisr-light-x4", "craft-x2", "craft-x4"])
 def test_imported_weights_give_the_outputs_of_the_authors(
     name: str, half: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -43,10 +43,12 @@ def test_imported_weights_give_the_outputs_of_the_authors(
     if not half:
         monkeypatch.setattr(imported, "HALF_BOUND", 0.0)
     done = import_weights(tmp_path / "authors.pth", "theirs")
-    assert (done.entry.network, done.entry.scale, done.half) == (name, build_network(name).scale, half)
+    assert (done.entry.network, done.entry.scale) == (name, build_network(name).scale)
+    # Half precision moves the outputs of this CRAFT too far: its random attention is made sharp on purpose.
+    assert done.half == (half and name != "craft-x2")
     with torch.no_grad():
         restored = load_weights("theirs").network(tensors["input.30x50"])
-    tolerance = HALF_BOUND if half else 1e-5
+    tolerance = HALF_BOUND if done.half else 1e-5
     torch.testing.assert_close(restored, tensors["output.30x50"], rtol=0, atol=tolerance)
 
 
@@ -169,7 +171,7 @@ def with_part(key: str, *shape: int) -> Callable[[State], object]:
         (with_part("up.0.weight", 12, 64, 3, 3), r"does not fit omnisr-light-x2.*size mismatch for up\.0\.bias"),
         (with_part("up.0.weight"), "enlarges by 0"),
         (with_part("residual_layer.7.esa.conv1.bias", 16), r"does not fit omnisr-x4.*Missing key"),
-        (without("up.0.weight"), r"keys are not those of Omni-SR \(input\.weight"),
+        (without("up.0.weight"), r"keys are not those of Omni-SR or CRAFT \(input\.weight"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_nothing_stored(

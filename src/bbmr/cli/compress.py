@@ -75,7 +75,7 @@ def run(
             metavar="HOW",
             help=f"How to foresee what a block loses ({', '.join(DISTORTIONS)}): by a light network and "
             "a model fitted to its errors, by bicubic enlargement (fastest), by the pipeline's own network (slow), or "
-            "by the paper's small networks (with Omni-SR).",
+            "by the paper's small networks (with Omni-SR and CRAFT).",
         ),
     ] = DEFAULTS.distortion,
     allocator: Annotated[

@@ -53,10 +53,11 @@ class CRAFTTrunk(nn.Module):
 
     def __init__(self, groups: int, channels: int, depth: int) -> None:
         super().__init__()
-        # Constants; the release keeps them in its checkpoints.
+        # Constants, which the release keeps in its checkpoints.  Its indices are integers; as floating-point numbers,
+        # which hold them exactly, they go wherever weights go.
         for direction, size in WINDOWS.items():
             offsets, index = relative_positions(size)
-            self.register_buffer(f"relative_position_index_{direction}", index)
+            self.register_buffer(f"relative_position_index_{direction}", index.float())
             self.register_buffer(f"biases_{direction}", offsets)
         self.layers = nn.ModuleList(Group(channels, depth) for _ in range(groups))
         self.norm = ChannelNorm(channels)
@@ -65,8 +66,8 @@ class CRAFTTrunk(nn.Module):
     def refine(self, shallow: Tensor) -> Tensor:
         """Features of the first layer -> features for the tail."""
         positions: Positions = {
-            "h": (self.biases_h, self.relative_position_index_h),
-            "v": (self.biases_v, self.relative_position_index_v),
+            "h": (self.biases_h, self.relative_position_index_h.long()),
+            "v": (self.biases_v, self.relative_position_index_v.long()),
         }
         features = shallow
         for group in self.layers:

@@ -23,7 +23,8 @@ from bbmr.upscaling import collect, like_stored, network_of
 
 # In LR samples, at every scale: what a network costs and sees depends on them.
 TILE = 256  # per side
-HALO = 16  # two windows of Omni-SR; the windows of a tile with its halo lie where those of the whole picture do
+# Two windows of Omni-SR, one of CRAFT; the windows of a tile with its halo lie where those of the whole picture do.
+HALO = 16
 
 
 class PlainUpscaler:

@@ -94,9 +94,9 @@ def _checked(path: Path, state: Any) -> dict[str, Tensor]:
             or not isinstance(tensor, Tensor)
             or tensor.layout != torch.strided
             or tensor.device.type != "cpu"
-            or not tensor.is_floating_point()
+            or tensor.is_complex()
         ):
-            raise BbmrError(f"{path}: {key!r} is no array of floating-point numbers; give the weights alone")
+            raise BbmrError(f"{path}: {key!r} is no array of real numbers; give the weights alone")
     if sum(tensor.numel() for tensor in state.values()) > LARGEST_FILE // 4:
         raise BbmrError(f"{path}: has more than {LARGEST_FILE >> 22} million weights; no network here has so many")
     # Copies: parts of one piece of memory, as some programs save them, cannot be stored.
