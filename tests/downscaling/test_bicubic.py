@@ -1,5 +1,7 @@
 """Against MATLAB's algorithm written out the long way."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from reference.matlab import imresize
 
 from bbmr.blocks import SCALES
-from bbmr.downscaling import bicubic_planes
+from bbmr.downscaling import bicubic, bicubic_planes
 from bbmr.downscaling.bicubic import downscale, round_to_8_bit, upscale
 
 
@@ -54,3 +56,14 @@ def test_planes_made_in_tiles_are_those_of_the_whole_picture() -> None:
         # Sums are not associative: a sample on the very edge between two levels may fall either way.
         assert difference.max() <= 1.001
         assert (difference > 0.5).mean() < 1e-4
+
+
+def test_sizes_may_be_asked_for_before_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the meta device, where networks are built to see whether a file fits: it leaves nothing behind."""
+    for stencils in ("_shrinking_stencil", "_enlarging_stencils"):
+        monkeypatch.setattr(bicubic, stencils, cache(getattr(bicubic, stencils).__wrapped__))
+    with torch.device("meta"):
+        assert downscale(torch.ones(1, 1, 8, 8), 4).shape == (1, 1, 2, 2)
+        assert upscale(torch.ones(1, 1, 8, 8), 4).shape == (1, 1, 32, 32)
+    torch.testing.assert_close(downscale(torch.ones(1, 1, 8, 8), 4), torch.ones(1, 1, 2, 2))
+    torch.testing.assert_close(upscale(torch.ones(1, 1, 8, 8), 4), torch.ones(1, 1, 32, 32))

@@ -58,10 +58,13 @@ def _keys(x: Tensor) -> Tensor:
     return torch.where(x <= 1, near, torch.where(x <= 2, far, torch.zeros_like(x)))
 
 
+# What is kept is made on the CPU, whatever torch.device() says when it is first asked for.
+
+
 @cache
 def _shrinking_stencil(factor: int) -> Tensor:
     """Taps of one output sample: its centre lies (factor - 1)/2 input samples after the first one it stands for."""
-    reach = torch.arange(-2 * factor, 3 * factor, dtype=torch.float64)
+    reach = torch.arange(-2 * factor, 3 * factor, dtype=torch.float64, device="cpu")
     weights = _keys((reach - (factor - 1) / 2) / factor)
     weights = weights / weights.sum()
     first, last = weights.nonzero()[[0, -1], 0]
@@ -75,8 +78,8 @@ def _enlarging_stencils(factor: int) -> Tensor:
     """(factor, 5): the taps on input samples i-2 ... i+2 for each of the factor output samples that stand for sample
     i.
     """
-    phase = (torch.arange(factor, dtype=torch.float64) + 0.5) / factor - 0.5
-    return _keys(torch.arange(-2, 3, dtype=torch.float64) - phase[:, None])
+    phase = (torch.arange(factor, dtype=torch.float64, device="cpu") + 0.5) / factor - 0.5
+    return _keys(torch.arange(-2, 3, dtype=torch.float64, device="cpu") - phase[:, None])
 
 
 def _extend(planes: Tensor, before: int, factor: int, dim: int) -> Tensor:
