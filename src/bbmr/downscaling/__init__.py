@@ -1,10 +1,11 @@
 """The sender's side: from a picture to its LR planes."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from bbmr.downscaling.bicubic import downscale
 from bbmr.samples import to_samples, to_tensor
@@ -25,7 +26,18 @@ class Downscaler(Protocol):
 def bicubic_planes(colour: NDArray[np.uint8], factors: Iterable[int]) -> dict[int, NDArray[np.uint8]]:
     """MATLAB-bicubic LR planes of the whole picture, rounded to 8 bit; factor 1 is the picture itself.
 
-    A `Downscaler`.  Works through tiles: its memory does not grow with the picture beyond the planes.
+    A `Downscaler`.
+    """
+    return shrink_in_tiles(colour, factors, downscale)
+
+
+def shrink_in_tiles(
+    colour: NDArray[np.uint8], factors: Iterable[int], shrink: Callable[[Tensor, int], Tensor]
+) -> dict[int, NDArray[np.uint8]]:
+    """What a `Downscaler` gives, by `shrink`: (1, C, H, W) in [0, 1] and a factor -> (1, C, ceil(H/k), ceil(W/k)).
+
+    `shrink` looks at 32 pixels around the k x k that a sample stands for, at most.  Works through tiles: its memory
+    does not grow with the picture beyond the planes.
     """
     height, width, channels = colour.shape
     planes = {
@@ -36,5 +48,5 @@ def bicubic_planes(colour: NDArray[np.uint8], factors: Iterable[int]) -> dict[in
         image = to_tensor(colour[tile.outer])
         for factor, plane in planes.items():
             if factor > 1:
-                plane[tile.core_at(factor)] = to_samples(downscale(image, factor))[tile.core_in_outer_at(factor)]
+                plane[tile.core_at(factor)] = to_samples(shrink(image, factor))[tile.core_in_outer_at(factor)]
     return planes

@@ -26,8 +26,8 @@ def downscale(image: Tensor, factor: int) -> Tensor:
     # The stencil of output i covers input samples factor*i - before ... factor*i - before + len(taps) - 1.
     before = (len(taps) - factor) // 2
     planes = image.reshape(n * c, 1, height, width)
-    planes = F.conv2d(_extend(planes, before, factor, dim=2), taps.view(1, 1, -1, 1), stride=(factor, 1))
-    planes = F.conv2d(_extend(planes, before, factor, dim=3), taps.view(1, 1, 1, -1), stride=(1, factor))
+    planes = F.conv2d(extend(planes, before, factor, dim=2), taps.view(1, 1, -1, 1), stride=(factor, 1))
+    planes = F.conv2d(extend(planes, before, factor, dim=3), taps.view(1, 1, 1, -1), stride=(1, factor))
     return planes.reshape(n, c, *planes.shape[2:])
 
 
@@ -82,8 +82,10 @@ def _enlarging_stencils(factor: int) -> Tensor:
     return _keys(torch.arange(-2, 3, dtype=torch.float64, device="cpu") - phase[:, None])
 
 
-def _extend(planes: Tensor, before: int, factor: int, dim: int) -> Tensor:
-    """Extend symmetrically so that a strided stencil gives ceil(side / factor) samples."""
+def extend(planes: Tensor, before: int, factor: int, dim: int) -> Tensor:
+    """Mirror `before` samples and more beyond both ends, edge sample included, so that a stencil with a stride of
+    `factor` that begins there gives ceil(side / factor) samples.
+    """
     side = planes.shape[dim]
     end = -(-side // factor) * factor + before
     return planes.index_select(dim, _mirrored(side, before, end, planes.device))

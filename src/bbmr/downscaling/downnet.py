@@ -1,0 +1,101 @@
+"""Down-Net: a learned downscaler, linear, that adds to MATLAB bicubic what its SR network can make use of.
+
+    HR picture -3x3-> 32 channels -[3x3 of stride 2, + means of 2 x 2] x log2(k)-> -1x1-> + bicubic LR -> LR picture
+
+The sensing network of Z. Fan, S. Lian, Y. Quan, "Global Sensing and Measurements Reuse for Image Compressed Sensing",
+CVPR 2022, as Li & Zhou (AAAI-25) take it: no bias, no activation.  So it is one filter with a stride of k, bicubic
+included, which `fold` finds and the sender uses.
+"""
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bbmr.downscaling import shrink_in_tiles
+from bbmr.downscaling.bicubic import downscale, extend
+
+CHANNELS = 32
+_MARGIN = 2  # LR samples
+
+
+class DownNet(nn.Module):
+    """(N, 3, H, W) in [0, 1] -> (N, 3, ceil(H/k), ceil(W/k)), neither clipped nor rounded; k a power of two.
+
+    Beyond its border the picture is mirrored, edge pixel included, as for bicubic; before training it is bicubic.
+    """
+
+    def __init__(self, factor: int) -> None:
+        super().__init__()
+        if factor < 2 or factor & (factor - 1):
+            raise ValueError(f"Down-Net shrinks by powers of two, not by {factor}")
+        self.factor = factor
+        self.first = nn.Conv2d(3, CHANNELS, 3, padding=1, bias=False)
+        self.halvings = nn.ModuleList(
+            nn.Conv2d(CHANNELS, CHANNELS, 3, stride=2, padding=1, bias=False) for _ in range(factor.bit_length() - 1)
+        )
+        self.last = nn.Conv2d(CHANNELS, 3, 1, bias=False)
+        nn.init.zeros_(self.last.weight)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        rows, cols = (-(-length // self.factor) for length in picture.shape[2:])
+        # An LR sample depends on k pixels to either side of the first one that it stands for.  So the zeros that the
+        # convolutions take beyond their input do not reach what is left of it.
+        features = picture
+        for dim in (2, 3):
+            features = extend(features, _MARGIN * self.factor, self.factor, dim)
+        features = self.first(features)
+        for halve in self.halvings:
+            features = halve(features) + F.avg_pool2d(features, 2)
+        learned = self.last(features)[:, :, _MARGIN : _MARGIN + rows, _MARGIN : _MARGIN + cols]
+        lr: Tensor = downscale(picture, self.factor) + learned
+        return lr
+
+
+@torch.enable_grad()
+def fold(network: DownNet) -> Tensor:
+    """The filter that a DownNet is, bicubic included: (3, 3, 4k, 4k) float32, for each colour of the LR picture the
+    weights of the pixels from 3k/2 before the k x k that a sample stands for to 3k/2 after them.
+    """
+    factor = network.factor
+    # What a sample far from the border changes with is what it is made of.
+    picture = torch.zeros(1, 3, 9 * factor, 9 * factor, dtype=torch.float64, requires_grad=True)
+    sample = deepcopy(network).cpu().double()(picture)[0, :, 4, 4]
+    begin = 4 * factor - _reach(factor)
+    span = slice(begin, begin + 4 * factor)
+    weights = [torch.autograd.grad(colour, picture, retain_graph=True)[0][0] for colour in sample]
+    return torch.stack(weights)[:, :, span, span].float().contiguous()
+
+
+def shrink(picture: Tensor, taps: Tensor, factor: int) -> Tensor:
+    """What the DownNet that `taps` were folded from makes of a picture (N, 3, H, W)."""
+    for dim in (2, 3):
+        picture = extend(picture, _reach(factor), factor, dim)
+    return F.conv2d(picture, taps.to(picture), stride=factor)
+
+
+class LearnedPlanes:
+    """A `Downscaler` by folded Down-Nets, 8 bit; factor 1 is the picture itself.
+
+    filters: by factor, as `fold` gives them.  The planes of all factors come from one pass over the picture.
+    """
+
+    def __init__(self, filters: Mapping[int, Tensor]) -> None:
+        self._filters = dict(filters)
+
+    def __call__(self, colour: NDArray[np.uint8], factors: Iterable[int]) -> dict[int, NDArray[np.uint8]]:
+        """As in `Downscaler`; KeyError for a factor without a filter.  Gray pictures go through as colour ones."""
+        return shrink_in_tiles(colour, factors, self._shrink)
+
+    def _shrink(self, picture: Tensor, factor: int) -> Tensor:
+        channels = picture.shape[1]
+        shrunk = shrink(picture.expand(-1, 3, -1, -1), self._filters[factor], factor)
+        return shrunk if channels == 3 else shrunk.mean(1, keepdim=True)
+
+
+def _reach(factor: int) -> int:
+    return 3 * factor // 2
