@@ -234,7 +234,8 @@ def test_every_shipped_recipe_takes_a_step(name: str, photos: Path, tmp_path: Pa
         light = "-light" if "light" in recipe.network else ""
         for scale in wanted:
             starts[scale] = str(tmp_path / f"x{scale}.safetensors")
-            save_file(build_network(f"omnisr{light}-x{scale}").network.state_dict(), starts[scale])
+            assert descriptor.family
+            save_file(build_network(f"{descriptor.family.name}{light}-x{scale}").network.state_dict(), starts[scale])
     crop = 128 if descriptor.kind == "joint" else 64
     recipe = replace(
         recipe,
