@@ -15,6 +15,8 @@ from bbmr.networks.omnisr import CHANNELS, OmniSR, OmniSRBody, OmniSRMosaic, cou
 State = Mapping[str, Tensor]
 Kind = Literal["mosaic", "sr", "joint"]
 
+_ENDS = ("head", "input", "tail", "deblock", "up")
+
 
 @dataclass(frozen=True)
 class NetworkDescriptor:
@@ -32,6 +34,13 @@ class NetworkDescriptor:
     scale: int | None
     reach: int | None
     last: tuple[str, ...] = ("tail.",)
+
+
+def is_end(key: str) -> bool:
+    """Whether a parameter, by its key, is of a first or last layer: pixels in or out.  Their sizes and meanings differ
+    between scales, and between SR and mosaics.
+    """
+    return any(part.startswith(_ENDS) for part in key.split("."))
 
 
 def network_names() -> list[str]:
