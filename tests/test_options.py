@@ -31,7 +31,7 @@ from bbmr.options import ALLOCATORS, DEFAULT_SCALES, PIPELINE_NAMES, Options
         ({"weights": None}, "weights None are no name"),
         (
             {"pipeline": "separate-omnisr", "weights": "mine"},
-            "separate-omnisr restores with 3 networks and takes no other .*: mosaic-fast, plain-x4, .*joint-omnisr$",
+            "separate-omnisr takes the names of 3 weights, joined by \\+, or none",
         ),
         ({"distortion": "helper"}, "mosaic-fast has no Omni-SR helper; .* corrected, bicubic, network$"),
         (

@@ -21,8 +21,7 @@ class PipelineChoice:
 
     blocks: the pixels per side of a block that it restores, its default first.  scales: the factors that it restores.
     uniform: it stores one scale all over and leaves nothing to choose but weights.  helper_scales: those that its
-    helper network foresees; none where it has no helper.  networks: how many it restores with; weights of the user's
-    own are for one.
+    helper network foresees; none where it has no helper.  networks: how many it restores with.
     """
 
     summary: str
@@ -92,8 +91,8 @@ class Options:
     stored.  tune: what is minimised, `visual` (squared error as the eye weighs it) or `psnr` (squared error);
     Algorithm 1 has a measure of its own and takes no notice.  distortion: where the errors come from.  allocator:
     `optimal` (least squared error) or `greedy` (Algorithm 1; three scales).  pipeline: downscaler, restorer and
-    weights, which also decide what else can be chosen.  weights: others to restore with, by name, in pipelines of one
-    network; empty means the pipeline's own.
+    weights, which also decide what else can be chosen.  weights: others to restore with, by name, those of
+    several networks joined by +; empty means the pipeline's own.
     Raises BbmrError, naming the option and the choices, for values that do not work.
     """
 
@@ -145,12 +144,10 @@ class Options:
     def _check_weights(self) -> None:
         if not isinstance(self.weights, str):
             raise BbmrError(f"weights {self.weights!r} are no name; `bbmr weights list` prints those there are")
-        if self.weights and PIPELINE_CHOICES[self.pipeline].networks > 1:
-            others = ", ".join(name for name, choice in PIPELINE_CHOICES.items() if choice.networks == 1)
-            raise BbmrError(
-                f"{self.pipeline} restores with {PIPELINE_CHOICES[self.pipeline].networks} networks and takes no other "
-                f"weights than its own; those with one network do: {others}"
-            )
+        needed, given = PIPELINE_CHOICES[self.pipeline].networks, len(self.weights.split("+"))
+        if self.weights and given != needed:
+            how = f"the names of {needed} weights, joined by +" if needed > 1 else "one name of weights"
+            raise BbmrError(f"weights {self.weights!r}: {self.pipeline} takes {how}, or none for its own")
 
     def _differs_from_defaults(self) -> bool:
         """Whether anything is chosen that a uniform pipeline would ignore; it does use weights."""

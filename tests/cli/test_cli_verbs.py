@@ -244,7 +244,7 @@ def test_weights_that_do_not_suit_are_one_error_for_all_pictures(photo: Path) ->
     assert err.count("with the weights plain-fast-x4, mosaic-fast restores") == 1
     assert not Path("out").exists()
     _, err = bbmr("compress", "*.png", "-o", "out", "--weights", "mine", "--pipeline", "separate-omnisr", code=2)
-    assert "takes no other weights than its own" in err
+    assert "separate-omnisr takes the names of 3 weights" in err
 
 
 def test_help_lists_every_pipeline() -> None:

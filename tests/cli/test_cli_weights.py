@@ -83,7 +83,7 @@ def test_the_commands_of_the_documentation() -> None:
     assert len(commands) == 5
     for command in commands:
         weights(*shlex.split(command))
-    assert Path("omnisr-x4.safetensors").exists()
+    assert Path("authors-x4.safetensors").exists()
 
 
 @pytest.mark.usefixtures("fast_alone")

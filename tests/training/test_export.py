@@ -59,6 +59,26 @@ def test_export_keeps_weights_and_what_prolongs_the_run(photos: Path, tmp_path: 
             torch.testing.assert_close(compacted.optimiser[index][key].float(), value, rtol=0.01, atol=1e-30)
 
 
+@pytest.mark.parametrize(
+    ("network", "ends"),
+    [
+        ("omnisr-light-x4", {"input", "up"}),
+        ("joint-omnisr-light", {"branches.2.input", "branches.4.input", "branches.8.input", "tails", "deblock", "up"}),
+    ],
+)
+def test_what_whole_pixels_go_through_stays_exact(run: Path, network: str, ends: set[str], tmp_path: Path) -> None:
+    weights = build_network(network).network.state_dict()
+    (run / "recipe.yaml").write_text(to_yaml(Recipe(network=network, maps=Maps(uniform=1.0, uniform_scales={4: 1.0}))))
+    save_file(weights, run / "ema.safetensors")
+    export(run, "mine", tmp_path, None)
+    stored = load_file(tmp_path / "mine.safetensors")
+    build_network(network, stored)
+    for key, tensor in weights.items():
+        exact = key.startswith(tuple(f"{end}." for end in ends))
+        assert stored[key].dtype == (torch.float32 if exact else torch.float16), key
+        assert torch.equal(stored[key], tensor) or not exact
+
+
 def test_folders_without_a_run_are_named(tmp_path: Path) -> None:
     with pytest.raises(BbmrError, match=r"there is no recipe.yaml"):
         export(tmp_path, "mine", tmp_path, None)

@@ -130,6 +130,8 @@ def test_overrides() -> None:
     assert recipe.optimiser.rate == 2e-4  # which YAML 1.1 takes for text
     assert recipe.optimiser.rate_rest == load_recipe("fast-x4").optimiser.rate_rest
     assert (recipe.maps.scales, recipe.data.folder, recipe.init_from) == ((2,), "here", None)
+    joint = load_recipe("joint-omnisr", ["init_from.2=mine.safetensors"])
+    assert joint.init_from == {**load_recipe("joint-omnisr").init_from, 2: "mine.safetensors"}  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize(

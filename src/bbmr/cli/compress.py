@@ -99,7 +99,7 @@ def run(
         str,
         typer.Option(
             metavar="NAME",
-            help="Restore with these weights, as `bbmr weights list` has them; for pipelines of one network.",
+            help="Restore with these weights, as `bbmr weights list` has them; of several networks joined by +.",
             show_default="the pipeline's own",
         ),
     ] = DEFAULTS.weights,

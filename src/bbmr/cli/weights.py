@@ -20,9 +20,9 @@ EXAMPLES = "\n\n".join(
     (
         "[bold]Examples[/]",
         "bbmr weights list",
-        "bbmr weights import omnisr_x4.pth --name omnisr-x4",
-        "bbmr weights export omnisr-x4 -o omnisr-x4.safetensors",
-        "bbmr weights remove omnisr-x4",
+        "bbmr weights import omnisr_x4.pth --name authors-x4",
+        "bbmr weights export authors-x4 -o authors-x4.safetensors",
+        "bbmr weights remove authors-x4",
     )
 )
 
@@ -51,7 +51,7 @@ def list_all(json: Json = False, debug: Debug = False) -> None:
 
 @verbs.command(
     "import",
-    epilog="[bold]Examples[/]\n\nbbmr weights import omnisr_x4.pth --name omnisr-x4\n\n"
+    epilog="[bold]Examples[/]\n\nbbmr weights import omnisr_x4.pth --name authors-x4\n\n"
     "bbmr weights import runs/mine/ema.safetensors --name mine",
 )
 @guarded
@@ -91,7 +91,7 @@ def export_one(
     Reporter(quiet=quiet).line(f"{out}: the weights {name}")
 
 
-@verbs.command("remove", epilog="[bold]Examples[/]\n\nbbmr weights remove omnisr-x4")
+@verbs.command("remove", epilog="[bold]Examples[/]\n\nbbmr weights remove authors-x4")
 @guarded
 def remove_one(name: Name, quiet: Quiet = False, debug: Debug = False) -> None:
     """Remove imported weights; those that come with bbmr stay."""

@@ -15,6 +15,8 @@ from bbmr.networks.joint import JointSR
 State = Mapping[str, Tensor]
 Kind = Literal["mosaic", "sr", "joint"]
 
+_ENDS = ("head", "input", "conv_first", "tail", "deblock", "up")
+
 
 @dataclass(frozen=True)
 class Family:
@@ -56,6 +58,13 @@ class NetworkDescriptor:
     reach: int | None
     last: tuple[str, ...] = ("tail.",)
     family: Family | None = None
+
+
+def is_end(key: str) -> bool:
+    """Whether a parameter, by its key, is of a first or last layer: pixels in or out.  Their sizes and meanings differ
+    between scales, and between SR and mosaics.
+    """
+    return any(part.startswith(_ENDS) for part in key.split("."))
 
 
 def network_names() -> list[str]:

@@ -1,5 +1,6 @@
-"""Puts the averaged weights of a run into the package, in half precision, with their line in the index: network,
-scale, steps, and the PSNR-Y of its log.
+"""Puts the averaged weights of a run into the package, with their line in the index: network, scale, steps, and the
+PSNR-Y of its log.  They are in half precision but for the first and last layers of SR networks, which whole pixels go
+through and not only what is to be added to them.
 
     python -m bbmr.training.export runs/fast-mosaic --name mosaic-fast --checkpoints checkpoints
 
@@ -18,6 +19,7 @@ from safetensors.torch import load_file, save
 
 import bbmr.weights
 from bbmr.errors import BbmrError
+from bbmr.networks import build_network, is_end
 from bbmr.training.checkpoints import compact, read_start
 from bbmr.training.recipe import Maps, load_recipe
 from bbmr.training.record import AVERAGE, BEFORE_DECAY, LOG, RECIPE
@@ -51,8 +53,14 @@ def export(run: Path, name: str, package: Path, checkpoints: Path | None) -> Non
     recipe = load_recipe(str(run / RECIPE))
     steps, psnr_y, bicubic = _read_log(run / LOG, recipe.maps)
     weights = load_file(run / AVERAGE)
-    # Half precision moves PSNR by 0.0011 dB at most (docs/training.md).
-    data = save({key: tensor.to(torch.float16).contiguous() for key, tensor in weights.items()})
+    # So PSNR moves by 0.0011 dB at most (docs/training.md).
+    has_gain = build_network(recipe.network).kind == "mosaic"
+    data = save(
+        {
+            key: tensor.to(torch.float32 if is_end(key) and not has_gain else torch.float16).contiguous()
+            for key, tensor in weights.items()
+        }
+    )
     file = package / f"{name}.safetensors"
     file.write_bytes(data)
     scale = recipe.maps.scales[0] if len(recipe.maps.scales) == 1 else None

@@ -9,14 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bbmr.blocks import PAPER_SCALES
-from bbmr.networks import Family, NetworkDescriptor
+from bbmr.networks import Family, NetworkDescriptor, is_end
 from bbmr.networks.joint import HALF
 from bbmr.training.checkpoints import TrainingState, read_start
 from bbmr.training.errors import RecipeError
 from bbmr.training.recipe import Recipe
 
-# First and last layers: of these sizes and meanings differ between scales, and between SR and mosaics.
-_ENDS = ("head", "input", "conv_first", "tail", "up", "upsample", "mean")
 _KINDS = ("weight", "bias")
 
 
@@ -58,7 +56,7 @@ def _with_body(recipe: Recipe, body: Mapping[str, Tensor], descriptor: NetworkDe
         last = [f"{descriptor.family.last}.{kind}" for kind in _KINDS]
         body = {**body, **{key: _to_scale(body[key], descriptor.scale) for key in last if key in body}}
     fits = {key for key, own in state.items() if key in body and body[key].shape == own.shape}
-    unlike = [key for key in sorted((state.keys() | body.keys()) - fits) if not key.startswith(_ENDS)]
+    unlike = [key for key in sorted((state.keys() | body.keys()) - fits) if not is_end(key)]
     if unlike:
         raise RecipeError(f"init_from: {recipe.init_from}: has another body than {recipe.network}: {unlike[0]} differs")
     return state | {key: body[key] for key in fits}

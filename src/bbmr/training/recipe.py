@@ -283,14 +283,15 @@ class _StrictLoader(yaml.SafeLoader):
 
 def _override(values: Any, override: str) -> None:
     name, equals, text = override.partition("=")
-    *sections, last = name.strip().split(".")
-    if not equals or not last:
+    parts = name.strip().split(".")
+    if not equals or not parts[-1]:
         raise RecipeError(f"--set {override}: write it as key=value or section.key=value")
+    *sections, last = (int(part) if part.isdecimal() else part for part in parts)  # scales and sides are numbers
     inner = values
     for section in sections:
         inner = inner.setdefault(section, {}) if isinstance(inner, dict) else None
     if not isinstance(inner, dict):
-        raise RecipeError(f"--set {override}: {'.'.join(sections) or 'the recipe'} is no section")
+        raise RecipeError(f"--set {override}: {'.'.join(parts[:-1]) or 'the recipe'} is no section")
     try:
         inner[last] = yaml.load(text, _StrictLoader)
     except yaml.YAMLError as error:
