@@ -93,6 +93,15 @@ def test_an_untrained_network_is_bicubic(scale: int) -> None:
     torch.testing.assert_close(network(picture)[inside], upscale(picture, scale)[inside], rtol=0, atol=1e-6)
 
 
+@torch.no_grad()
+def test_mixed_precision_leaves_whole_pixels_alone() -> None:
+    """Within a twentieth of a grey level; bfloat16 itself has steps of one."""
+    network, picture = CRAFT(2, 1), torch.rand(1, 3, 32, 32)
+    exact = network(picture)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(network(picture), exact, rtol=0, atol=0.05 / 255)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (9, 17), (33, 8)])
 def test_any_size_comes_back_times_the_scale(size: tuple[int, int]) -> None:
     restored = CRAFT(4, 1)(torch.rand(1, 3, *size))

@@ -111,6 +111,17 @@ def test_an_untrained_network_is_bicubic_and_its_body_learns(scale: int) -> None
         assert gradient.any()
 
 
+@torch.no_grad()
+def test_mixed_precision_leaves_whole_pixels_alone() -> None:
+    """Within a twentieth of a grey level; bfloat16 itself has steps of one."""
+    network, picture = OmniSR(2, 1), torch.rand(1, 3, 24, 24)
+    exact = network(picture)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = network(picture)
+    assert mixed.dtype == torch.float32
+    torch.testing.assert_close(mixed, exact, rtol=0, atol=0.05 / 255)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (9, 17), (33, 8)])
 def test_any_size_comes_back_times_the_scale(size: tuple[int, int]) -> None:
     restored = OmniSR(4, 1)(torch.rand(1, 3, *size))

@@ -163,6 +163,47 @@ def test_a_run_goes_on_with_more_steps_and_another_loss(
     assert float(log(out)[-1]["loss"]) < 0  # a logarithm
 
 
+def test_options_of_the_optimiser_may_change_when_a_run_goes_on(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train(small(photos, steps=2), out)
+    train(small(photos, steps=4, optimiser={"last": 0.5, "weight_decay": 0.2}), out)
+    matrices, rest = checkpoint(out)["optimizer_states"][0]["param_groups"]
+    assert set(matrices["shares"]) == set(rest["shares"]) == {1.0, 0.5}
+    assert rest["weight_decay"] == 0.2
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"network": "fast-luma"}, "network: .*run holds a run with fast, not fast-luma; give --out another folder"),
+        ({"optimiser": {"name": "adamw"}}, "optimiser.name: .* holds a run with muon, not adamw"),
+    ],
+)
+def test_a_folder_is_for_one_network_and_optimiser(
+    changes: dict[str, Any], told: str, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    train(small(photos, steps=2), out)
+    before = (out / "recipe.yaml").read_text()
+    with pytest.raises(RecipeError, match=told):
+        train(small(photos, steps=4, **changes), out)
+    assert (out / "recipe.yaml").read_text() == before
+
+
+def test_adamw_alone_goes_by_the_one_rate(photos: Path, tmp_path: Path) -> None:
+    train(small(photos, steps=2, optimiser={"name": "adamw", "rate": 1e-4}, schedule={"warm_up": 1}), tmp_path)
+    (group,) = checkpoint(tmp_path)["optimizer_states"][0]["param_groups"]
+    assert 0 < group["lr"] <= 1e-4
+
+
+def test_a_checkpoint_that_is_further_is_refused(photos: Path, tmp_path: Path) -> None:
+    train(small(photos, steps=2), tmp_path / "first")
+    recipe = small(photos, steps=2, init_from=str(tmp_path / "first" / "last.ckpt"))
+    with pytest.raises(RecipeError, match=r"init_from: .*last.ckpt is at step 2, and steps is 2; ask for more"):
+        train(recipe, tmp_path / "second")
+    assert not (tmp_path / "second").exists()
+
+
 def test_a_run_may_start_from_a_checkpoint_or_from_weights(photos: Path, tmp_path: Path) -> None:
     recipe, first = small(photos), tmp_path / "first"
     unbroken, continued = tmp_path / "unbroken", tmp_path / "continued"

@@ -44,6 +44,16 @@ def test_the_split_depends_on_names_alone(photos: Path, tmp_path: Path) -> None:
     assert [path.name for path in find_photos(fewer)[1]] == [path.name for path in held_out]
 
 
+def test_shrunk_copies_of_div2k_are_no_photographs_to_train_on(photos: Path) -> None:
+    """They have other names, so some would show what is held out."""
+    expected = find_photos(photos)
+    shrunk = photos / "DIV2K_train_LR_bicubic" / "X2"
+    shrunk.mkdir(parents=True)
+    for path in expected[1]:
+        (shrunk / f"{path.stem}x2.png").write_bytes(path.read_bytes())
+    assert find_photos(photos) == expected
+
+
 def test_few_photographs_are_split_too(photos: Path) -> None:
     train, held_out = find_photos(photos)
     for path in [*held_out, *train[2:]]:

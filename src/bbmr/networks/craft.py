@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bbmr.networks.fast import GAIN
-from bbmr.networks.initial import set_to_zero, start_as_bicubic
+from bbmr.networks.initial import exactly, set_to_zero, start_as_bicubic
 from bbmr.networks.layers import GatedFeedForward
 from bbmr.networks.mosaic_ends import as_input, first_layer, last_layer
 
@@ -91,7 +91,7 @@ class CRAFTBody(CRAFTTrunk):
         return self._padded_features(picture)[:, :, : picture.shape[2], : picture.shape[3]]
 
     def _padded_features(self, picture: Tensor) -> Tensor:
-        return self.refine(self.conv_first(pad(picture) - self.mean))
+        return self.refine(exactly(self.conv_first, pad(picture) - self.mean))
 
 
 class CRAFT(CRAFTBody):
@@ -108,7 +108,7 @@ class CRAFT(CRAFTBody):
 
     def forward(self, picture: Tensor) -> Tensor:
         height, width = picture.shape[2:]
-        restored: Tensor = self.upsample(self._padded_features(picture)) + self.mean
+        restored = exactly(self.upsample, self._padded_features(picture)) + self.mean
         return restored[:, :, : self.scale * height, : self.scale * width]
 
 

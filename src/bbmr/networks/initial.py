@@ -18,6 +18,17 @@ def set_to_zero(layer: nn.Conv2d) -> None:
     nn.init.zeros_(layer.bias)
 
 
+def exactly(layer: nn.Module, features: Tensor) -> Tensor:
+    """Apply a layer that whole pixels go through, in the precision of its weights, autocast or not.
+
+    bfloat16 rounds pixels to steps of about a grey level: a network trained so learns to undo the rounding, which then
+    is missing where it restores in float32.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        out: Tensor = layer(features.to(next(layer.parameters()).dtype))
+    return out
+
+
 @torch.no_grad()
 def start_as_bicubic(first: nn.Conv2d, last: nn.Conv2d, scale: int, grey: float = 0.5) -> None:
     """Set the first and last 3x3 convolution of an SR network, 3 -> C and C -> 3 scale^2 before pixel shuffle, C above

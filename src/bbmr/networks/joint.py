@@ -15,6 +15,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from bbmr.networks.initial import exactly
+
 STITCHED_CHANNELS = 12
 HALF = 2  # the stitched map has half the picture's resolution
 
@@ -62,8 +64,7 @@ class JointSR(nn.Module):
     def block_features(self, scale: int, blocks: Tensor) -> Tensor:
         """LR blocks (N, 3, s/k, s/k) of one scale -> their parts of the stitched map, (N, 12, s/2, s/2)."""
         branch: Branch = self.branches[str(scale)]  # type: ignore[assignment]
-        features: Tensor = self.tails[str(scale)](branch.features(blocks))
-        return features
+        return exactly(self.tails[str(scale)], branch.features(blocks))
 
     @staticmethod
     def stitch(features: Mapping[int, Tensor], scales: Tensor) -> Tensor:
@@ -82,9 +83,8 @@ class JointSR(nn.Module):
             near_edge = _near_inner_edge(stitched.shape[2], side, self.band)[:, None] | _near_inner_edge(
                 stitched.shape[3], side, self.band
             )
-            stitched = torch.where(near_edge.to(stitched.device), self.deblock(stitched), stitched)
-        restored: Tensor = self.up(stitched)
-        return restored
+            stitched = torch.where(near_edge.to(stitched.device), exactly(self.deblock, stitched), stitched)
+        return exactly(self.up, stitched)
 
 
 def _convolution(channels: int) -> nn.Conv2d:

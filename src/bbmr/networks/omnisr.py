@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bbmr.networks.fast import GAIN
-from bbmr.networks.initial import set_to_zero, start_as_bicubic
+from bbmr.networks.initial import exactly, set_to_zero, start_as_bicubic
 from bbmr.networks.layers import GatedFeedForward
 from bbmr.networks.mosaic_ends import as_input, first_layer, last_layer
 
@@ -51,7 +51,7 @@ class OmniSRBody(nn.Module):
         return self._padded_features(picture)[:, :, : picture.shape[2], : picture.shape[3]]
 
     def _padded_features(self, picture: Tensor) -> Tensor:
-        shallow = self.input(pad(picture))
+        shallow = exactly(self.input, pad(picture))
         deep: Tensor = self.output(self.residual_layer(shallow)) + shallow
         return deep
 
@@ -70,7 +70,7 @@ class OmniSR(OmniSRBody):
 
     def forward(self, picture: Tensor) -> Tensor:
         height, width = picture.shape[2:]
-        restored: Tensor = self.up(self._padded_features(picture))
+        restored = exactly(self.up, self._padded_features(picture))
         return restored[:, :, : self.scale * height, : self.scale * width]
 
 

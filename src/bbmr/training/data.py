@@ -58,10 +58,14 @@ class Batch:
 
 
 def find_photos(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Training and validation photographs below `folder`; the split depends on file names alone."""
+    """Training and validation photographs below `folder`; the split depends on file names alone.
+
+    What lies in folders named like DIV2K's and Flickr2K's shrunk copies (DIV2K_train_LR_bicubic) is left out.
+    """
     if not folder.is_dir():
         raise BbmrError(f"{folder}: no such folder; give the folder of the training photographs")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+    paths = sorted(path for path in found if not any("_LR_" in part for part in path.relative_to(folder).parts[:-1]))
     if not paths:
         raise BbmrError(f"{folder}: no photographs ({', '.join(sorted(_SUFFIXES))}) found there")
     if len(paths) == 1:

@@ -64,8 +64,7 @@ class TrainingModule(LightningModule):
         shares = dict.fromkeys(self.last, options.last)
         optimiser = MuonWithAdamW(matrices, rest, weight_decay=options.weight_decay, shares=shares)
         if self.start and self.start.optimiser:
-            groups = optimiser.state_dict()["param_groups"]
-            optimiser.load_state_dict({"state": self.start.optimiser, "param_groups": groups})
+            optimiser.load_state_dict({"state": self.start.optimiser})
         return optimiser
 
     def train_dataloader(self) -> "_Batches":
@@ -102,7 +101,8 @@ class TrainingModule(LightningModule):
         options, step = self.recipe.optimiser, self.step
         factor = rate_factor(step, self.recipe.steps, self.recipe.schedule)
         for group in optimizer.param_groups:
-            group["lr"] = factor * (options.rate if "momentum" in group else options.rate_rest)
+            by_muon_or_alone = "momentum" in group or options.name == "adamw"
+            group["lr"] = factor * (options.rate if by_muon_or_alone else options.rate_rest)
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         keep = min(self.recipe.ema.decay, (step + 1) / (step + 11))  # young averages forget faster
         with torch.no_grad():

@@ -58,6 +58,10 @@ class MuonWithAdamW(torch.optim.Optimizer):
             group["shares"] = [(shares or {}).get(parameter, 1.0) for parameter in group["params"]]
         super().__init__([group for group in groups if group["params"]], {})
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the state of each parameter; options are this optimiser's own, which a run may have changed."""
+        super().load_state_dict({"state": state_dict["state"], "param_groups": self.state_dict()["param_groups"]})
+
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """Take one step; `closure`, if given, computes loss and gradients first."""

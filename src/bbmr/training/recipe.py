@@ -88,8 +88,8 @@ class Optimiser:
     """
 
     name: Literal["muon", "adamw"] = "muon"
-    rate: float = 2e-3  # of Muon
-    rate_rest: float = 1e-2  # of AdamW; with 1e-3 `fast` takes more than twice the steps on mosaics
+    rate: float = 2e-3  # of Muon; of AdamW where it is alone
+    rate_rest: float = 1e-2  # of AdamW beside Muon; with 1e-3 `fast` takes more than twice the steps on mosaics
     # Share of both rates for the layers that put out pixels.  Those of an SR network read features of the size of 1 and
     # have to add some hundredths; mosaic networks have a gain for that.
     last: float = 1.0
@@ -155,7 +155,7 @@ class Recipe:
     # Checkpoint to continue (.ckpt, .pt), or weights to start from (.safetensors); for Joint SR also {2: ..., 4: ...,
     # 8: ...}: the SR networks that its branches start from.
     init_from: str | Mapping[int, str] | None = None
-    init_parts: Literal["all", "body"] = "all"  # body: without first and last layer, which start at random
+    init_parts: Literal["all", "body"] = "all"  # body: first and last layer may differ
     steps: int = 20000
     batch: int = 8  # crops a step, over all processes together
     crop: int = 192  # pixels per side of an HR crop

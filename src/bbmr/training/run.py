@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,9 +38,16 @@ def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", mi
     descriptor = _build(recipe)
     checkpoint = out / LAST
     resumed = _read_checkpoint(checkpoint) if checkpoint.is_file() else None
+    if resumed:
+        _require_same(resumed["recipe"], recipe, out)
     start = None if resumed else read_initial(recipe, descriptor)
     step = resumed["first_step"] + resumed["global_step"] if resumed else start.step if start else 0
     first_step = resumed["first_step"] if resumed else step
+    if start and step >= recipe.steps:
+        raise RecipeError(
+            f"init_from: {recipe.init_from} is at step {step}, and steps is {recipe.steps}; ask for more, or begin "
+            "from weights (.safetensors), at step 0"
+        )
     if step >= recipe.steps:
         _say(f"{out}: {step} steps are done, {recipe.steps} were asked for")
         return
@@ -53,16 +61,26 @@ def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", mi
     photos = load_photos(train_paths, recipe.crop, "training", shown)
     held_out = load_photos(validation_paths, recipe.validation.crop, "validation", shown)
     _say(f"{folder}: {len(photos)} of {len(train_paths)} photographs to train on, {len(held_out)} held out")
-    _write_recipe(recipe, out)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's advice: on loaders, loggers and processes that we do without
         trainer = _trainer(recipe, descriptor, recipe.steps - first_step, Record(out, held_out, minutes), devices)
+        _write_recipe(recipe, out)
         module = TrainingModule(recipe, descriptor, photos, start)
         try:
             trainer.fit(module, ckpt_path=checkpoint if resumed else None, weights_only=True if resumed else None)
         except SystemExit as left:  # Lightning's answer to Ctrl-C
             raise KeyboardInterrupt from left
+
+
+def _require_same(old: Mapping[str, Any], recipe: Recipe, out: Path) -> None:
+    """A run goes on with other options, but not with another network or optimiser, whose state would not fit."""
+    for key, before, now in (
+        ("network", old["network"], recipe.network),
+        ("optimiser.name", old["optimiser"]["name"], recipe.optimiser.name),
+    ):
+        if before != now:
+            raise RecipeError(f"{key}: {out} holds a run with {before}, not {now}; give --out another folder")
 
 
 def _trainer(
@@ -85,7 +103,8 @@ def _trainer(
         max_steps=steps,
         max_epochs=-1,
         gradient_clip_val=recipe.optimiser.clip,
-        benchmark=on_gpu,
+        # It pays where shapes stay: branches of Joint SR get other numbers of blocks at every step.
+        benchmark=on_gpu and descriptor.kind != "joint",
         callbacks=[record],
         logger=False,
         enable_checkpointing=False,
@@ -94,7 +113,10 @@ def _trainer(
         use_distributed_sampler=False,
     )
     if recipe.batch % trainer.world_size:
-        raise RecipeError(f"batch: {recipe.batch} crops cannot be shared evenly by {trainer.world_size} processes")
+        raise RecipeError(
+            f"batch: {recipe.batch} crops cannot be shared evenly by {trainer.world_size} processes; take fewer "
+            "(--devices) or another batch"
+        )
     return trainer
 
 
