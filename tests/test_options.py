@@ -33,7 +33,7 @@ from bbmr.options import ALLOCATORS, DEFAULT_SCALES, PIPELINE_NAMES, Options
             {"pipeline": "separate-omnisr", "weights": "mine"},
             "separate-omnisr takes the names of 3 weights, joined by \\+, or none",
         ),
-        ({"distortion": "helper"}, "mosaic-fast has no Omni-SR helper; .* corrected, bicubic, network$"),
+        ({"distortion": "helper"}, "mosaic-fast has no helper; .* corrected, bicubic, network$"),
         (
             {"pipeline": "mosaic-omnisr", "distortion": "helper", "scales": (2, 16)},
             "mosaic-omnisr with its helper works at scales 1, 2, 4, 8, not 16",
