@@ -3,7 +3,7 @@ from collections.abc import Mapping
 import pytest
 
 from bbmr.errors import BbmrError
-from bbmr.options import ALLOCATORS, DEFAULT_SCALES, PIPELINE_NAMES, Options
+from bbmr.options import ALLOCATORS, DEFAULT_SCALES, PIPELINE_CHOICES, Options
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_impossible_options_are_refused_by_name(options: Mapping[str, object], m
         Options(**options)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("pipeline", [name for name in PIPELINE_NAMES if name != "separate-omnisr"])
+@pytest.mark.parametrize("pipeline", [name for name, choice in PIPELINE_CHOICES.items() if choice.networks == 1])
 def test_pipelines_of_one_network_take_weights(pipeline: str) -> None:
     assert Options(pipeline=pipeline, weights="mine").weights == "mine"
 
