@@ -3,8 +3,8 @@
     python benchmarks/quality.py --data DIR --sets test2k test4k --out quality.md
 
 With `--network omnisr` (or `craft`) rows of that network follow: whole pictures, separate blocks, Joint SR without and
-with deblocking, and the mosaic; those whose weights are missing are named and left out.  Joint SR is given the maps of
-separate blocks, so that the two restore the same samples.
+with deblocking, as the paper has it and with context, and the mosaic; those whose weights are missing are named and
+left out.  Joint SR is given the maps of separate blocks, so that the two restore the same samples.
 
 DIR holds one folder of pictures for each set.  Every system stores at most the LR pixels of a uniform x4; its file is
 really written and read back.  The network's own distortions are measured once for each picture and shared by the rows
@@ -48,7 +48,7 @@ from bbmr.picture import Picture
 from bbmr.pipeline import compress, compress_uniform, find_pipeline, measure_distortion, restore
 from bbmr.rescaled import RescaledImage
 from bbmr.samples import to_samples, to_tensor
-from bbmr.upscaling.joint import JointUpscaler
+from bbmr.upscaling.joint import CONTEXT, JointUpscaler
 from bbmr.weights import load_weights
 
 NETWORKS = ("fast", *SR_FAMILIES)
@@ -148,8 +148,9 @@ def family_systems(family: str) -> list[System]:
         if joint in present:
             row = allocating(f"{title}, {name}, Joint SR", chosen(pipeline=joint), tune)
             row = replace(row, measured_by=separate if separate in present else joint)
-            for band in (0, 4):
-                rows.append(replace(row, name=f"{row.name}, band {band}", restore=partial(restore_joint, band=band)))
+            for band, context in ((0, 0), (4, 0), (4, CONTEXT)):
+                how = partial(restore_joint, band=band, context=context)
+                rows.append(replace(row, name=f"{row.name}, band {band}, context {context}", restore=how))
     if mosaic in present:
         chosen = partial(Options, distortion="network", tune="psnr", pipeline=mosaic)
         for options in (chosen(block=128, scales=PAPER_SCALES), chosen()):
@@ -181,13 +182,13 @@ def allocating(allocator: str, options: Options, tune: str) -> System:
     return System(name, partial(compress, options=options), restore, weights, options.pipeline, options, tune)
 
 
-def restore_joint(rescaled: RescaledImage, band: int) -> Picture:
-    """Joint SR with another band than the one it was built with; 0 leaves deblocking out."""
+def restore_joint(rescaled: RescaledImage, band: int, context: int) -> Picture:
+    """Joint SR with another band, where 0 leaves deblocking out, and LR samples of its neighbours around each block."""
     descriptor = load_weights(rescaled.recipe.weights)
     network = copy(descriptor.network)
     assert isinstance(network, JointSR)
     network.band = band
-    return Picture(JointUpscaler(replace(descriptor, network=network)).restore(rescaled))
+    return Picture(JointUpscaler(replace(descriptor, network=network), context).restore(rescaled))
 
 
 def enlarge_bicubic(rescaled: RescaledImage) -> Picture:

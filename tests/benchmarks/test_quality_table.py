@@ -119,19 +119,22 @@ def test_rows_of_omnisr(quality: ModuleType, monkeypatch: pytest.MonkeyPatch) ->
     usual = quality.systems(quick=True)
     rows = quality.systems(quick=True, network="omnisr")
     assert [row.key for row in rows[: len(usual)]] == [row.key for row in usual]
-    assert len({row.key for row in rows}) == len(rows) == len(usual) + 10
+    assert len({row.key for row in rows}) == len(rows) == len(usual) + 12
     picture = Picture(textured(259, 380))
     shared = quality.NetworkDistortion(picture)
     measured = {row.name: quality.measure(row, picture, shared) for row in rows[len(usual) :]}
     assert all(one.lr_share <= 65 * 95 / (259 * 380) for one in measured.values())
     joint = "Omni-SR, least squared error, Joint SR, 128, {2, 4, 8}"
-    without, deblocked = measured[f"{joint}, band 0"], measured[f"{joint}, band 4"]
+    without, deblocked, seeing = (
+        measured[f"{joint}, {how}"] for how in ("band 0, context 0", "band 4, context 0", "band 4, context 4")
+    )
     assert without.psnr_y != deblocked.psnr_y
     assert without.file_bits == deblocked.file_bits
-    # Band 4 is what the tiny network has by itself; its map is that of separate blocks.
+    assert deblocked.psnr_y != seeing.psnr_y
+    # The last is how the pipeline restores; its map is that of separate blocks.
     options = Options(pipeline="joint-omnisr", distortion="network", tune="psnr")
     own = pipeline.restore(compress(picture, options, errors=shared.errors(options, "separate-omnisr")))
-    assert quality.psnr_y(own.colour, picture.colour) == pytest.approx(deblocked.psnr_y)
+    assert quality.psnr_y(own.colour, picture.colour) == pytest.approx(seeing.psnr_y)
 
 
 def test_rows_without_weights_are_named_and_left_out(

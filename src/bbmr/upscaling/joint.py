@@ -1,7 +1,8 @@
 """The paper's receiver: Joint SR over a picture of blocks, in strips.
 
-Branches see one block at a time, whatever the picture's size; only deblocking and the last convolution look beyond it,
-by 4 samples of the stitched map.  So a strip with one more block row on either side gives the samples of the whole.
+Branches see one block at a time, whatever the picture's size, with some LR samples of its neighbours around it; the
+paper gives them none.  Deblocking and the last convolution look beyond a block by 4 samples of the stitched map.  So a
+strip with one more block row on either side gives the samples of the whole.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,18 +17,24 @@ from bbmr.blocks import PAPER_SIDE
 from bbmr.networks import NetworkDescriptor
 from bbmr.networks.joint import HALF, JointSR
 from bbmr.upscaling import network_of
-from bbmr.upscaling.blockwise import BlockwiseUpscaler, blocks_of_row, in_batches
+from bbmr.upscaling.blockwise import BlockwiseUpscaler, in_batches
+from bbmr.upscaling.context import blocks_in_context
 
 STRIP = 3  # block rows
+CONTEXT = 4  # LR samples around a block; 8 and 16 restore no better, see docs/how-it-works.md
 
 
 class JointUpscaler(BlockwiseUpscaler):
-    """Restores all blocks together; an `Upscaler`."""
+    """Restores all blocks together; an `Upscaler`.
 
-    def __init__(self, descriptor: NetworkDescriptor) -> None:
+    context: LR samples of its neighbours, at most 16, that the branches see around each block; 0, as in the paper, for
+    none.
+    """
+
+    def __init__(self, descriptor: NetworkDescriptor, context: int = CONTEXT) -> None:
         network = network_of(descriptor, "joint")
         assert isinstance(network, JointSR)
-        self._network = network
+        self._network, self._context = network, context
         super().__init__(tuple(sorted(map(int, network.branches))))
 
     def _strips(
@@ -43,8 +50,14 @@ class JointUpscaler(BlockwiseUpscaler):
 
     def _stitched_row(self, scales: NDArray[np.uint8], blocks: Mapping[int, NDArray[np.uint8]], row: int) -> Tensor:
         """One block row of the stitched map, (1, 12, 64, cols 64)."""
-        features = {
-            factor: in_batches(partial(self._network.block_features, factor), own)
-            for factor, own in blocks_of_row(scales, blocks, row).items()
-        }
+        features = {}
+        for factor in np.unique(scales[row]).tolist():
+            own = blocks_in_context(scales, blocks, row, factor, self._context)
+            features[factor] = in_batches(partial(self._block_features, factor), own)
         return self._network.stitch(features, torch.from_numpy(scales[None, row : row + 1]))
+
+    def _block_features(self, factor: int, blocks: Tensor) -> Tensor:
+        """Parts of the stitched map of blocks in their context, the context's own left out."""
+        features = self._network.block_features(factor, blocks)
+        edge = self._context * factor // HALF
+        return features[:, :, edge : features.shape[2] - edge, edge : features.shape[3] - edge]

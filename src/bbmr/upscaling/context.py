@@ -1,0 +1,48 @@
+"""What surrounds a block, at the block's own scale: the receiver knows its neighbours, if at other scales.
+
+A network that sees a block alone takes what lies beyond its edges for black or nothing, and leaves a seam.  With some
+samples of the neighbours around it, shrunk or enlarged by bicubic where their scale differs, it restores the block's
+edges nearly as it would in the whole picture.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bbmr.blocks import PAPER_SIDE
+from bbmr.downscaling.bicubic import downscale, extend, upscale
+from bbmr.networks.joint import JointSR
+from bbmr.upscaling.blockwise import blocks_of_row
+
+
+def blocks_in_context(
+    scales: NDArray[np.uint8], blocks: Mapping[int, NDArray[np.uint8]], row: int, factor: int, context: int
+) -> Tensor:
+    """The LR blocks of one scale in one row of the grid, in the order of their columns, with `context` LR samples on
+    every side: (N, 3, s/k + 2 context, s/k + 2 context) in [0, 1].
+
+    Beyond the picture its samples are mirrored.  scales, blocks: as in `RescaledImage`; context: at most s/k.
+    """
+    side = PAPER_SIDE // factor
+    strip = lr_row(scales, blocks, row, factor)
+    above = lr_row(scales, blocks, row - 1, factor)[:, :, side - context :] if row else strip[:, :, :context].flip(2)
+    last = row == len(scales) - 1
+    below = strip[:, :, side - context :].flip(2) if last else lr_row(scales, blocks, row + 1, factor)[:, :, :context]
+    strip = extend(torch.cat([above, strip, below], 2), context, 1, dim=3)
+    windows = strip.unfold(3, side + 2 * context, side)[0]  # (3, height, columns, width)
+    own = torch.from_numpy(scales[row] == factor)
+    return windows.permute(2, 0, 1, 3)[own].contiguous()
+
+
+def lr_row(scales: NDArray[np.uint8], blocks: Mapping[int, NDArray[np.uint8]], row: int, factor: int) -> Tensor:
+    """One row of the grid as an LR plane of one scale, (1, 3, s/k, cols s/k) in [0, 1]: its own blocks as stored, finer
+    ones shrunk, coarser ones enlarged.
+    """
+    parts = {}
+    for scale, stored in blocks_of_row(scales, blocks, row).items():
+        resampled = downscale(stored, factor // scale) if scale < factor else upscale(stored, scale // factor)
+        parts[scale] = resampled.clamp(0, 1)
+    return JointSR.stitch(parts, torch.from_numpy(scales[None, row : row + 1]))
