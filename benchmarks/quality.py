@@ -42,13 +42,13 @@ from bbmr.errors import BbmrError
 from bbmr.evaluation.metrics import block_edge_ratio, decibels, ms_ssim_y, psnr_rgb, psnr_y, ssim_y
 from bbmr.fileformat import load, save, sections
 from bbmr.imageio import READ_SUFFIXES, read_picture
-from bbmr.networks.joint import JointSR
+from bbmr.networks.joint import CONTEXT, JointSR
 from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES, PLAIN_PIPELINE, SR_FAMILIES, TUNES, Options
 from bbmr.picture import Picture
 from bbmr.pipeline import compress, compress_uniform, find_pipeline, measure_distortion, restore
 from bbmr.rescaled import RescaledImage
 from bbmr.samples import to_samples, to_tensor
-from bbmr.upscaling.joint import CONTEXT, JointUpscaler
+from bbmr.upscaling.joint import JointUpscaler
 from bbmr.weights import load_weights
 
 NETWORKS = ("fast", *SR_FAMILIES)

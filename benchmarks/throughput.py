@@ -9,7 +9,7 @@ A GPU is used where there is one; `CUDA_VISIBLE_DEVICES= ` keeps to the CPU, OMP
 Columns.  MACs/HR pixel: multiply-accumulates of the network, forward, for each pixel of the restored picture.  HR crop:
 side of a crop, in pixels.  LR pixels/s: input positions of the network, over all crops of a batch:
 pixels of the LR crops; for mosaics positions of the H/4 grid, which is as many as a uniform x4 has; for Joint SR pixels
-of all LR blocks, of 128 HR pixels a side, with 2, 4 and 8 in equal parts.  Batches: share of the time that the step
+of all LR blocks, of 128 HR pixels a side and without context, with 2, 4 and 8 in equal parts.  Batches: share of the time that the step
 waits for its batch.  MACs/s: multiply-accumulates of the network, forward and, taken to be twice as many, backward; the
 optimiser's are left out.  Of peak: those over what a large matrix product reaches here in the same precision.
 """
@@ -107,6 +107,7 @@ def speed(descriptor: NetworkDescriptor, work: Work, steps: int, precision: str,
                 "crop": work.crop,
                 "precision": precision,
                 "compile": compiled,
+                "context": 0,
                 "data": {"folder": str(photos)},
                 "maps": maps,
                 "schedule": {"name": "cosine", "warm_up": 1},  # keeps no checkpoint in between

@@ -121,6 +121,7 @@ def test_the_papers_schedules_are_the_papers() -> None:
     for scale, side in ((2, 64), (4, 64), (8, 32)):
         assert load_recipe(f"paper-omnisr-x{scale}").crop == side * scale
     assert load_recipe("paper-joint-omnisr").crop == 768
+    assert load_recipe("paper-joint-omnisr").context == 0
 
 
 def test_overrides() -> None:

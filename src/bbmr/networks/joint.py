@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from bbmr.networks.initial import exactly
 
 STITCHED_CHANNELS = 12
+CONTEXT = 4  # LR samples of its neighbours around a block; more does not help, see docs/how-it-works.md
 HALF = 2  # the stitched map has half the picture's resolution
 
 
@@ -52,19 +53,23 @@ class JointSR(nn.Module):
         )
         self.up = nn.Sequential(_convolution(STITCHED_CHANNELS), nn.PixelShuffle(HALF))
 
-    def forward(self, blocks: Mapping[int, Tensor], scales: Tensor) -> Tensor:
-        """Blocks {k: (N_k, 3, s/k, s/k)} in [0, 1] and their map -> pictures (N, 3, rows s, cols s), not clamped.
+    def forward(self, blocks: Mapping[int, Tensor], scales: Tensor, context: int = 0) -> Tensor:
+        """Blocks {k: (N_k, 3, s/k + 2 context, s/k + 2 context)} in [0, 1] and their map -> pictures
+        (N, 3, rows s, cols s), not clamped.
 
         scales: (N, rows, cols) int64, the factor of each block; `blocks` holds those of a factor in raster order,
-        picture after picture.
+        picture after picture.  context: LR samples of its neighbours on every side of a block; the paper has none.
         """
-        stitched = self.stitch({scale: self.block_features(scale, own) for scale, own in blocks.items()}, scales)
+        features = {scale: self.block_features(scale, own, context) for scale, own in blocks.items()}
+        stitched = self.stitch(features, scales)
         return self.finish(stitched, stitched.shape[2] // scales.shape[1])
 
-    def block_features(self, scale: int, blocks: Tensor) -> Tensor:
-        """LR blocks (N, 3, s/k, s/k) of one scale -> their parts of the stitched map, (N, 12, s/2, s/2)."""
+    def block_features(self, scale: int, blocks: Tensor, context: int = 0) -> Tensor:
+        """LR blocks of one scale with their context -> their parts of the stitched map, (N, 12, s/2, s/2)."""
         branch: Branch = self.branches[str(scale)]  # type: ignore[assignment]
-        return exactly(self.tails[str(scale)], branch.features(blocks))
+        features = exactly(self.tails[str(scale)], branch.features(blocks))
+        edge = context * scale // HALF
+        return features[:, :, edge : features.shape[2] - edge, edge : features.shape[3] - edge]
 
     @staticmethod
     def stitch(features: Mapping[int, Tensor], scales: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import yaml
 
 from bbmr.blocks import BLOCK_SIDES, CELL, PAPER_SCALES, SCALES
+from bbmr.networks.joint import CONTEXT
 from bbmr.training.errors import RecipeError
 from bbmr.training.recipes import shipped_recipes
 from bbmr.training.strict import convert, near, require
@@ -159,6 +160,7 @@ class Recipe:
     steps: int = 20000
     batch: int = 8  # crops a step, over all processes together
     crop: int = 192  # pixels per side of an HR crop
+    context: int = CONTEXT  # LR samples of its neighbours that Joint SR is given around each block; in the paper 0
     seed: int = 0
     precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
     compile: bool = False
@@ -174,6 +176,7 @@ class Recipe:
         for key in ("steps", "batch"):
             require(getattr(self, key) >= 1, key, "is at least 1")
         require(self.seed >= 0, "seed", "is at least 0")
+        require(self.context >= 0, "context", "is at least 0")
         require(
             self.init_parts == "all" or isinstance(self.init_from, str),
             "init_parts",

@@ -4,14 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from bbmr.blocks import CELL, PAPER_SCALES
+from bbmr.downscaling.bicubic import extend
 from bbmr.networks import NetworkDescriptor
 from bbmr.training.data import Batch
 from bbmr.training.errors import RecipeError
 from bbmr.training.recipe import Maps, Recipe
-from bbmr.training.resampling import full_float32
+from bbmr.training.resampling import enlarge, full_float32, shrink
+from bbmr.upscaling.context import cut_windows
 from bbmr.upscaling.mosaic import build_mosaic, correct_mosaic
 
 
@@ -68,7 +71,9 @@ def find_task(descriptor: NetworkDescriptor, recipe: Recipe) -> Task:
     for key, crop in (("crop", recipe.crop), ("validation.crop", recipe.validation.crop)):
         if crop % sides[0]:
             raise RecipeError(f"{key}: {crop} is no multiple of {sides[0]}, the side of a block")
-    return JointTask(sides[0])
+    if recipe.context > sides[0] // max(PAPER_SCALES):
+        raise RecipeError(f"context: {recipe.context} is more than a block of {sides[0]} pixels has at x8")
+    return JointTask(sides[0], recipe.context)
 
 
 @dataclass(frozen=True)
@@ -116,9 +121,10 @@ class SRTask:
 
 @dataclass(frozen=True)
 class JointTask:
-    """Joint SR: LR blocks of `side`/k samples a side, and the map of their scales."""
+    """Joint SR: LR blocks of `side`/k samples a side with their context, and the map of their scales."""
 
     side: int
+    context: int
     uniform: tuple[int, ...] = PAPER_SCALES
 
     @property
@@ -126,23 +132,39 @@ class JointTask:
         """As the allocator makes them of the paper's scales."""
         return Maps(uniform=0, blocks={self.side: 1}, all_scales=0)
 
-    def inputs(self, batch: Batch) -> tuple[Mapping[int, Tensor], Tensor]:
-        """Blocks {k: (N_k, 3, side/k, side/k)} of the scales k that occur, and scales (N, rows, cols)."""
+    def inputs(self, batch: Batch) -> tuple[Mapping[int, Tensor], Tensor, int]:
+        """Blocks {k: (N_k, 3, side/k + 2 context, ...)} of the scales k that occur, scales (N, rows, cols), context."""
         step = self.side // CELL
         scales = 2 ** batch.levels[:, ::step, ::step]
-        blocks = {scale: cut_blocks(batch.planes[scale], scales == scale) for scale in PAPER_SCALES if scale in scales}
-        return blocks, scales
+        with full_float32():
+            blocks = {k: self._blocks(batch.planes, scales, k) for k in PAPER_SCALES if k in scales}
+        return blocks, scales, self.context
 
-    def restore(self, network: nn.Module, inputs: tuple[Mapping[int, Tensor], Tensor]) -> Tensor:
+    def _blocks(self, planes: Mapping[int, Tensor], scales: Tensor, factor: int) -> Tensor:
+        picture = lr_picture(planes, scales, factor) if self.context else planes[factor]
+        for dim in (2, 3):
+            picture = extend(picture, self.context, 1, dim)
+        return cut_windows(picture, self.side // factor, self.context, scales == factor)
+
+    def restore(self, network: nn.Module, inputs: tuple[Mapping[int, Tensor], Tensor, int]) -> Tensor:
         """Pictures stitched from their blocks."""
         restored: Tensor = network(*inputs)
         return restored.float()
 
 
-def cut_blocks(plane: Tensor, wanted: Tensor) -> Tensor:
-    """Blocks of a plane (N, C, H, W) where `wanted` (N, rows, cols) is true, in raster order, picture after picture:
-    (M, C, H/rows, W/cols).
+def lr_picture(planes: Mapping[int, Tensor], scales: Tensor, factor: int) -> Tensor:
+    """The LR plane of one scale, as the receiver of blocks of other scales can have it: finer ones shrunk, coarser ones
+    enlarged.
+
+    planes: {k: (N, 3, H/k, W/k)}; scales: (N, rows, cols).  Here planes are resampled as wholes, at the receiver block
+    by block: samples along edges between scales differ a little.
     """
-    n, channels, height, width = plane.shape
-    rows, cols = wanted.shape[1:]
-    return plane.view(n, channels, rows, height // rows, cols, width // cols).permute(0, 2, 4, 1, 3, 5)[wanted]
+    picture = planes[factor]
+    cell = picture.shape[2] // scales.shape[1]
+    for scale, plane in planes.items():
+        where = scales == scale
+        if scale != factor and where.any():
+            resampled = shrink(plane, factor // scale) if scale < factor else enlarge(plane, scale // factor)
+            where = where.repeat_interleave(cell, 1).repeat_interleave(cell, 2)[:, None]
+            picture = torch.where(where, resampled.clamp(0, 1), picture)
+    return picture

@@ -32,9 +32,15 @@ def blocks_in_context(
     last = row == len(scales) - 1
     below = strip[:, :, side - context :].flip(2) if last else lr_row(scales, blocks, row + 1, factor)[:, :, :context]
     strip = extend(torch.cat([above, strip, below], 2), context, 1, dim=3)
-    windows = strip.unfold(3, side + 2 * context, side)[0]  # (3, height, columns, width)
-    own = torch.from_numpy(scales[row] == factor)
-    return windows.permute(2, 0, 1, 3)[own].contiguous()
+    return cut_windows(strip, side, context, torch.from_numpy(scales[None, row : row + 1] == factor))
+
+
+def cut_windows(plane: Tensor, side: int, context: int, wanted: Tensor) -> Tensor:
+    """Blocks of side x side samples with their context, where `wanted` (N, rows, cols) is true, in raster order,
+    picture after picture: (N, C, rows side + 2 context, cols side + 2 context) -> (M, C, side + 2 context, ...).
+    """
+    window = side + 2 * context
+    return plane.unfold(2, window, side).unfold(3, window, side).permute(0, 2, 3, 1, 4, 5)[wanted].contiguous()
 
 
 def lr_row(scales: NDArray[np.uint8], blocks: Mapping[int, NDArray[np.uint8]], row: int, factor: int) -> Tensor:

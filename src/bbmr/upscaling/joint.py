@@ -15,13 +15,12 @@ from torch import Tensor
 
 from bbmr.blocks import PAPER_SIDE
 from bbmr.networks import NetworkDescriptor
-from bbmr.networks.joint import HALF, JointSR
+from bbmr.networks.joint import CONTEXT, HALF, JointSR
 from bbmr.upscaling import network_of
 from bbmr.upscaling.blockwise import BlockwiseUpscaler, in_batches
 from bbmr.upscaling.context import blocks_in_context
 
 STRIP = 3  # block rows
-CONTEXT = 4  # LR samples around a block; 8 and 16 restore no better, see docs/how-it-works.md
 
 
 class JointUpscaler(BlockwiseUpscaler):
@@ -53,11 +52,5 @@ class JointUpscaler(BlockwiseUpscaler):
         features = {}
         for factor in np.unique(scales[row]).tolist():
             own = blocks_in_context(scales, blocks, row, factor, self._context)
-            features[factor] = in_batches(partial(self._block_features, factor), own)
+            features[factor] = in_batches(partial(self._network.block_features, factor, context=self._context), own)
         return self._network.stitch(features, torch.from_numpy(scales[None, row : row + 1]))
-
-    def _block_features(self, factor: int, blocks: Tensor) -> Tensor:
-        """Parts of the stitched map of blocks in their context, the context's own left out."""
-        features = self._network.block_features(factor, blocks)
-        edge = self._context * factor // HALF
-        return features[:, :, edge : features.shape[2] - edge, edge : features.shape[3] - edge]
