@@ -6,12 +6,13 @@
 Every network is trained by `bbmr train`'s own code on random pictures, for twice --steps; the first half warms up.
 A GPU is used where there is one; `CUDA_VISIBLE_DEVICES= ` keeps to the CPU, OMP_NUM_THREADS sets its threads.
 
-Columns.  MACs/HR pixel: multiply-accumulates of the network, forward, for each pixel of the restored picture.  HR crop:
-side of a crop, in pixels.  LR pixels/s: input positions of the network, over all crops of a batch:
-pixels of the LR crops; for mosaics positions of the H/4 grid, which is as many as a uniform x4 has; for Joint SR pixels
-of all LR blocks, of 128 HR pixels a side and without context, with 2, 4 and 8 in equal parts.  Batches: share of the time that the step
-waits for its batch.  MACs/s: multiply-accumulates of the network, forward and, taken to be twice as many, backward; the
-optimiser's are left out.  Of peak: those over what a large matrix product reaches here in the same precision.
+Columns. MACs/HR pixel: multiply-accumulates of the network, forward, for each pixel of the restored picture. HR crop:
+side of a crop, in pixels. LR pixels/s: input positions of the network, over all crops of a batch: pixels of the LR
+crops; for mosaics positions of the H/4 grid, which is as many as a uniform x4 has; for Joint SR pixels of all LR
+blocks, of 128 HR pixels a side and without context, with 2, 4 and 8 in equal parts. Batches: share of the time that
+the step waits for its batch. MACs/s: multiply-accumulates of the network, forward and, taken to be twice as many,
+backward; the optimiser's are left out. Of peak: those over what a large matrix product reaches here in the same
+precision.
 """
 
 import argparse
