@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from bbmr.networks.fast import GAIN
 from bbmr.networks.initial import exactly, set_to_zero, start_as_bicubic
-from bbmr.networks.layers import GatedFeedForward
+from bbmr.networks.layers import Depthwise, GatedFeedForward, Pointwise, channels_last
 from bbmr.networks.mosaic_ends import as_input, first_layer, last_layer
 
 CHANNELS = 64
@@ -51,7 +51,7 @@ class OmniSRBody(nn.Module):
         return self._padded_features(picture)[:, :, : picture.shape[2], : picture.shape[3]]
 
     def _padded_features(self, picture: Tensor) -> Tensor:
-        shallow = exactly(self.input, pad(picture))
+        shallow = channels_last(exactly(self.input, pad(picture)))
         deep: Tensor = self.output(self.residual_layer(shallow)) + shallow
         return deep
 
@@ -91,7 +91,7 @@ class OmniSRMosaic(nn.Module):
 
     def forward(self, pixels: Tensor, levels: Tensor) -> Tensor:
         height, width = pixels.shape[2:]
-        features = self.input(pad(as_input(pixels, levels)))
+        features = channels_last(self.input(pad(as_input(pixels, levels))))
         features = self.output(self.residual_layer(features)) + features
         correction: Tensor = self.tail(features) / GAIN
         return correction[:, :, :height, :width]
@@ -110,7 +110,7 @@ class OSAG(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.residual_layer = nn.Sequential(OSABlock(), nn.Conv2d(CHANNELS, CHANNELS, 1))
+        self.residual_layer = nn.Sequential(OSABlock(), Pointwise(CHANNELS, CHANNELS))
         self.esa = EnhancedSpatialAttention()
 
     def forward(self, features: Tensor) -> Tensor:
@@ -150,12 +150,12 @@ class MBConv(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.fn = nn.Sequential(
-            nn.Conv2d(CHANNELS, CHANNELS, 1),
+            Pointwise(CHANNELS, CHANNELS),
             nn.GELU(),
-            nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, groups=CHANNELS),
+            Depthwise(CHANNELS),
             nn.GELU(),
             SqueezeExcitation(),
-            nn.Conv2d(CHANNELS, CHANNELS, 1),
+            Pointwise(CHANNELS, CHANNELS),
         )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -194,13 +194,14 @@ class SpatialAttentionLayer(nn.Module):
         rows, cols = height // WINDOW, width // WINDOW
         # A window is a patch of 8 x 8 neighbours; a grid group takes every (H/8)th row and (W/8)th column.
         if self.grouping == "window":
-            split, order, back = (rows, WINDOW, cols, WINDOW), (0, 2, 4, 3, 5, 1), (0, 5, 1, 3, 2, 4)
+            split, order, back = (rows, WINDOW, cols, WINDOW), (0, 1, 3, 2, 4, 5), (0, 1, 3, 2, 4, 5)
         else:
-            split, order, back = (WINDOW, rows, WINDOW, cols), (0, 3, 5, 2, 4, 1), (0, 5, 3, 1, 4, 2)
-        tokens = features.reshape(n, channels, *split).permute(order).reshape(-1, WINDOW * WINDOW, channels)
+            split, order, back = (WINDOW, rows, WINDOW, cols), (0, 2, 4, 1, 3, 5), (0, 3, 1, 4, 2, 5)
+        tokens = features.permute(0, 2, 3, 1).reshape(n, *split, channels).permute(order)
+        tokens = tokens.reshape(-1, WINDOW * WINDOW, channels)
         attended: Tensor = self.fn(self.norm(tokens)) + tokens
         grouped = attended.view(n, rows, cols, WINDOW, WINDOW, channels)
-        return grouped.permute(back).reshape(n, channels, height, width)
+        return grouped.permute(back).reshape(n, height, width, channels).permute(0, 3, 1, 2)
 
 
 class SpatialAttention(nn.Module):
@@ -249,26 +250,27 @@ class ChannelAttention(nn.Module):
         super().__init__()
         self.grouping = grouping
         self.temperature = nn.Parameter(torch.ones(HEADS, 1, 1))
-        self.qkv = nn.Conv2d(CHANNELS, 3 * CHANNELS, 1, bias=False)
-        self.qkv_dwconv = nn.Conv2d(3 * CHANNELS, 3 * CHANNELS, 3, padding=1, groups=3 * CHANNELS, bias=False)
-        self.project_out = nn.Conv2d(CHANNELS, CHANNELS, 1, bias=False)
+        self.qkv = Pointwise(CHANNELS, 3 * CHANNELS, bias=False)
+        self.qkv_dwconv = Depthwise(3 * CHANNELS, bias=False)
+        self.project_out = Pointwise(CHANNELS, CHANNELS, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
         n, channels, height, width = features.shape
         rows, cols, width_of_head = height // WINDOW, width // WINDOW, channels // HEADS
-        split = self.qkv_dwconv(self.qkv(features)).reshape(n, 3, HEADS, width_of_head, rows, WINDOW, cols, WINDOW)
-        # -> (3, N, groups, heads, channels of a head, tokens): tokens are what the channels are compared over.
+        qkv = self.qkv_dwconv(self.qkv(features)).permute(0, 2, 3, 1)
+        split = qkv.reshape(n, rows, WINDOW, cols, WINDOW, 3, HEADS, width_of_head)
+        # -> (3, N, groups, heads, tokens, channels of a head): tokens are what the channels are compared over.
         if self.grouping == "window":
-            order, back = (1, 0, 4, 6, 2, 3, 5, 7), (0, 3, 4, 1, 5, 2, 6)
+            order, back = (5, 0, 1, 3, 6, 2, 4, 7), (0, 1, 4, 2, 5, 3, 6)
             inner, outer = (WINDOW, WINDOW), (rows, cols)
         else:
-            order, back = (1, 0, 5, 7, 2, 3, 4, 6), (0, 3, 4, 5, 1, 6, 2)
+            order, back = (5, 0, 2, 4, 6, 1, 3, 7), (0, 4, 1, 5, 2, 3, 6)
             inner, outer = (rows, cols), (WINDOW, WINDOW)
-        query, key, value = split.permute(order).reshape(3, n, -1, HEADS, width_of_head, inner[0] * inner[1])
-        similarity = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).transpose(-2, -1) * self.temperature
-        mixed = similarity.softmax(-1) @ value
-        mixed = mixed.reshape(n, *outer, HEADS, width_of_head, *inner).permute(back)
-        out: Tensor = self.project_out(mixed.reshape(n, channels, height, width))
+        query, key, value = split.permute(order).reshape(3, n, -1, HEADS, inner[0] * inner[1], width_of_head)
+        similarity = F.normalize(query, dim=-2).transpose(-2, -1) @ F.normalize(key, dim=-2) * self.temperature
+        mixed = value @ similarity.softmax(-1).transpose(-2, -1)
+        mixed = mixed.reshape(n, *outer, HEADS, *inner, width_of_head).permute(back)
+        out: Tensor = self.project_out(mixed.reshape(n, height, width, channels).permute(0, 3, 1, 2))
         return out
 
 
@@ -277,11 +279,11 @@ class EnhancedSpatialAttention(nn.Module):
 
     def __init__(self, channels: int = 16) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(CHANNELS, channels, 1)
-        self.conv_f = nn.Conv2d(channels, channels, 1)
+        self.conv1 = Pointwise(CHANNELS, channels)
+        self.conv_f = Pointwise(channels, channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, stride=2)
         self.conv3 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.conv4 = nn.Conv2d(channels, CHANNELS, 1)
+        self.conv4 = Pointwise(channels, CHANNELS)
 
     def forward(self, features: Tensor) -> Tensor:
         narrow = self.conv1(features)
