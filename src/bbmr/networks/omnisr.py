@@ -234,7 +234,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
         # Torch has no fused kernel for this, and what it does instead looks for rows that are masked all over: a tenth
         # of the time of a step.
         similarity = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5 + bias
-        return similarity.softmax(-1).to(value.dtype) @ value
+        attended: Tensor = similarity.softmax(-1).to(value.dtype) @ value
+        return attended
     # Only with a bias of four dimensions is there a fused kernel for CPUs: half the time of this attention.
     return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
 
@@ -291,7 +292,8 @@ def _lengths(vectors: Tensor) -> Tensor:
     the vectors are narrower.
     """
     vectors = vectors.to(torch.promote_types(vectors.dtype, torch.float32))
-    return vectors.square().sum(-2, keepdim=True).clamp_min(1e-24).sqrt()
+    squared: Tensor = vectors.square().sum(-2, keepdim=True)
+    return squared.clamp_min(1e-24).sqrt()
 
 
 class EnhancedSpatialAttention(nn.Module):
