@@ -1,6 +1,7 @@
 """Every network that ships or was imported on whole pictures shrunk by 2, 4 and 8: a Markdown table for each set.
 
     python benchmarks/whole_pictures.py --data DIR --sets test2k test4k
+    python benchmarks/whole_pictures.py --data DIR --weights omnisr-x4 plain-fast-x4
 
 DIR holds one folder of pictures for each set.  LR pictures are MATLAB-bicubic, 8 bit; PSNR-Y without a border of 4
 pixels, as papers report it, and PSNR-RGB of all samples; means over the pictures.
@@ -35,12 +36,14 @@ Results = dict[str, dict[int, list[Quality]]]
 """By name of the weights and scale, of every picture."""
 
 
-def restorers() -> dict[str, tuple[Upscaler, Sequence[int]]]:
-    """Of all weights that restore whole pictures: the upscaler, and the scales that they are for."""
+def restorers(names: Sequence[str] | None = None) -> dict[str, tuple[Upscaler, Sequence[int]]]:
+    """Of the weights of these names, or of all, that restore whole pictures: the upscaler, and the scales that they are
+    for.
+    """
     found: dict[str, tuple[Upscaler, Sequence[int]]] = {}
     for name, entry in weights_index().items():
         descriptor = load_weights(name)
-        if descriptor.kind != "joint":
+        if descriptor.kind != "joint" and (names is None or name in names):
             scales = PAPER_SCALES if entry.scale is None else (entry.scale,)
             found[name] = upscaler_of(descriptor), [factor for factor in scales if factor in PAPER_SCALES]
     return found
@@ -91,8 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
     parser.add_argument("--sets", nargs="+", default=["test2k", "test4k"], help="folders of pictures in it")
     parser.add_argument("--limit", type=int, help="take only the first N pictures of each set")
+    parser.add_argument("--weights", nargs="+", choices=list(weights_index()), metavar="NAME", help="only these")
     options = parser.parse_args(arguments)
-    networks = restorers()
+    networks = restorers(options.weights)
     for name, paths in find_sets(options.data, options.sets, options.limit).items():
         print(f"## {name}, pictures: {len(paths)}\n\n{to_markdown(measure(paths, networks, name))}\n", flush=True)
 
