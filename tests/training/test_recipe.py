@@ -27,7 +27,7 @@ def test_shipped_recipes_are_valid_and_survive_a_round_trip(name: str) -> None:
     [
         ("stesp: 5", r"stesp: unknown key \(did you mean steps\?\)"),
         ("schedule: {decya: 0.5}", r"schedule.decya: unknown key \(did you mean decay\?\)"),
-        ("loss: {zzz: 1}", "loss.zzz: unknown key; known: chroma, name"),
+        ("loss: {zzz: 1}", "loss.zzz: unknown key; known: chroma, lr, name"),
         ("steps: many", "steps: 'many' is no whole number"),
         ("steps: 2.5", "steps: 2.5 is no whole number"),
         ("steps: true", "steps: True is no whole number"),

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from bbmr.blocks import PAPER_SCALES
 from bbmr.networks import Family, NetworkDescriptor, is_end
 from bbmr.networks.joint import HALF
 from bbmr.training.checkpoints import TrainingState, read_start
+from bbmr.training.end_to_end import DOWNSCALERS, RESTORER, EndToEnd
 from bbmr.training.errors import RecipeError
 from bbmr.training.recipe import Recipe
 
@@ -22,11 +24,52 @@ def read_initial(recipe: Recipe, descriptor: NetworkDescriptor) -> TrainingState
     """The state to begin from, or None; RecipeError where files do not fit the network exactly as the recipe says."""
     if recipe.init_from is None:
         return None
+    if isinstance(descriptor.network, EndToEnd):
+        return _end_to_end(recipe, descriptor, descriptor.network)
     if not isinstance(recipe.init_from, str):
-        return _weights(_joined(recipe, recipe.init_from, descriptor))
+        return _weights(_joined(recipe, _read_each(recipe.init_from), descriptor))
     start = read_start(Path(recipe.init_from))
     if recipe.init_parts == "body":
         return _weights(_with_body(recipe, start.averaged, descriptor))
+    return _whole(recipe, start, descriptor)
+
+
+def _end_to_end(recipe: Recipe, descriptor: NetworkDescriptor, network: EndToEnd) -> TrainingState:
+    """From a run end to end all of it, or the parts that `init_parts` says; from weights the network, and Down-Nets
+    that begin as bicubic.
+    """
+    assert recipe.init_from is not None
+    restorer = replace(descriptor, network=network.restorer)
+    if not isinstance(recipe.init_from, str):
+        states = _read_each(recipe.init_from)
+        own = _joined(recipe, {scale: _of(RESTORER, state) or state for scale, state in states.items()}, restorer)
+        learned = [_of(DOWNSCALERS, state) for state in states.values()]
+    else:
+        start = read_start(Path(recipe.init_from))
+        body = _of(RESTORER, start.averaged)
+        if body and recipe.init_parts == "all":
+            return _whole(recipe, start, descriptor)
+        if recipe.init_parts == "body":
+            own = _with_body(recipe, body or start.averaged, restorer)
+        else:
+            own = dict(_whole(recipe, start, restorer).averaged)
+        learned = [_of(DOWNSCALERS, start.averaged)]
+    state = dict(network.state_dict()) | {RESTORER + key: part for key, part in own.items()}
+    for part in learned:
+        state |= {DOWNSCALERS + key: tensor for key, tensor in part.items() if DOWNSCALERS + key in state}
+    return _weights(state)
+
+
+def _of(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
+
+
+def _read_each(paths: Mapping[int, str]) -> dict[int, Mapping[str, Tensor]]:
+    return {scale: read_start(Path(path)).averaged for scale, path in paths.items()}
+
+
+def _whole(recipe: Recipe, start: TrainingState, descriptor: NetworkDescriptor) -> TrainingState:
+    """All of a state, where it is that of the network and the optimiser."""
     try:
         descriptor.network.load_state_dict(start.network)
     except RuntimeError as error:
@@ -70,13 +113,15 @@ def _to_scale(channels: Tensor, scale: int) -> Tensor:
     return fitted.reshape(3 * scale * scale, *channels.shape[1:])
 
 
-def _joined(recipe: Recipe, paths: Mapping[int, str], descriptor: NetworkDescriptor) -> dict[str, Tensor]:
+def _joined(
+    recipe: Recipe, networks: Mapping[int, Mapping[str, Tensor]], descriptor: NetworkDescriptor
+) -> dict[str, Tensor]:
     """Joint SR that at first restores each block as the SR network of its scale would."""
     if descriptor.kind != "joint" or descriptor.family is None:
         raise RecipeError(f"init_from: {recipe.network} has no branches, so it needs one file")
-    if set(paths) != set(PAPER_SCALES):
+    if set(networks) != set(PAPER_SCALES):
         raise RecipeError(f"init_from: has a file for each of {', '.join(map(str, PAPER_SCALES))}")
-    networks = {scale: read_start(Path(path)).averaged for scale, path in paths.items()}
+    assert isinstance(recipe.init_from, Mapping)
     template = descriptor.network.state_dict()
     for scale, state in networks.items():
         branch = f"branches.{scale}."
@@ -85,8 +130,8 @@ def _joined(recipe: Recipe, paths: Mapping[int, str], descriptor: NetworkDescrip
         wanted |= {f"{last}.{kind}": template[f"tails.{scale}.0.{kind}"].shape for kind in _KINDS}
         if {key: tensor.shape for key, tensor in state.items()} != wanted:
             raise RecipeError(
-                f"init_from: {paths[scale]}: these are no weights of a x{scale} network like the branches of "
-                f"{recipe.network}"
+                f"init_from: {recipe.init_from[scale]}: these are no weights of a x{scale} network like the branches "
+                f"of {recipe.network}"
             )
     return join_branches(networks, template, descriptor.family)
 

@@ -18,11 +18,12 @@ from torch.optim import Optimizer
 from bbmr.networks import NetworkDescriptor
 from bbmr.training.checkpoints import TrainingState
 from bbmr.training.data import BatchSource, Photo
+from bbmr.training.end_to_end import EndToEnd, EndToEndTask
 from bbmr.training.muon import MuonWithAdamW, split_parameters
-from bbmr.training.objective import rate_factor, training_loss
+from bbmr.training.objective import rate_factor
 from bbmr.training.recipe import Recipe, recipe_values
 from bbmr.training.stopwatch import Stopwatch
-from bbmr.training.tasks import Example, find_task
+from bbmr.training.tasks import Example, Task, find_task
 
 
 class TrainingModule(LightningModule):
@@ -35,7 +36,7 @@ class TrainingModule(LightningModule):
         self, recipe: Recipe, descriptor: NetworkDescriptor, photos: list[Photo], start: TrainingState | None = None
     ) -> None:
         super().__init__()
-        self.recipe, self.task, self.photos, self.start = recipe, find_task(descriptor, recipe), photos, start
+        self.recipe, self.task, self.photos, self.start = recipe, _task(descriptor, recipe), photos, start
         self.first_step = start.step if start else 0
         self.network = descriptor.network
         if start:
@@ -62,6 +63,8 @@ class TrainingModule(LightningModule):
             split_parameters(self.network) if options.name == "muon" else ([], list(self.network.parameters()))
         )
         shares = dict.fromkeys(self.last, options.last)
+        if isinstance(self.network, EndToEnd):
+            shares |= dict.fromkeys(self.network.downscalers.parameters(), options.downscaler)
         optimiser = MuonWithAdamW(matrices, rest, weight_decay=options.weight_decay, shares=shares)
         if self.start and self.start.optimiser:
             optimiser.load_state_dict({"state": self.start.optimiser})
@@ -88,7 +91,7 @@ class TrainingModule(LightningModule):
 
     def training_step(self, batch: Example, batch_idx: int) -> Tensor:
         """The loss of this process's share of the batch."""
-        return training_loss(self.task.restore(self.network, batch.inputs), batch.hr, self.recipe.loss)
+        return self.task.loss(self.network, batch, self.recipe.loss)
 
     def optimizer_step(
         self,
@@ -116,6 +119,11 @@ class TrainingModule(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Count from where the run began."""
         self.first_step = checkpoint["first_step"]
+
+
+def _task(descriptor: NetworkDescriptor, recipe: Recipe) -> Task:
+    task = find_task(descriptor, recipe)
+    return EndToEndTask(task) if isinstance(descriptor.network, EndToEnd) else task
 
 
 class _Batches:

@@ -77,9 +77,11 @@ class Loss:
 
     name: Literal["l1", "psnr", "rgb_l1"] = "l1"
     chroma: float = 0.5  # weight of Cb and Cr; rgb_l1 has none
+    lr: float = 1.0  # weight of learned LR pictures' distance to the bicubic ones, eq. (6) of the paper
 
     def __post_init__(self) -> None:
         require(self.chroma >= 0, "loss.chroma", "is at least 0")
+        require(self.lr >= 0, "loss.lr", "is at least 0")
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,15 @@ class Optimiser:
     # Share of both rates for the layers that put out pixels.  Those of an SR network read features of the size of 1 and
     # have to add some hundredths; mosaic networks have a gain for that.
     last: float = 1.0
+    downscaler: float = 1.0  # share of both rates for Down-Nets
     weight_decay: float = 0.0  # AdamW's
     clip: float = 1.0  # largest norm of all gradients together
 
     def __post_init__(self) -> None:
         for key in ("rate", "rate_rest", "clip"):
             require(getattr(self, key) > 0, f"optimiser.{key}", "is above 0")
-        require(0 < self.last <= 1, "optimiser.last", "is a share of the rates, above 0 and at most 1")
+        for key in ("last", "downscaler"):
+            require(0 < getattr(self, key) <= 1, f"optimiser.{key}", "is a share of the rates, above 0 and at most 1")
         require(self.weight_decay >= 0, "optimiser.weight_decay", "is at least 0")
 
 
@@ -153,6 +157,7 @@ class Recipe:
     """Everything a run depends on; kept beside its checkpoints."""
 
     network: str = "fast"  # a name registered in bbmr.networks
+    downscaler: Literal["bicubic", "downnet"] = "bicubic"  # downnet: learned with the network, one for each scale
     # Checkpoint to continue (.ckpt, .pt), or weights to start from (.safetensors); for Joint SR also {2: ..., 4: ...,
     # 8: ...}: the SR networks that its branches start from.
     init_from: str | Mapping[int, str] | None = None

@@ -15,6 +15,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from bbmr.errors import BbmrError
 from bbmr.networks import NetworkDescriptor, build_network
 from bbmr.training.data import find_photos, load_photos
+from bbmr.training.end_to_end import with_downscalers
 from bbmr.training.errors import RecipeError
 from bbmr.training.initial import read_initial
 from bbmr.training.module import TrainingModule
@@ -77,6 +78,7 @@ def _require_same(old: Mapping[str, Any], recipe: Recipe, out: Path) -> None:
     """A run goes on with other options, but not with another network or optimiser, whose state would not fit."""
     for key, before, now in (
         ("network", old["network"], recipe.network),
+        ("downscaler", old.get("downscaler", Recipe.downscaler), recipe.downscaler),
         ("optimiser.name", old["optimiser"]["name"], recipe.optimiser.name),
     ):
         if before != now:
@@ -126,7 +128,7 @@ def _build(recipe: Recipe) -> NetworkDescriptor:
     except KeyError as error:
         raise RecipeError(f"network: {error.args[0]}") from error
     find_task(descriptor, recipe)
-    return descriptor
+    return with_downscalers(descriptor, recipe.maps.scales) if recipe.downscaler == "downnet" else descriptor
 
 
 def _read_checkpoint(path: Path) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from bbmr.downscaling.bicubic import extend
 from bbmr.networks import NetworkDescriptor
 from bbmr.training.data import Batch
 from bbmr.training.errors import RecipeError
-from bbmr.training.recipe import Maps, Recipe
+from bbmr.training.objective import training_loss
+from bbmr.training.recipe import Loss, Maps, Recipe
 from bbmr.training.resampling import enlarge, full_float32, shrink
 from bbmr.upscaling.context import cut_windows
 from bbmr.upscaling.mosaic import build_mosaic, correct_mosaic
@@ -47,6 +48,18 @@ class Task(Protocol):
         """Pictures (N, 3, H, W) in float32, not clamped."""
         ...
 
+    def loss(self, network: nn.Module, example: Example, options: Loss) -> Tensor:
+        """What a step minimises, a mean over the crops."""
+        ...
+
+
+class _LossOfRestored:
+    """The loss of a task that learns nothing but to restore."""
+
+    def loss(self: Task, network: nn.Module, example: Example, options: Loss) -> Tensor:
+        """That of the restored pictures."""
+        return training_loss(self.restore(network, example.inputs), example.hr, options)
+
 
 def find_task(descriptor: NetworkDescriptor, recipe: Recipe) -> Task:
     """The task of a network; RecipeError where the recipe's maps or crops are not for it."""
@@ -77,7 +90,7 @@ def find_task(descriptor: NetworkDescriptor, recipe: Recipe) -> Task:
 
 
 @dataclass(frozen=True)
-class MosaicTask:
+class MosaicTask(_LossOfRestored):
     """A network that corrects mosaics: (pixels of the mosaic, levels)."""
 
     maps: Maps = field(default_factory=Maps)
@@ -94,7 +107,7 @@ class MosaicTask:
 
 
 @dataclass(frozen=True)
-class SRTask:
+class SRTask(_LossOfRestored):
     """A network that enlarges whole LR pictures by `scale`."""
 
     scale: int
@@ -120,7 +133,7 @@ class SRTask:
 
 
 @dataclass(frozen=True)
-class JointTask:
+class JointTask(_LossOfRestored):
     """Joint SR: LR blocks of `side`/k samples a side with their context, and the map of their scales."""
 
     side: int

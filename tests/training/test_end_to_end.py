@@ -1,0 +1,141 @@
+"""Down-Nets in training: what they make is what the sender stores, and the loss is eq. (6)."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from networks.at_random import at_random
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from bbmr.downscaling import bicubic_planes
+from bbmr.downscaling.downnet import DownNet, LearnedPlanes
+from bbmr.networks import build_network
+from bbmr.training.data import Batch, lr_planes
+from bbmr.training.end_to_end import EndToEnd, EndToEndTask, store, with_downscalers
+from bbmr.training.initial import read_initial
+from bbmr.training.objective import training_loss
+from bbmr.training.recipe import Loss, recipe_from
+from bbmr.training.run import train
+from bbmr.training.tasks import Example, MosaicTask, SRTask
+
+SCALES = (2, 4, 8, 16)
+
+
+def learned(network: nn.Module) -> EndToEnd:
+    """With Down-Nets that differ from bicubic."""
+    torch.manual_seed(0)
+    whole = EndToEnd(network, SCALES)
+    for net in whole.downscalers.values():
+        assert isinstance(net, DownNet)
+        nn.init.normal_(net.last.weight, std=0.1)
+    return whole
+
+
+@pytest.fixture
+def batch() -> Batch:
+    """Two pictures of 64 x 96 pixels that have all scales."""
+    torch.manual_seed(1)
+    hr = (torch.rand(2, 3, 64, 96) * 255).round() / 255
+    return Batch(hr, lr_planes(hr, (1, *SCALES)), torch.randint(5, (2, 4, 6)))
+
+
+@torch.no_grad()
+def test_the_network_is_given_what_the_sender_stores(batch: Batch) -> None:
+    whole = learned(at_random(build_network("fast").network))
+    colour = (batch.hr[0] * 255).round().byte().permute(1, 2, 0).numpy()
+    stored = LearnedPlanes(whole.filters())(colour, SCALES)
+    for factor, plane in whole.lr_planes(batch.hr[:1]).items():
+        ours = (store(plane)[0] * 255).permute(1, 2, 0).numpy()
+        assert abs(ours - stored[factor]).max() < 1.01  # sums in another order: at a half it is the one or the other
+        assert (abs(ours - stored[factor]) > 0.01).mean() < 0.01
+        assert abs(stored[factor].astype(int) - bicubic_planes(colour, (factor,))[factor]).max() > 3
+    planes = batch.planes | {factor: store(plane) for factor, plane in whole.lr_planes(batch.hr).items()}
+    expected = MosaicTask().restore(whole.restorer, MosaicTask().inputs(Batch(batch.hr, planes, batch.levels)))
+    torch.testing.assert_close(EndToEndTask(MosaicTask()).restore(whole, (batch,)), expected)
+
+
+def test_rounding_is_passed_by_gradients() -> None:
+    plane = torch.tensor([-0.2, 0.3001, 0.7, 1.3], requires_grad=True)
+    stored = store(plane)
+    torch.testing.assert_close((stored * 255).detach(), torch.tensor([0.0, 77.0, 178.0, 255.0]), rtol=0, atol=1e-3)
+    stored.sum().backward()  # type: ignore[no-untyped-call]
+    assert plane.grad is not None
+    assert plane.grad.tolist() == [0, 1, 1, 0]
+
+
+def test_the_loss_is_that_of_the_paper(batch: Batch) -> None:
+    """Eq. (6), with one scale all over."""
+    whole = learned(at_random(build_network("omnisr-light-x4").network))
+    uniform = Batch(batch.hr, {4: batch.planes[4]}, torch.full_like(batch.levels, 2))
+    task, options = EndToEndTask(SRTask(4)), Loss(name="rgb_l1")
+    found = task.loss(whole, Example(batch.hr, (uniform,)), options)
+    restored = training_loss(task.restore(whole, (uniform,)), batch.hr, options)
+    distance = (whole.lr_planes(batch.hr)[4] - batch.planes[4]).abs().mean()
+    torch.testing.assert_close(found, restored + distance / 8)
+
+
+def test_every_part_learns(batch: Batch) -> None:
+    whole = learned(at_random(build_network("fast").network))
+    EndToEndTask(MosaicTask()).loss(whole, Example(batch.hr, (batch,)), Loss()).backward()  # type: ignore[no-untyped-call]
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in whole.parameters())
+
+
+def test_a_run_learns_both_and_goes_on_as_unbroken(photos: Path, tmp_path: Path) -> None:
+    values = {
+        "network": "fast",
+        "downscaler": "downnet",
+        "batch": 2,
+        "crop": 64,
+        "precision": "32-true",
+        "optimiser": {"downscaler": 0.5},
+        "validation": {"every": 20, "crops": 2, "crop": 64, "pictures": 1},
+        "data": {"folder": str(photos)},
+    }
+    recipe = recipe_from(values | {"steps": 12})
+    train(recipe, tmp_path / "unbroken")
+    train(recipe, tmp_path / "broken", minutes=0)  # stops after ten steps
+    train(recipe, tmp_path / "broken")
+    unbroken, broken = (load_file(tmp_path / run / "ema.safetensors") for run in ("unbroken", "broken"))
+    assert all(torch.equal(unbroken[key], broken[key]) for key in unbroken)
+    assert unbroken["downscalers.16.last.weight"].any()
+
+
+def start_of(values: dict[str, object]) -> dict[str, Tensor]:
+    recipe = recipe_from({"downscaler": "downnet"} | values)
+    descriptor = with_downscalers(build_network(recipe.network), recipe.maps.scales)
+    start = read_initial(recipe, descriptor)
+    assert start is not None
+    assert start.step == 0
+    descriptor.network.load_state_dict(start.network)
+    return dict(start.network)
+
+
+def test_a_network_without_downscalers_begins_with_bicubic_ones(tmp_path: Path) -> None:
+    parts = at_random(build_network("fast").network).state_dict()
+    alone = {key: part.contiguous() for key, part in parts.items()}
+    save_file(alone, tmp_path / "alone.safetensors")
+    state = start_of({"network": "fast", "init_from": str(tmp_path / "alone.safetensors")})
+    assert all(torch.equal(state[f"restorer.{key}"], part) for key, part in alone.items())
+    assert not state["downscalers.8.last.weight"].any()
+
+
+def test_joint_sr_begins_with_the_downscalers_of_its_branches(tmp_path: Path) -> None:
+    paths = {}
+    for scale in (2, 4, 8):
+        whole = EndToEnd(at_random(build_network(f"omnisr-light-x{scale}").network), [scale])
+        paths[scale] = str(tmp_path / f"x{scale}.safetensors")
+        save_file(at_random(whole).state_dict(), paths[scale])
+    state = start_of(
+        {
+            "network": "joint-omnisr-light",
+            "init_from": paths,
+            "crop": 384,
+            "maps": {"uniform": 0, "blocks": {128: 1}, "all_scales": 0},
+        }
+    )
+    for scale, path in paths.items():
+        for key, part in load_file(path).items():
+            if key.startswith("downscalers."):
+                assert torch.equal(state[key], part)
+        assert torch.equal(state[f"restorer.branches.{scale}.input.weight"], load_file(path)["restorer.input.weight"])
