@@ -43,7 +43,7 @@ from bbmr.errors import BbmrError
 from bbmr.evaluation.metrics import block_edge_ratio, decibels, ms_ssim_y, psnr_rgb, psnr_y, ssim_y
 from bbmr.fileformat import load, save, sections
 from bbmr.imageio import READ_SUFFIXES, read_picture
-from bbmr.networks.joint import CONTEXT, JointSR
+from bbmr.networks.joint import BAND, CONTEXT, JointSR
 from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES, PLAIN_PIPELINE, SR_FAMILIES, TUNES, Options
 from bbmr.picture import Picture
 from bbmr.pipeline import compress, compress_uniform, find_pipeline, measure_distortion, restore
@@ -155,7 +155,7 @@ def family_systems(family: str) -> list[System]:
         if joint in present:
             row = allocating(f"{title}, {name}, Joint SR", chosen(pipeline=joint), tune)
             row = replace(row, measured_by=separate if separate in present else joint)
-            for band, context in ((0, 0), (4, 0), (4, CONTEXT)):
+            for band, context in ((0, 0), (BAND, 0), (BAND, CONTEXT)):
                 how = partial(restore_joint, band=band, context=context)
                 rows.append(replace(row, name=f"{row.name}, band {band}, context {context}", restore=how))
     if mosaic in present:
@@ -194,8 +194,8 @@ def restore_joint(rescaled: RescaledImage, band: int, context: int) -> Picture:
     descriptor = load_weights(rescaled.recipe.weights)
     network = copy(descriptor.network)
     assert isinstance(network, JointSR)
-    network.band = band
-    return Picture(JointUpscaler(replace(descriptor, network=network), context).restore(rescaled))
+    network.band, network.context = band, context
+    return Picture(JointUpscaler(replace(descriptor, network=network)).restore(rescaled))
 
 
 def enlarge_bicubic(rescaled: RescaledImage) -> Picture:

@@ -96,3 +96,12 @@ def test_the_branches_have_three_times_the_parameters_of_one_network() -> None:
     assert isinstance(network, JointSR)
     count = sum(parameter.numel() for parameter in network.branches.parameters())
     assert round(count / 1e6, 1) == 2.3
+
+
+def test_weights_keep_band_and_context() -> None:
+    own = JointSR({2: OmniSRBody(1)}, 64, band=6, context=3)
+    other = JointSR({2: OmniSRBody(1)}, 64)
+    other.load_state_dict({key: part.float() for key, part in own.state_dict().items()})
+    assert (other.band, other.context) == (6, 3)
+    with pytest.raises(ValueError, match="from 0 up"):
+        other.load_state_dict(own.state_dict() | {"_extra_state": torch.tensor([-1, 3])})

@@ -36,7 +36,7 @@ def test_strips_give_what_the_network_makes_of_the_whole_picture(
     expected = by_hand(rescaled, band)
     for strip in (1, 2, 3, 9):
         monkeypatch.setattr(joint_room, "STRIP", strip)
-        restored = JointUpscaler(tiny_joint(band), context=0).restore(rescaled)
+        restored = JointUpscaler(tiny_joint(band, context=0)).restore(rescaled)
         assert restored.shape == expected.shape
         assert np.abs(restored - expected).max() < 0.51
 
@@ -70,7 +70,7 @@ def test_a_uniform_map_is_the_network_over_the_blocks_of_the_lr_plane(factor: in
     expected = by_hand(rescale(colour, np.full((3, 2), factor, np.uint8), 128))
     plane = bicubic_planes(colour, (factor,))[factor]
     restored = np.zeros_like(expected[:, :, :channels])
-    for tile, core in JointUpscaler(tiny_joint(), context=0).restore_uniform(plane, factor, (300, 141)):
+    for tile, core in JointUpscaler(tiny_joint(context=0)).restore_uniform(plane, factor, (300, 141)):
         assert core.shape[1] == channels
         restored[tile.core] = core[0].permute(1, 2, 0).numpy() * 255
     if channels == 1:
@@ -81,10 +81,10 @@ def test_a_uniform_map_is_the_network_over_the_blocks_of_the_lr_plane(factor: in
 def test_context_reaches_as_far_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks see their neighbours, in every strip alike, and nothing beyond the context."""
     rescaled = rescale(textured(9 * 128, 256), np.full((9, 2), 4, np.uint8), 128)
-    restored = JointUpscaler(tiny_joint(0), context=8).restore(rescaled)
+    restored = JointUpscaler(tiny_joint(0, context=8)).restore(rescaled)
     for strip in (1, 2, 9):
         monkeypatch.setattr(joint_room, "STRIP", strip)
-        np.testing.assert_array_equal(JointUpscaler(tiny_joint(0), context=8).restore(rescaled), restored)
+        np.testing.assert_array_equal(JointUpscaler(tiny_joint(0, context=8)).restore(rescaled), restored)
 
     def changed(row: int) -> list[int]:
         """Block rows that look different when a row of LR samples in the fifth block row is inverted.
@@ -94,7 +94,7 @@ def test_context_reaches_as_far_as_it_says(monkeypatch: pytest.MonkeyPatch) -> N
         other = rescaled.blocks[4].copy()
         other[8:10, row] ^= 255
         different = RescaledImage(rescaled.grid, rescaled.scales, {4: other}, rescaled.recipe)
-        seen = JointUpscaler(tiny_joint(0), context=8).restore(different) != restored
+        seen = JointUpscaler(tiny_joint(0, context=8)).restore(different) != restored
         rows: list[int] = seen.reshape(9, 128, -1)[:, 2:-2].any((1, 2)).nonzero()[0].tolist()
         return rows
 
@@ -105,7 +105,7 @@ def test_context_reaches_as_far_as_it_says(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_gray_is_restored_as_gray() -> None:
     rescaled = rescale(textured(200, 150, channels=1), random_map(2, 2), 128)
-    restored = JointUpscaler(tiny_joint(), context=0).restore(rescaled)
+    restored = JointUpscaler(tiny_joint(context=0)).restore(rescaled)
     assert restored.shape == (200, 150, 1)
     assert np.abs(restored[:, :, 0] - by_hand(rescaled).mean(2)).max() < 0.51
 
@@ -113,6 +113,11 @@ def test_gray_is_restored_as_gray() -> None:
 def test_it_says_what_it_can_restore() -> None:
     assert JointUpscaler(tiny_joint()).scales == (2, 4, 8)
     assert JointUpscaler(tiny_joint()).sides == (128,)
+
+
+def test_more_context_than_a_block_has_is_refused() -> None:
+    with pytest.raises(ValueError, match="wants 17 samples around a block; 16 is the most"):
+        JointUpscaler(tiny_joint(context=17))
 
 
 def test_networks_of_another_kind_are_refused() -> None:

@@ -15,7 +15,7 @@ from bbmr import pipeline
 from bbmr.blocks import SCALES, BlockGrid, split
 from bbmr.downscaling import bicubic_planes
 from bbmr.networks import FAMILIES, Family, NetworkDescriptor, build_network
-from bbmr.networks.joint import JointSR
+from bbmr.networks.joint import BAND, CONTEXT, JointSR
 from bbmr.rescaled import Recipe, RescaledImage
 from bbmr.weights import WeightsEntry, load_weights, weights_index
 
@@ -31,9 +31,9 @@ def tiny_sr(scale: int, family: Family = OMNISR) -> NetworkDescriptor:
     return replace(descriptor, name=f"tiny-x{scale}")
 
 
-def tiny_joint(band: int = 4, family: Family = OMNISR) -> NetworkDescriptor:
+def tiny_joint(band: int = BAND, family: Family = OMNISR, context: int = CONTEXT) -> NetworkDescriptor:
     torch.manual_seed(0)
-    network = JointSR({scale: family.body(1) for scale in (2, 4, 8)}, family.channels, band)
+    network = JointSR({scale: family.body(1) for scale in (2, 4, 8)}, family.channels, band, context)
     _around_mid_grey(network.up[0])
     return NetworkDescriptor("tiny-joint", network, "joint", None, None)
 

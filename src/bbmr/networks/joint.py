@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from bbmr.networks.initial import exactly
 
 STITCHED_CHANNELS = 12
+BAND = 4  # samples of the stitched map on each side of an inner block edge that come from the deblocking branch
 CONTEXT = 4  # LR samples of its neighbours around a block; more does not help, see docs/how-it-works.md
 HALF = 2  # the stitched map has half the picture's resolution
 
@@ -35,13 +36,17 @@ class JointSR(nn.Module):
 
     branches: the SR network of every scale, from 2 up, each with a `features` of `channels` channels.  band: samples of
     the stitched map, on each side of an inner block edge, that come from the deblocking branch; 0 leaves it out.
+    context: LR samples of its neighbours that the network was trained to see around a block.  Both are part of the
+    state: weights restore with what they were trained with.
     """
 
-    def __init__(self, branches: Mapping[int, nn.Module], channels: int, band: int = 4) -> None:
+    def __init__(
+        self, branches: Mapping[int, nn.Module], channels: int, band: int = BAND, context: int = CONTEXT
+    ) -> None:
         super().__init__()
         if any(scale < HALF or scale % HALF for scale in branches):
             raise ValueError(f"Joint SR restores scales from {HALF} up, not {sorted(branches)}")
-        self.band = band
+        self.band, self.context = band, context
         self.branches = nn.ModuleDict({str(scale): branch for scale, branch in branches.items()})
         self.tails = nn.ModuleDict({str(scale): _tail(channels, scale) for scale in branches})
         self.deblock = nn.Sequential(
@@ -52,6 +57,18 @@ class JointSR(nn.Module):
             _convolution(STITCHED_CHANNELS),
         )
         self.up = nn.Sequential(_convolution(STITCHED_CHANNELS), nn.PixelShuffle(HALF))
+
+    def get_extra_state(self) -> Tensor:
+        """band and context."""
+        return torch.tensor([self.band, self.context])
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """The inverse.  Raises ValueError for what cannot be."""
+        if state.is_meta:  # only sizes are looked at
+            return
+        if state.shape != (2,) or min(state.tolist()) < 0:
+            raise ValueError(f"Joint SR has a band and a context from 0 up, not {state.tolist()}")
+        self.band, self.context = map(int, state.tolist())
 
     def forward(self, blocks: Mapping[int, Tensor], scales: Tensor, context: int = 0) -> Tensor:
         """Blocks {k: (N_k, 3, s/k + 2 context, s/k + 2 context)} in [0, 1] and their map -> pictures

@@ -19,12 +19,13 @@ from safetensors.torch import load_file, save
 
 import bbmr.weights
 from bbmr.errors import BbmrError
-from bbmr.networks import build_network, is_end
+from bbmr.networks import build_network
 from bbmr.training.checkpoints import compact, read_start
 from bbmr.training.recipe import Maps, load_recipe
 from bbmr.training.record import AVERAGE, BEFORE_DECAY, LOG, RECIPE
 from bbmr.weights import WeightsEntry
 from bbmr.weights.index import read_index, write_index
+from bbmr.weights.precision import in_half
 
 _BICUBIC = "_bicubic"  # what the log calls a view without the network
 
@@ -54,13 +55,7 @@ def export(run: Path, name: str, package: Path, checkpoints: Path | None) -> Non
     steps, psnr_y, bicubic = _read_log(run / LOG, recipe.maps)
     weights = load_file(run / AVERAGE)
     # So PSNR moves by 0.0011 dB at most (docs/training.md).
-    has_gain = build_network(recipe.network).kind == "mosaic"
-    data = save(
-        {
-            key: tensor.to(torch.float32 if is_end(key) and not has_gain else torch.float16).contiguous()
-            for key, tensor in weights.items()
-        }
-    )
+    data = save(in_half(weights, build_network(recipe.network).kind))
     file = package / f"{name}.safetensors"
     file.write_bytes(data)
     scale = recipe.maps.scales[0] if len(recipe.maps.scales) == 1 else None

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 from pytorch_lightning import LightningModule, seed_everything
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bbmr.networks import NetworkDescriptor
+from bbmr.networks.joint import JointSR
 from bbmr.training.checkpoints import TrainingState
 from bbmr.training.data import BatchSource, Photo
 from bbmr.training.end_to_end import EndToEnd, EndToEndTask
@@ -47,6 +48,8 @@ class TrainingModule(LightningModule):
         self.averaged = deepcopy(self.network).eval().requires_grad_(False)
         if start:
             self.averaged.load_state_dict(start.averaged)
+        for network in (self.network, self.averaged):
+            _set_borders(network, recipe)
         if recipe.compile:
             self.network.compile()
         self.data_time = Stopwatch()
@@ -119,6 +122,18 @@ class TrainingModule(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Count from where the run began."""
         self.first_step = checkpoint["first_step"]
+
+    def on_train_start(self) -> None:
+        """A checkpoint may have been trained with other borders than the run goes on with."""
+        for network in (self.network, self.averaged):
+            _set_borders(network, self.recipe)
+
+
+def _set_borders(network: nn.Module, recipe: Recipe) -> None:
+    """What Joint SR takes from the recipe, and keeps with its weights."""
+    for part in network.modules():
+        if isinstance(part, JointSR):
+            part.band, part.context = recipe.band, recipe.context
 
 
 def _task(descriptor: NetworkDescriptor, recipe: Recipe) -> Task:

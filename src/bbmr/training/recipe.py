@@ -12,7 +12,7 @@ from typing import Any, Literal
 import yaml
 
 from bbmr.blocks import BLOCK_SIDES, CELL, PAPER_SCALES, SCALES
-from bbmr.networks.joint import CONTEXT
+from bbmr.networks.joint import BAND, CONTEXT
 from bbmr.training.errors import RecipeError
 from bbmr.training.recipes import shipped_recipes
 from bbmr.training.strict import convert, near, require
@@ -165,6 +165,7 @@ class Recipe:
     steps: int = 20000
     batch: int = 8  # crops a step, over all processes together
     crop: int = 192  # pixels per side of an HR crop
+    band: int = BAND  # samples on each side of a block edge that Joint SR's deblocking branch makes; 0 leaves it out
     context: int = CONTEXT  # LR samples of its neighbours that Joint SR is given around each block; in the paper 0
     seed: int = 0
     precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
@@ -181,6 +182,7 @@ class Recipe:
         for key in ("steps", "batch"):
             require(getattr(self, key) >= 1, key, "is at least 1")
         require(self.seed >= 0, "seed", "is at least 0")
+        require(self.band >= 0, "band", "is at least 0")
         require(self.context >= 0, "context", "is at least 0")
         require(
             self.init_parts == "all" or isinstance(self.init_from, str),

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bbmr.blocks import PAPER_SIDE
+from bbmr.blocks import PAPER_SCALES, PAPER_SIDE
 from bbmr.networks import NetworkDescriptor
-from bbmr.networks.joint import CONTEXT, HALF, JointSR
+from bbmr.networks.joint import HALF, JointSR
 from bbmr.upscaling import network_of
 from bbmr.upscaling.blockwise import BlockwiseUpscaler, in_batches
 from bbmr.upscaling.context import blocks_in_context
@@ -26,14 +26,17 @@ STRIP = 3  # block rows
 class JointUpscaler(BlockwiseUpscaler):
     """Restores all blocks together; an `Upscaler`.
 
-    context: LR samples of its neighbours, at most 16, that the branches see around each block; 0, as in the paper, for
-    none.
+    Around each block the branches see as many LR samples of its neighbours as the network was trained with; in the
+    paper none.  Raises ValueError for more than a block at x8 has.
     """
 
-    def __init__(self, descriptor: NetworkDescriptor, context: int = CONTEXT) -> None:
+    def __init__(self, descriptor: NetworkDescriptor) -> None:
         network = network_of(descriptor, "joint")
         assert isinstance(network, JointSR)
-        self._network, self._context = network, context
+        most = PAPER_SIDE // max(PAPER_SCALES)
+        if network.context > most:
+            raise ValueError(f"{descriptor.name} wants {network.context} samples around a block; {most} is the most")
+        self._network, self._context = network, network.context
         super().__init__(tuple(sorted(map(int, network.branches))))
 
     def _strips(

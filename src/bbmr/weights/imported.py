@@ -19,6 +19,7 @@ from bbmr.networks import FAMILIES, Family, NetworkDescriptor, build_network, ne
 from bbmr.networks.inputs import random_inputs
 from bbmr.weights.checkpoint import SUFFIXES, read_checkpoint
 from bbmr.weights.index import WeightsEntry, changing_index, load_weights, own_folder, read_index, shipped_index
+from bbmr.weights.precision import in_half
 
 HALF_BOUND = 0.25 / 255
 """Half precision may move no output of a random input by more than this: a quarter of a grey level of 8 bit."""
@@ -56,7 +57,7 @@ def import_weights(checkpoint: Path, name: str, network: str | None = None) -> I
     _check_stands_for(name, checkpoint, descriptor)
     moved = _moved_by_half(checkpoint, descriptor, state)
     half = moved <= HALF_BOUND
-    data = save(_to_half(state) if half else state)
+    data = save(in_half(state, descriptor.kind) if half else dict(state))
     entry = WeightsEntry(f"{name}.safetensors", descriptor.name, sha256(data).hexdigest(), descriptor.scale)
     path = folder / entry.file
     with changing_index(folder) as index:
@@ -200,13 +201,10 @@ def _moved_by_half(path: Path, descriptor: NetworkDescriptor, state: Mapping[str
         raise BbmrError(
             f"{path}: with these weights {descriptor.name} gives values that are not finite; get another checkpoint"
         )
-    rounded = build_network(descriptor.name, {key: part.float() for key, part in _to_half(state).items()})
+    halved = in_half(state, descriptor.kind)
+    rounded = build_network(descriptor.name, {key: part.float() for key, part in halved.items()})
     moved = float((rounded.network.eval()(*inputs) - exact).abs().max())
     return moved if math.isfinite(moved) else math.inf
-
-
-def _to_half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {key: tensor.to(torch.float16) for key, tensor in state.items()}
 
 
 def _some(state: Mapping[str, Tensor]) -> str:

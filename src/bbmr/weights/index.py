@@ -150,5 +150,5 @@ def _load(name: str, entry: WeightsEntry, folder: Path | None) -> NetworkDescrip
     state = {key: tensor.to(torch.float32) for key, tensor in load(data).items()}
     try:
         return build_network(entry.network, state)
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, ValueError, RuntimeError) as error:
         raise BbmrError(f"{path}: this version of bbmr has no such network as {entry.network!r}; {mend}") from error
