@@ -3,12 +3,14 @@
     python benchmarks/whole_pictures.py --data DIR --sets test2k test4k
     python benchmarks/whole_pictures.py --data DIR --weights omnisr-x4 plain-fast-x4
 
-DIR holds one folder of pictures for each set.  LR pictures are MATLAB-bicubic, 8 bit; PSNR-Y without a border of 4
+DIR holds one folder of pictures for each set.  LR pictures are MATLAB-bicubic, of weights that were
+trained with Down-Nets theirs, 8 bit; PSNR-Y without a border of 4
 pixels, as papers report it, and PSNR-RGB of all samples; means over the pictures.
 """
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
@@ -19,7 +21,8 @@ from rich.console import Console
 from rich.progress import track
 
 from bbmr.blocks import PAPER_SCALES
-from bbmr.downscaling import bicubic_planes
+from bbmr.downscaling import Downscaler, bicubic_planes
+from bbmr.downscaling.downnet import LearnedPlanes
 from bbmr.evaluation.comparison import enlarge_bicubic
 from bbmr.evaluation.metrics import psnr_rgb, psnr_y
 from bbmr.imageio import read_picture
@@ -28,7 +31,8 @@ from bbmr.samples import to_samples
 from bbmr.upscaling import Upscaler
 from bbmr.upscaling.mosaic import MosaicUpscaler
 from bbmr.upscaling.plain import PlainUpscaler
-from bbmr.weights import load_weights, weights_index
+from bbmr.weights import load_filters, load_weights, weights_index
+from bbmr.weights.index import DOWNNET, LR
 
 Quality = tuple[float, float]
 """PSNR-Y and PSNR-RGB in dB."""
@@ -36,16 +40,30 @@ Results = dict[str, dict[int, list[Quality]]]
 """By name of the weights and scale, of every picture."""
 
 
-def restorers(names: Sequence[str] | None = None) -> dict[str, tuple[Upscaler, Sequence[int]]]:
-    """Of the weights of these names, or of all, that restore whole pictures: the upscaler, and the scales that they are
-    for.
+@dataclass(frozen=True)
+class Restorer:
+    """Weights that restore whole pictures, the scales that they are for, and the downscaler that they are trained
+    with.
     """
-    found: dict[str, tuple[Upscaler, Sequence[int]]] = {}
-    for name, entry in weights_index().items():
+
+    upscaler: Upscaler
+    scales: Sequence[int]
+    downscaler: Downscaler
+
+
+def restorers(names: Sequence[str] | None = None) -> dict[str, Restorer]:
+    """Those of these names, or all."""
+    found: dict[str, Restorer] = {}
+    index = weights_index()
+    for name, entry in index.items():
+        if entry.network == DOWNNET or (names is not None and name not in names):
+            continue
         descriptor = load_weights(name)
-        if descriptor.kind != "joint" and (names is None or name in names):
-            scales = PAPER_SCALES if entry.scale is None else (entry.scale,)
-            found[name] = upscaler_of(descriptor), [factor for factor in scales if factor in PAPER_SCALES]
+        if descriptor.kind != "joint":
+            scales = [factor for factor in PAPER_SCALES if entry.scale in (None, factor)]
+            learned = name + LR in index
+            downscaler = LearnedPlanes(load_filters(name + LR)) if learned else bicubic_planes
+            found[name] = Restorer(upscaler_of(descriptor), scales, downscaler)
     return found
 
 
@@ -60,15 +78,15 @@ def restore(colour: NDArray[np.uint8], plane: NDArray[np.uint8], factor: int, up
     return restored
 
 
-def measure(paths: Sequence[Path], networks: Mapping[str, tuple[Upscaler, Sequence[int]]], title: str) -> Results:
+def measure(paths: Sequence[Path], networks: Mapping[str, Restorer], title: str) -> Results:
     results: Results = {name: {factor: [] for factor in PAPER_SCALES} for name in ("bicubic", *networks)}
     for path in track(paths, title, console=Console(stderr=True)):
         colour = read_picture(path).colour
-        for factor, plane in bicubic_planes(colour, PAPER_SCALES).items():
+        for factor in PAPER_SCALES:
             results["bicubic"][factor].append(compare(enlarge_bicubic(colour, factor), colour))
-            for name, (upscaler, scales) in networks.items():
-                if factor in scales:
-                    results[name][factor].append(compare(restore(colour, plane, factor, upscaler), colour))
+        for name, network in networks.items():
+            for factor, plane in network.downscaler(colour, network.scales).items():
+                results[name][factor].append(compare(restore(colour, plane, factor, network.upscaler), colour))
     return results
 
 

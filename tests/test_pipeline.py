@@ -2,6 +2,7 @@ import warnings
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,18 +16,28 @@ from upscaling.tiny_networks import ship, tiny_families, tiny_sr
 from bbmr import pipeline
 from bbmr.allocation.budget import Budget
 from bbmr.allocation.distortion import bicubic_errors, luma_variance, network_errors
-from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid
+from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, split
 from bbmr.downscaling import bicubic_planes
 from bbmr.downscaling.bicubic import upscale
+from bbmr.downscaling.downnet import DownNet, fold
 from bbmr.errors import BbmrError
 from bbmr.fileformat import decode, encode
 from bbmr.imageio import read_picture
 from bbmr.networks import NetworkDescriptor, build_network
-from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES, PIPELINE_NAMES, PLAIN_PIPELINE, SR_FAMILIES, TUNES, Options
+from bbmr.options import (
+    DEFAULT_PIPELINE,
+    LEARNED,
+    PIPELINE_CHOICES,
+    PIPELINE_NAMES,
+    PLAIN_PIPELINE,
+    SR_FAMILIES,
+    TUNES,
+    Options,
+)
 from bbmr.picture import Metadata, Picture
 from bbmr.upscaling.mosaic import MosaicUpscaler
 from bbmr.upscaling.separate import SeparateUpscaler
-from bbmr.weights import load_weights
+from bbmr.weights import load_weights, weights_index
 from bbmr.weights.imported import import_weights, remove_weights
 
 FAMILIES = tuple(name for name in PIPELINE_NAMES if name.endswith(tuple(SR_FAMILIES)))
@@ -283,13 +294,50 @@ def test_the_helpers_errors_are_those_of_small_networks_over_whole_planes(
 def test_missing_weights_are_named_with_what_to_do(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     networks = tiny_families()
     missing = pipeline.PIPELINES[name].networks[-1]
-    del networks[missing]
+    del networks[missing.removeprefix(LEARNED)]
     ship(monkeypatch, networks)
     advice = rf"{name} needs weights that are not there: {missing}; .*bbmr train.*bbmr weights import"
     with pytest.raises(BbmrError, match=advice):
         pipeline.compress(Picture(landscape(40, 40)), Options(pipeline=name))
     with pytest.raises(BbmrError, match=advice):
         pipeline.compress_uniform(Picture(landscape(40, 40)), 4, name)
+
+
+@pytest.mark.parametrize("options", [{}, {"distortion": "network", "tune": "psnr"}, {"distortion": "bicubic"}])
+def test_down_nets_make_what_is_stored(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With filters that darken, so do the stored samples; the map is that of the estimator."""
+    ship(monkeypatch, tiny_families())
+    darker = {factor: 0.5 * fold(DownNet(factor)).detach() for factor in (2, 4, 8, 16)}
+    monkeypatch.setattr(pipeline, "load_filters", lambda name: darker)
+    picture = Picture(landscape())
+    learned = pipeline.compress(picture, Options(pipeline="downnet-mosaic-fast", **options))
+    assert learned.recipe.pipeline == learned.recipe.weights == "downnet-mosaic-fast"
+    planes = bicubic_planes(picture.colour, (2, 4, 8, 16))
+    for factor, blocks in learned.blocks.items():
+        usual = split(planes[factor], learned.grid, factor)[learned.scales == factor] if factor > 1 else blocks
+        assert np.abs(blocks - usual / (2 if factor > 1 else 1)).mean() < 0.6
+    if options.get("distortion") != "network":  # which would see the darker ones
+        np.testing.assert_array_equal(learned.scales, pipeline.compress(picture, Options(**options)).scales)
+    uniform = pipeline.compress_uniform(picture, 4, "downnet-plain-x4")
+    usual = split(planes[4], uniform.grid, 4)[uniform.scales == 4]
+    assert np.abs(uniform.blocks[4] - usual / 2).mean() < 0.6
+
+
+def test_missing_filters_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    ship(monkeypatch, tiny_families())
+    index = weights_index() | {"downnet-mosaic-fast": weights_index()["mosaic-fast"]}
+    rescaled = pipeline.compress(Picture(landscape(40, 40)), Options(pipeline="downnet-mosaic-fast"))
+    monkeypatch.setattr(pipeline, "weights_index", lambda: index)
+    with pytest.raises(BbmrError, match=r"needs weights .*downnet-mosaic-fast.lr; .*--name downnet-mosaic-fast`"):
+        pipeline.compress(Picture(landscape(40, 40)), Options(pipeline="downnet-mosaic-fast"))
+    pipeline.restore(rescaled)  # the receiver does without
+
+
+def test_filters_of_other_scales_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    ship(monkeypatch, tiny_families())
+    monkeypatch.setattr(pipeline, "load_filters", lambda name: {4: fold(DownNet(4)).detach()})
+    with pytest.raises(BbmrError, match=r"make LR pictures at scales 1, 4, not 1, 2, 4, 8, 16"):
+        pipeline.compress(Picture(landscape(40, 40)), Options(pipeline="downnet-mosaic-fast"))
 
 
 def test_a_missing_helper_is_named_and_missed_by_no_other_estimator(monkeypatch: pytest.MonkeyPatch) -> None:

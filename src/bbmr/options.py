@@ -4,7 +4,7 @@ Light to import, so that the command line offers these very choices without wait
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bbmr.allocation.budget import Budget
 from bbmr.blocks import BLOCK_SIDES, PAPER_SCALES, SCALES
@@ -34,6 +34,8 @@ class PipelineChoice:
 
 DEFAULT_PIPELINE = "mosaic-fast"
 PLAIN_PIPELINE = "plain-x4"
+LEARNED = "downnet-"
+"""What the names of pipelines with learned LR planes begin with; the rest is that of the same with bicubic ones."""
 SR_FAMILIES = {"omnisr": "Omni-SR", "craft": "CRAFT"}
 """SR networks that have the same four pipelines, and what people call them."""
 
@@ -65,7 +67,7 @@ def _choices_of(family: str, title: str) -> dict[str, PipelineChoice]:
     }
 
 
-PIPELINE_CHOICES: Mapping[str, PipelineChoice] = {
+BICUBIC_CHOICES = {
     DEFAULT_PIPELINE: PipelineChoice("each block at its own scale, restored in one pass by a small network"),
     PLAIN_PIPELINE: PipelineChoice(
         "the whole picture at x4 by the same network, a yardstick that takes no other options",
@@ -75,6 +77,11 @@ PIPELINE_CHOICES: Mapping[str, PipelineChoice] = {
     ),
     **_choices_of("omnisr", SR_FAMILIES["omnisr"]),
     **_choices_of("craft", SR_FAMILIES["craft"]),
+}
+"""Pipelines whose LR planes are bicubic."""
+PIPELINE_CHOICES: Mapping[str, PipelineChoice] = BICUBIC_CHOICES | {
+    LEARNED + name: replace(choice, summary=f"{name} on LR pictures that Down-Net makes")
+    for name, choice in BICUBIC_CHOICES.items()
 }
 """All pipelines by name; `bbmr.pipeline.PIPELINES` has what they are made of."""
 PIPELINE_NAMES = tuple(PIPELINE_CHOICES)

@@ -22,9 +22,10 @@ from bbmr.allocation.optimal import BudgetTooSmallError, least_squared_error
 from bbmr.allocation.visual import uniform_row, visual_distortion
 from bbmr.blocks import BLOCK_SIDES, PAPER_SCALES, SCALES, BlockGrid, split
 from bbmr.downscaling import Downscaler, bicubic_planes
+from bbmr.downscaling.downnet import LearnedPlanes
 from bbmr.errors import BbmrError
 from bbmr.networks import NetworkDescriptor
-from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES, PLAIN_PIPELINE, SR_FAMILIES, Options
+from bbmr.options import DEFAULT_PIPELINE, LEARNED, PIPELINE_CHOICES, PLAIN_PIPELINE, SR_FAMILIES, Options
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import Recipe, RescaledImage
@@ -33,7 +34,8 @@ from bbmr.upscaling.joint import JointUpscaler
 from bbmr.upscaling.mosaic import MosaicUpscaler
 from bbmr.upscaling.plain import PlainUpscaler
 from bbmr.upscaling.separate import SeparateUpscaler
-from bbmr.weights import load_weights, weights_index
+from bbmr.weights import load_filters, load_weights, weights_index
+from bbmr.weights.index import LR
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,28 @@ class Pipeline:
     """What a pipeline's name stands for.
 
     networks: the names of its weights, which `restorer` takes in this order.  helper: those of its helper, SR networks
-    that foresee distortions; empty where it has none.
+    that foresee distortions; empty where it has none.  learned: LR planes come from the Down-Nets that the weights were
+    trained with, not from bicubic.
     """
 
     name: str
-    downscaler: Downscaler
     restorer: Callable[..., Upscaler]
     networks: tuple[str, ...]
     helper: tuple[str, ...] = ()
+    learned: bool = False
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """The names of its folded Down-Nets, which only the sender needs."""
+        return tuple(name + LR for name in self.networks) if self.learned else ()
+
+    @property
+    def downscaler(self) -> Downscaler:
+        """The sender's.  Raises BbmrError for filters that are missing."""
+        if not self.learned:
+            return bicubic_planes
+        _require(self.filters, self.name)
+        return LearnedPlanes({factor: taps for name in self.filters for factor, taps in load_filters(name).items()})
 
     @property
     def weights(self) -> str:
@@ -83,6 +99,18 @@ class Pipeline:
                 f"scales {_listed(possible)}; it cannot restore blocks of {side} at {_listed(sorted(scales))}"
             )
 
+    def check_filters(self, scales: Iterable[int]) -> None:
+        """Raise BbmrError unless there are Down-Nets for `scales`, where the pipeline has any; at scale 1 none is
+        needed.
+        """
+        _require(self.filters, self.name)
+        possible = [1, *sorted(factor for name in self.filters for factor in load_filters(name))]
+        if self.learned and not set(scales) <= set(possible):
+            raise BbmrError(
+                f"the filters {_listed(self.filters)} of {self.name} make LR pictures at scales {_listed(possible)}, "
+                f"not {_listed(sorted(scales))}"
+            )
+
     def check_helper(self, scales: Iterable[int]) -> None:
         """Raise BbmrError unless the helper foresees what is lost at `scales`; at scale 1 nothing is."""
         possible = self.helper_upscaler().scales
@@ -97,22 +125,28 @@ def _of_family(family: str) -> tuple[Pipeline, ...]:
     networks = tuple(f"{family}-x{factor}" for factor in PAPER_SCALES)
     helper = tuple(f"{family}-light-x{factor}" for factor in PAPER_SCALES)
     return (
-        Pipeline(f"mosaic-{family}", bicubic_planes, MosaicUpscaler, (f"mosaic-{family}",), helper),
-        Pipeline(f"plain-{family}", bicubic_planes, PlainUpscaler, (f"{family}-x4",)),
-        Pipeline(f"separate-{family}", bicubic_planes, SeparateUpscaler, networks, helper),
-        Pipeline(f"joint-{family}", bicubic_planes, JointUpscaler, (f"joint-{family}",), helper),
+        Pipeline(f"mosaic-{family}", MosaicUpscaler, (f"mosaic-{family}",), helper),
+        Pipeline(f"plain-{family}", PlainUpscaler, (f"{family}-x4",)),
+        Pipeline(f"separate-{family}", SeparateUpscaler, networks, helper),
+        Pipeline(f"joint-{family}", JointUpscaler, (f"joint-{family}",), helper),
     )
 
 
-PIPELINES: Mapping[str, Pipeline] = {
-    pipeline.name: pipeline
-    for pipeline in (
-        Pipeline(DEFAULT_PIPELINE, bicubic_planes, MosaicUpscaler, ("mosaic-fast",)),
-        # The yardstick: the same network, trained for uniform x4 alone.
-        Pipeline(PLAIN_PIPELINE, bicubic_planes, MosaicUpscaler, ("plain-fast-x4",)),
-        *(pipeline for family in SR_FAMILIES for pipeline in _of_family(family)),
-    )
-}
+def _with_downnet(pipeline: Pipeline) -> Pipeline:
+    """The same on LR planes of Down-Nets.  Its helper, if any, stays that of bicubic planes: it only ranks blocks."""
+    networks = tuple(LEARNED + name for name in pipeline.networks)
+    return replace(pipeline, name=LEARNED + pipeline.name, networks=networks, learned=True)
+
+
+_BICUBIC = (
+    Pipeline(DEFAULT_PIPELINE, MosaicUpscaler, ("mosaic-fast",)),
+    # The yardstick: the same network, trained for uniform x4 alone.
+    Pipeline(PLAIN_PIPELINE, MosaicUpscaler, ("plain-fast-x4",)),
+    *(pipeline for family in SR_FAMILIES for pipeline in _of_family(family)),
+)
+
+
+PIPELINES: Mapping[str, Pipeline] = {pipeline.name: pipeline for pipeline in (*_BICUBIC, *map(_with_downnet, _BICUBIC))}
 
 
 def find_pipeline(name: str, weights: str = "") -> Pipeline:
@@ -143,6 +177,7 @@ def pipeline_for(options: Options) -> Pipeline:
     """
     pipeline = find_pipeline(options.pipeline, options.weights)
     pipeline.check(options.block, options.scales)
+    pipeline.check_filters(options.scales)
     if options.distortion == "helper":
         _require(pipeline.helper, f"the helper of {pipeline.name}")
         pipeline.check_helper(options.scales)
@@ -168,9 +203,12 @@ def compress(
     scales = tuple(sorted(options.scales))
     progress("downscale", 0.0)
     # The correction looks at all scales, chosen or not.
-    planes = pipeline.downscaler(picture.colour, SCALES)
+    planes = pipeline.downscaler(picture.colour, scales if pipeline.learned else SCALES)
     if errors is None:
-        errors = measure_distortion(picture, planes, grid, options.distortion, pipeline, scales, progress)
+        # All estimators but the network itself know bicubic planes alone.
+        foreign = pipeline.learned and options.distortion != "network"
+        shown = bicubic_planes(picture.colour, SCALES) if foreign else planes
+        errors = measure_distortion(picture, shown, grid, options.distortion, pipeline, scales, progress)
     costs = np.stack([grid.costs(factor) for factor in scales])
     rows = _allocate(picture, grid, options, errors, costs)
     expected = None
@@ -197,6 +235,7 @@ def compress_uniform(
         raise BbmrError(f"{pipeline} works at scales {_listed(possible)}, not {factor}")
     grid = BlockGrid(picture.height, picture.width, max(BLOCK_SIDES))
     chosen.check(grid.side, (factor,))
+    chosen.check_filters((factor,))
     scales = np.full((grid.rows, grid.cols), factor, np.uint8)
     planes = chosen.downscaler(picture.colour, (factor,))
     recipe = Recipe(chosen.name, chosen.weights, chosen.weights_sha256, "uniform")
@@ -295,10 +334,11 @@ def _require(weights: Sequence[str], user: str) -> None:
     if not missing:
         return
     first = missing[0]
-    if any(first in pipeline.networks + pipeline.helper for pipeline in PIPELINES.values()):
+    recipe = first.removesuffix(LR)  # Down-Nets come from the run of their network
+    if any(recipe in pipeline.networks + pipeline.helper for pipeline in PIPELINES.values()):
         advice = (
-            f"train them (`bbmr train {first}`, see docs/training.md) and import the result "
-            f"(`bbmr weights import runs/{first}/ema.safetensors --name {first}`)"
+            f"train them (`bbmr train {recipe}`, see docs/training.md) and import the result "
+            f"(`bbmr weights import runs/{recipe}/ema.safetensors --name {recipe}`)"
         )
     else:
         # The name may be a file's.

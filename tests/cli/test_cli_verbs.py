@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from upscaling.tiny_networks import ship
 
 from bbmr.cli import app
-from bbmr.options import PIPELINE_NAMES
+from bbmr.options import LEARNED, PIPELINE_NAMES
 
 PHOTO = (40, 52)
 
@@ -250,7 +250,8 @@ def test_weights_that_do_not_suit_are_one_error_for_all_pictures(photo: Path) ->
 def test_help_lists_every_pipeline() -> None:
     out, _ = bbmr("compress", "--help")
     for name in PIPELINE_NAMES:
-        assert name in out
+        assert name.removeprefix(LEARNED) in out
+    assert f"{LEARNED}NAME" in out
 
 
 def test_damaged_files_are_named(packed: Path) -> None:

@@ -14,10 +14,13 @@ from torch import nn
 from bbmr import pipeline
 from bbmr.blocks import SCALES, BlockGrid, split
 from bbmr.downscaling import bicubic_planes
+from bbmr.downscaling.downnet import DownNet, fold
 from bbmr.networks import FAMILIES, Family, NetworkDescriptor, build_network
 from bbmr.networks.joint import BAND, CONTEXT, JointSR
+from bbmr.options import LEARNED
 from bbmr.rescaled import Recipe, RescaledImage
 from bbmr.weights import WeightsEntry, load_weights, weights_index
+from bbmr.weights.index import LR
 
 OMNISR = FAMILIES[0]
 RECIPE = Recipe("none", "none", "", "psnr")
@@ -84,12 +87,24 @@ def float_blocks(rescaled: RescaledImage) -> dict[int, torch.Tensor]:
 
 
 def ship(monkeypatch: pytest.MonkeyPatch, networks: Mapping[str, NetworkDescriptor]) -> None:
-    """Make pipelines find `networks`, by the names of weights, and of those that ship `fast` alone."""
-    index: dict[str, WeightsEntry] = {name: weights_index()[name] for name in ("mosaic-fast", "plain-fast-x4")}
+    """Make pipelines find `networks`, by the names of weights, and of those that ship `fast` alone; each with Down-Nets
+    too.
+    """
+    fast = {name: weights_index()[name] for name in ("mosaic-fast", "plain-fast-x4")}
+    index: dict[str, WeightsEntry] = dict(fast)
     for name in networks:
         index[name] = replace(index["mosaic-fast"], sha256=sha256(name.encode()).hexdigest())
+    for name in (*fast, *networks):
+        index[LEARNED + name] = index[LEARNED + name + LR] = index[name]
+    filters = {factor: fold(DownNet(factor)).detach() for factor in (2, 4, 8, 16)}
+
+    def load_tiny(name: str) -> NetworkDescriptor:
+        known = name.removeprefix(LEARNED)
+        return networks.get(known) or load_weights(known)
+
     monkeypatch.setattr(pipeline, "weights_index", lambda: index)
-    monkeypatch.setattr(pipeline, "load_weights", lambda name: networks.get(name) or load_weights(name))
+    monkeypatch.setattr(pipeline, "load_weights", load_tiny)
+    monkeypatch.setattr(pipeline, "load_filters", lambda name: filters)
     monkeypatch.setattr(pipeline, "_build", pipeline._build.__wrapped__)  # nothing is kept beyond the test
 
 

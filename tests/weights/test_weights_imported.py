@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,11 +13,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from bbmr.downscaling.downnet import DownNet, fold
 from bbmr.errors import BbmrError
 from bbmr.networks import NetworkDescriptor, build_network, network_names
+from bbmr.networks.end_to_end import EndToEnd
 from bbmr.networks.fast import Fast
+from bbmr.options import LEARNED
 from bbmr.pipeline import PIPELINES
-from bbmr.weights import WeightsEntry, imported, index, load_weights, weights_index
+from bbmr.weights import WeightsEntry, imported, index, load_filters, load_weights, weights_index
 from bbmr.weights.imported import HALF_BOUND, export_weights, import_weights, remove_weights
 from bbmr.weights.index import changing_index, read_index, shipped_index
 
@@ -153,7 +157,8 @@ def test_names_stand_for_networks(network: str, name: str, needed: str, tmp_path
 def test_all_names_that_pipelines_use_stand_for_networks() -> None:
     for pipeline in PIPELINES.values():
         for name in pipeline.networks + pipeline.helper:
-            assert name in shipped_index() or name in network_names()
+            known = name.removeprefix(LEARNED)
+            assert known in shipped_index() or known in network_names()
 
 
 def without(key: str) -> Callable[[State], object]:
@@ -276,3 +281,48 @@ def test_exports_need_a_format_and_weights(tmp_path: Path) -> None:
 def saved(folder: Path) -> tuple[Path, str]:
     torch.save({"a": torch.zeros(1)}, folder / "any.pt")
     return folder / "any.pt", "mine"
+
+
+@pytest.fixture
+def learned(tmp_path: Path) -> Path:
+    """What a run end to end leaves."""
+    descriptor = build_network("omnisr-light-x4")
+    whole = replace(descriptor, network=EndToEnd(descriptor.network, [4]))
+    return save_network(whole, tmp_path / "learned.safetensors")
+
+
+def test_down_nets_come_apart(learned: Path, own: Path, tmp_path: Path) -> None:
+    """The network under the name, its filter beside it; both leave and come back."""
+    done = import_weights(learned, "mine")
+    assert (done.entry.network, done.entry.scale) == ("omnisr-light-x4", 4)
+    assert weights_index()["mine.lr"].network == "downnet"
+    (taps,) = load_filters("mine.lr").values()
+    torch.testing.assert_close(taps, fold(DownNet(4)).detach())  # untrained: bicubic
+    with pytest.raises(BbmrError, match="make LR pictures and restore nothing"):
+        load_weights("mine.lr")
+    with pytest.raises(BbmrError, match="not filters of Down-Net"):
+        load_filters("mine")
+    export_weights("mine.lr", tmp_path / "filters.safetensors")
+    remove_weights("mine.lr")
+    with pytest.raises(BbmrError, match=r"--name other\.lr"):
+        import_weights(tmp_path / "filters.safetensors", "other")
+    import_weights(tmp_path / "filters.safetensors", "other.lr")
+    assert torch.equal(load_filters("other.lr")[4], taps)
+    assert {path.name for path in own.glob("*.safetensors")} == {"mine.safetensors", "other.lr.safetensors"}
+
+
+def test_neither_part_is_stored_where_one_cannot_be(learned: Path, own: Path) -> None:
+    import_weights(learned, "mine")
+    remove_weights("mine")
+    with pytest.raises(BbmrError, match=r"'mine\.lr' is taken"):
+        import_weights(learned, "mine")
+    assert "mine" not in weights_index()
+
+
+def test_damaged_down_nets_are_refused(learned: Path, own: Path) -> None:
+    state = load_file(learned)
+    del state["downscalers.4.halvings.1.weight"]
+    save_file(state, learned)
+    with pytest.raises(BbmrError, match="its Down-Nets are damaged"):
+        import_weights(learned, "mine")
+    assert not own.exists()

@@ -12,7 +12,7 @@ from bbmr.cli.description import describe, human_bytes
 from bbmr.cli.files import Job, find_sources, plan
 from bbmr.cli.options import Debug, Json, MaxPixels, Overwrite, Quiet, Tune
 from bbmr.errors import BbmrError
-from bbmr.options import ALLOCATORS, DEFAULT_SCALES, DISTORTIONS, PIPELINE_CHOICES, Options
+from bbmr.options import ALLOCATORS, BICUBIC_CHOICES, DEFAULT_SCALES, DISTORTIONS, LEARNED, Options
 from bbmr.progress import Progress
 
 NAME = "compress"
@@ -28,7 +28,7 @@ EXAMPLES = "\n\n".join(
 )
 DEFAULTS = Options()
 LARGE_BLOCKS = ", ".join(
-    name for name, choice in PIPELINE_CHOICES.items() if choice.blocks[0] != DEFAULTS.block and not choice.uniform
+    name for name, choice in BICUBIC_CHOICES.items() if choice.blocks[0] != DEFAULTS.block and not choice.uniform
 )
 
 
@@ -91,8 +91,8 @@ def run(
         typer.Option(
             metavar="NAME",
             help="What shrinks and restores: "
-            + "; ".join(f"{name}, {choice.summary}" for name, choice in PIPELINE_CHOICES.items())
-            + ".",
+            + "; ".join(f"{name}, {choice.summary}" for name, choice in BICUBIC_CHOICES.items())
+            + f". Each as {LEARNED}NAME too, on LR pictures that Down-Net makes.",
         ),
     ] = DEFAULTS.pipeline,
     weights: Annotated[

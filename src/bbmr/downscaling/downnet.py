@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from bbmr.downscaling import shrink_in_tiles
 from bbmr.downscaling.bicubic import downscale, extend
 
+COLOURS = 3
 CHANNELS = 32
 _MARGIN = 2  # LR samples
 
@@ -84,6 +85,16 @@ def _bicubic_taps(factor: int) -> Tensor:
     begin = 4 * factor - _reach(factor)
     taps = downscale(impulses, factor)[begin : begin + 4 * factor, 0, 4, 0]
     return torch.einsum("ab,y,x->abyx", torch.eye(3, dtype=torch.float64), taps, taps)
+
+
+def as_filters(state: Mapping[str, Tensor]) -> dict[int, Tensor]:
+    """Filters by scale, from a state that names them so ("2", "4", ...), as they are kept.  Raises ValueError for what
+    is none.
+    """
+    shapes = {key: (COLOURS, COLOURS, 4 * int(key), 4 * int(key)) for key in state if key.isdecimal()}
+    if not state or shapes != {key: tuple(taps.shape) for key, taps in state.items()}:
+        raise ValueError("holds no filters of Down-Net")
+    return {int(key): taps for key, taps in state.items()}
 
 
 def shrink(picture: Tensor, taps: Tensor, factor: int) -> Tensor:

@@ -14,37 +14,13 @@ from torch import Tensor, nn
 
 from bbmr.blocks import CELL, SCALES
 from bbmr.downscaling.bicubic import round_to_8_bit
-from bbmr.downscaling.downnet import DownNet, fold, shrink
 from bbmr.networks import NetworkDescriptor
+from bbmr.networks.end_to_end import RESTORER, EndToEnd
 from bbmr.training.data import Batch
 from bbmr.training.objective import training_loss
 from bbmr.training.recipe import Loss, Maps
 from bbmr.training.resampling import full_float32
 from bbmr.training.tasks import Example, Task
-
-DOWNSCALERS, RESTORER = "downscalers.", "restorer."
-"""What keys of the state begin with."""
-
-
-class EndToEnd(nn.Module):
-    """A Down-Net for each of `factors`, and the network that restores their LR planes."""
-
-    def __init__(self, restorer: nn.Module, factors: Iterable[int]) -> None:
-        super().__init__()
-        self.downscalers = nn.ModuleDict({str(factor): DownNet(factor) for factor in factors})
-        self.restorer = restorer
-
-    def lr_planes(self, hr: Tensor) -> dict[int, Tensor]:
-        """(N, 3, H, W) in [0, 1] -> {k: (N, 3, H/k, W/k)}, neither clipped nor rounded."""
-        with torch.autocast(hr.device.type, enabled=False), full_float32():
-            return {net.factor: shrink(hr, fold(net), net.factor) for net in self._nets()}
-
-    def filters(self) -> dict[int, Tensor]:
-        """Each Down-Net folded, as `LearnedPlanes` takes them."""
-        return {net.factor: fold(net).detach() for net in self._nets()}
-
-    def _nets(self) -> list[DownNet]:
-        return [net for net in self.downscalers.values() if isinstance(net, DownNet)]
 
 
 def with_downscalers(descriptor: NetworkDescriptor, scales: Iterable[int]) -> NetworkDescriptor:
@@ -104,8 +80,10 @@ def store(plane: Tensor) -> Tensor:
 
 
 def _lr_planes(network: nn.Module, batch: Batch) -> dict[int, Tensor]:
-    """Of the scales that the batch has."""
-    return {factor: plane for factor, plane in _parts(network).lr_planes(batch.hr).items() if factor in batch.planes}
+    """Of the scales that the batch has, in float32 whatever the precision of the step."""
+    with torch.autocast(batch.hr.device.type, enabled=False), full_float32():
+        planes = _parts(network).lr_planes(batch.hr)
+    return {factor: plane for factor, plane in planes.items() if factor in batch.planes}
 
 
 def _parts(network: nn.Module) -> EndToEnd:

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from bbmr.blocks import PAPER_SCALES
 from bbmr.networks import Family, NetworkDescriptor, is_end
+from bbmr.networks.end_to_end import DOWNSCALERS, RESTORER, EndToEnd, part
 from bbmr.networks.joint import HALF
 from bbmr.training.checkpoints import TrainingState, read_start
-from bbmr.training.end_to_end import DOWNSCALERS, RESTORER, EndToEnd
 from bbmr.training.errors import RecipeError
 from bbmr.training.recipe import Recipe
 
@@ -42,26 +42,22 @@ def _end_to_end(recipe: Recipe, descriptor: NetworkDescriptor, network: EndToEnd
     restorer = replace(descriptor, network=network.restorer)
     if not isinstance(recipe.init_from, str):
         states = _read_each(recipe.init_from)
-        own = _joined(recipe, {scale: _of(RESTORER, state) or state for scale, state in states.items()}, restorer)
-        learned = [_of(DOWNSCALERS, state) for state in states.values()]
+        own = _joined(recipe, {scale: part(state, RESTORER) or state for scale, state in states.items()}, restorer)
+        learned = [part(state, DOWNSCALERS) for state in states.values()]
     else:
         start = read_start(Path(recipe.init_from))
-        body = _of(RESTORER, start.averaged)
+        body = part(start.averaged, RESTORER)
         if body and recipe.init_parts == "all":
             return _whole(recipe, start, descriptor)
         if recipe.init_parts == "body":
             own = _with_body(recipe, body or start.averaged, restorer)
         else:
             own = dict(_whole(recipe, start, restorer).averaged)
-        learned = [_of(DOWNSCALERS, start.averaged)]
-    state = dict(network.state_dict()) | {RESTORER + key: part for key, part in own.items()}
-    for part in learned:
-        state |= {DOWNSCALERS + key: tensor for key, tensor in part.items() if DOWNSCALERS + key in state}
+        learned = [part(start.averaged, DOWNSCALERS)]
+    state = dict(network.state_dict()) | {RESTORER + key: tensor for key, tensor in own.items()}
+    for nets in learned:
+        state |= {DOWNSCALERS + key: tensor for key, tensor in nets.items() if DOWNSCALERS + key in state}
     return _weights(state)
-
-
-def _of(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
 
 
 def _read_each(paths: Mapping[int, str]) -> dict[int, Mapping[str, Tensor]]:

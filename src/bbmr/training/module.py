@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bbmr.networks import NetworkDescriptor
+from bbmr.networks.end_to_end import EndToEnd
 from bbmr.networks.joint import JointSR
 from bbmr.training.checkpoints import TrainingState
 from bbmr.training.data import BatchSource, Photo
-from bbmr.training.end_to_end import EndToEnd, EndToEndTask
+from bbmr.training.end_to_end import EndToEndTask
 from bbmr.training.muon import MuonWithAdamW, split_parameters
 from bbmr.training.objective import rate_factor
 from bbmr.training.recipe import Recipe, recipe_values

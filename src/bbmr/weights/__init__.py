@@ -3,6 +3,6 @@
 Each folder has an `index.json` that says of every file what it holds.
 """
 
-from bbmr.weights.index import WeightsEntry, load_weights, weights_index
+from bbmr.weights.index import WeightsEntry, load_filters, load_weights, weights_index
 
-__all__ = ["WeightsEntry", "load_weights", "weights_index"]
+__all__ = ["WeightsEntry", "load_filters", "load_weights", "weights_index"]

@@ -14,11 +14,25 @@ from safetensors.torch import save
 from torch import Tensor
 
 from bbmr.atomic import OutputError, check_free, replacing
+from bbmr.downscaling.downnet import as_filters
 from bbmr.errors import BbmrError
 from bbmr.networks import FAMILIES, Family, NetworkDescriptor, build_network, network_names
+from bbmr.networks.end_to_end import take_apart
 from bbmr.networks.inputs import random_inputs
+from bbmr.options import LEARNED
 from bbmr.weights.checkpoint import SUFFIXES, read_checkpoint
-from bbmr.weights.index import WeightsEntry, changing_index, load_weights, own_folder, read_index, shipped_index
+from bbmr.weights.index import (
+    DOWNNET,
+    LR,
+    WeightsEntry,
+    changing_index,
+    load_filters,
+    load_weights,
+    own_folder,
+    read_index,
+    shipped_index,
+    weights_index,
+)
 from bbmr.weights.precision import in_half
 
 HALF_BOUND = 0.25 / 255
@@ -47,26 +61,61 @@ def import_weights(checkpoint: Path, name: str, network: str | None = None) -> I
     of their own, `name`, if a network is called that.  The keys are those of the network, for Omni-SR those of its
     authors' release.  Weights are stored in half precision unless that moves an output by more than HALF_BOUND.
 
+    Of a run with Down-Nets these are stored too, folded, under `name` with LR behind it; filters that were exported
+    come back under a name of that form.
+
     Raises BbmrError for a name that is taken, that stands for weights of another kind or scale, or that is no name, and
     for a file that is no checkpoint of the network; nothing is stored then.
     """
+    _check_name(name, read_index(own_folder()))
+    filters, state = _apart(checkpoint, read_checkpoint(checkpoint))
+    parts: dict[str, tuple[WeightsEntry, bytes]] = {}
+    if not state:
+        _check_of_filters(name, checkpoint)
+        parts[name] = _entry(name, DOWNNET, None, filters)
+        half, moved = False, 0.0
+    else:
+        descriptor = _fit(checkpoint, network or _recognise(checkpoint, state, name), state)
+        _check_stands_for(name, checkpoint, descriptor)
+        moved = _moved_by_half(checkpoint, descriptor, state)
+        half = moved <= HALF_BOUND
+        stored = in_half(state, descriptor.kind) if half else state
+        parts[name] = _entry(name, descriptor.name, descriptor.scale, stored)
+        if filters:
+            parts[name + LR] = _entry(name + LR, DOWNNET, descriptor.scale, filters)
+    _store(parts)
+    entry, _ = parts[name]
+    return Imported(entry, own_folder() / entry.file, half, moved)
+
+
+def _apart(path: Path, state: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Filters of Down-Net, by scale, and the state of a network; one of them may be missing."""
+    try:
+        return (state, {}) if as_filters(state) else ({}, state)
+    except ValueError:
+        pass
+    try:
+        return take_apart(state)
+    except (ValueError, RuntimeError) as error:
+        raise BbmrError(f"{path}: its Down-Nets are damaged ({type(error).__name__}); get it again") from error
+
+
+def _entry(name: str, network: str, scale: int | None, state: Mapping[str, Tensor]) -> tuple[WeightsEntry, bytes]:
+    data = save(dict(state))
+    return WeightsEntry(f"{name}.safetensors", network, sha256(data).hexdigest(), scale), data
+
+
+def _store(parts: Mapping[str, tuple[WeightsEntry, bytes]]) -> None:
+    """Put weights into the user's folder, all of them or none."""
     folder = own_folder()
-    _check_name(name, read_index(folder))
-    state = read_checkpoint(checkpoint)
-    descriptor = _fit(checkpoint, network or _recognise(checkpoint, state, name), state)
-    _check_stands_for(name, checkpoint, descriptor)
-    moved = _moved_by_half(checkpoint, descriptor, state)
-    half = moved <= HALF_BOUND
-    data = save(in_half(state, descriptor.kind) if half else dict(state))
-    entry = WeightsEntry(f"{name}.safetensors", descriptor.name, sha256(data).hexdigest(), descriptor.scale)
-    path = folder / entry.file
     with changing_index(folder) as index:
-        _check_name(name, index)  # another import may have taken it meanwhile
-        # The index comes last: until then the file, which may be left from an import that was cut off, is nobody's.
-        with replacing(path, overwrite=True) as file:
-            file.write(data)
-        index[name] = entry
-    return Imported(entry, path, half, moved)
+        for name in parts:
+            _check_name(name, index)  # another import may have taken it meanwhile
+        # The index comes last: until then the files, which may be left from an import that was cut off, are nobody's.
+        for name, (entry, data) in parts.items():
+            with replacing(folder / entry.file, overwrite=True) as file:
+                file.write(data)
+            index[name] = entry
 
 
 def export_weights(name: str, path: Path, overwrite: bool = False) -> None:
@@ -77,7 +126,7 @@ def export_weights(name: str, path: Path, overwrite: bool = False) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise BbmrError(f"{path}: the suffix says nothing of the format; end the name in {', '.join(SUFFIXES)}")
     check_free(path, overwrite)
-    state = {key: tensor.contiguous() for key, tensor in load_weights(name).network.state_dict().items()}
+    state = {key: tensor.contiguous() for key, tensor in _state_of(name).items()}
     if path.suffix.lower() == ".safetensors":
         data = save(state)
     else:
@@ -86,6 +135,13 @@ def export_weights(name: str, path: Path, overwrite: bool = False) -> None:
         data = buffer.getvalue()
     with replacing(path, overwrite) as file:
         file.write(data)
+
+
+def _state_of(name: str) -> Mapping[str, Tensor]:
+    entry = weights_index().get(name)
+    if entry and entry.network == DOWNNET:
+        return {str(scale): taps for scale, taps in load_filters(name).items()}
+    return load_weights(name).network.state_dict()
 
 
 def remove_weights(name: str) -> None:
@@ -121,12 +177,21 @@ def _check_name(name: str, imported: Mapping[str, WeightsEntry]) -> None:
         raise BbmrError(f"the name {name!r} is taken; choose another, or run `bbmr weights remove {name}` first")
 
 
+def _check_of_filters(name: str, path: Path) -> None:
+    if not name.endswith(LR):
+        raise BbmrError(
+            f"{path}: holds filters of Down-Net; call them like the weights that they belong to, with {LR} behind it "
+            f"(--name {name}{LR})"
+        )
+
+
 def _check_stands_for(name: str, path: Path, descriptor: NetworkDescriptor) -> None:
     """Pipelines find the weights of their networks, and of their helpers, under the names of these networks."""
-    if name not in network_names():
+    known = name.removeprefix(LEARNED)
+    if known not in network_names():
         return
     with torch.device("meta"):
-        needed = build_network(name)
+        needed = build_network(known)
     if (descriptor.kind, descriptor.scale) != (needed.kind, needed.scale):
         raise BbmrError(
             f"{path}: the name {name!r} stands for weights of the network {name} ({_purpose(needed)}), and these are "

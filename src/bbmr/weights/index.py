@@ -16,13 +16,17 @@ import torch
 from filelock import FileLock, Timeout
 from platformdirs import user_data_path
 from safetensors.torch import load
+from torch import Tensor
 
 from bbmr.atomic import OutputError, replacing
+from bbmr.downscaling.downnet import as_filters
 from bbmr.errors import BbmrError
 from bbmr.networks import NetworkDescriptor, build_network
 
 INDEX = "index.json"
 PACKAGE = files(__package__)
+DOWNNET = "downnet"  # what an index has as the network of filters, which restore nothing
+LR = ".lr"  # what the names of filters end with: those of the weights that they were trained with, and this
 _PATIENCE = 30  # seconds
 
 
@@ -30,10 +34,10 @@ _PATIENCE = 30  # seconds
 class WeightsEntry:
     """One line of an index.
 
-    file: its name in the folder of the index.  network: a name registered in bbmr.networks.  sha256: of the file, in
-    hexadecimal.  scale: where the weights are for one only; None where they take maps of several.  steps: of their
-    training; None where that is not known.  psnr_y: in dB, mean over the validation crops of the training, for each
-    view in the log of the run (`maps` of the allocator, uniform `x2`, `x4`, `x8`).  psnr_y_bicubic: what bicubic
+    file: its name in the folder of the index.  network: a name registered in bbmr.networks, or DOWNNET.  sha256: of the
+    file, in hexadecimal.  scale: where the weights are for one only; None where they take maps of several.  steps: of
+    their training; None where that is not known.  psnr_y: in dB, mean over the validation crops of the training, for
+    each view in the log of the run (`maps` of the allocator, uniform `x2`, `x4`, `x8`).  psnr_y_bicubic: what bicubic
     enlargement gives there.
     """
 
@@ -118,13 +122,33 @@ def weights_index() -> dict[str, WeightsEntry]:
 
 
 def load_weights(name: str) -> NetworkDescriptor:
-    """The network called `name` with its weights, in float32.  Raises BbmrError for unknown or damaged weights."""
+    """The network called `name` with its weights, in float32.  Raises BbmrError for unknown or damaged weights, and for
+    filters.
+    """
+    entry, folder = _find(name)
+    if entry.network == DOWNNET:
+        raise BbmrError(f"{name!r} are filters of Down-Net, which make LR pictures and restore nothing")
+    return _load(name, entry, folder)
+
+
+def load_filters(name: str) -> dict[int, Tensor]:
+    """The folded Down-Nets called `name`, by scale, as `bbmr.downscaling.downnet.fold` gives them.  Raises BbmrError as
+    `load_weights`, and for weights of a network.
+    """
+    entry, folder = _find(name)
+    if entry.network != DOWNNET:
+        raise BbmrError(f"{name!r} are weights of {entry.network}, not filters of Down-Net")
+    return _load_filters(name, entry, folder)
+
+
+def _find(name: str) -> tuple[WeightsEntry, Path | None]:
+    """The entry, and its folder; None for the package's."""
     shipped = shipped_index()
     if name in shipped:
-        return _load(name, shipped[name], None)
+        return shipped[name], None
     imported = _imported_index()
     if name in imported:
-        return _load(name, imported[name], own_folder())
+        return imported[name], own_folder()
     raise BbmrError(f"no weights are called {name!r}; there are: {', '.join(sorted(imported | shipped))}")
 
 
@@ -138,17 +162,36 @@ def _imported_index() -> dict[str, WeightsEntry]:
 
 @cache
 def _load(name: str, entry: WeightsEntry, folder: Path | None) -> NetworkDescriptor:
-    """folder: None for the package's."""
+    state = _read(name, entry, folder)
+    try:
+        return build_network(entry.network, state)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise BbmrError(
+            f"{entry.file}: this version of bbmr has no such network as {entry.network!r}; {_mend(name, folder)}"
+        ) from error
+
+
+@cache
+def _load_filters(name: str, entry: WeightsEntry, folder: Path | None) -> dict[int, Tensor]:
+    state = _read(name, entry, folder)
+    try:
+        return as_filters(state)
+    except ValueError as error:
+        raise BbmrError(f"{entry.file}: {error}; {_mend(name, folder)}") from error
+
+
+def _mend(name: str, folder: Path | None) -> str:
+    return f"run `bbmr weights remove {name}` and import them again" if folder else "install bbmr again"
+
+
+def _read(name: str, entry: WeightsEntry, folder: Path | None) -> dict[str, Tensor]:
+    """What the file holds, in float32; folder: None for the package's."""
     path = (folder or PACKAGE) / entry.file
-    mend = f"run `bbmr weights remove {name}` and import them again" if folder else "install bbmr again"
+    mend = _mend(name, folder)
     try:
         data = path.read_bytes()
     except OSError as error:
         raise BbmrError(f"{path}: the weights {name!r} cannot be read ({error.strerror or error}); {mend}") from error
     if sha256(data).hexdigest() != entry.sha256:
         raise BbmrError(f"{path}: the weights {name!r} are damaged: their checksum differs; {mend}")
-    state = {key: tensor.to(torch.float32) for key, tensor in load(data).items()}
-    try:
-        return build_network(entry.network, state)
-    except (KeyError, ValueError, RuntimeError) as error:
-        raise BbmrError(f"{path}: this version of bbmr has no such network as {entry.network!r}; {mend}") from error
+    return {key: tensor.to(torch.float32) for key, tensor in load(data).items()}
