@@ -190,6 +190,23 @@ def test_a_folder_is_for_one_network_and_optimiser(
     assert (out / "recipe.yaml").read_text() == before
 
 
+def test_a_run_keeps_its_start(photos: Path, tmp_path: Path) -> None:
+    first, out = tmp_path / "first", tmp_path / "run"
+    train(small(photos, steps=2), first)
+    start = str(first / "ema.safetensors")
+    with pytest.raises(RecipeError, match=r"init_from: .*first holds a run begun from nothing, not .*; give --out"):
+        train(small(photos, steps=4, init_from=start), first)
+    train(small(photos, steps=2, init_from=start), out)
+    before = (out / "recipe.yaml").read_text()
+    with pytest.raises(RecipeError, match=r"init_from: .*run holds a run begun from .*ema.safetensors, not nothing"):
+        train(small(photos, steps=4), out)
+    with pytest.raises(RecipeError, match=r"init_parts: .*run holds a run begun from all, not body"):
+        train(small(photos, steps=4, init_from=start, init_parts="body"), out)
+    assert (out / "recipe.yaml").read_text() == before
+    train(small(photos, steps=4, init_from=start), out)
+    assert checkpoint(out)["global_step"] == 4
+
+
 def test_adamw_alone_goes_by_the_one_rate(photos: Path, tmp_path: Path) -> None:
     train(small(photos, steps=2, optimiser={"name": "adamw", "rate": 1e-4}, schedule={"warm_up": 1}), tmp_path)
     (group,) = checkpoint(tmp_path)["optimizer_states"][0]["param_groups"]

@@ -75,7 +75,9 @@ def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", mi
 
 
 def _require_same(old: Mapping[str, Any], recipe: Recipe, out: Path) -> None:
-    """A run goes on with other options, but not with another network or optimiser, whose state would not fit."""
+    """A run goes on with other options, but not with another network or optimiser, whose state would not fit, nor from
+    another start, which it has behind it.
+    """
     for key, before, now in (
         ("network", old["network"], recipe.network),
         ("downscaler", old.get("downscaler", Recipe.downscaler), recipe.downscaler),
@@ -83,6 +85,11 @@ def _require_same(old: Mapping[str, Any], recipe: Recipe, out: Path) -> None:
     ):
         if before != now:
             raise RecipeError(f"{key}: {out} holds a run with {before}, not {now}; give --out another folder")
+    new = recipe_values(recipe)
+    for key, unsaid in (("init_from", None), ("init_parts", Recipe.init_parts)):
+        begun, asked = ("nothing" if start is None else start for start in (old.get(key, unsaid), new[key]))
+        if begun != asked:
+            raise RecipeError(f"{key}: {out} holds a run begun from {begun}, not {asked}; give --out another folder")
 
 
 def _trainer(
