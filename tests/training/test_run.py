@@ -22,7 +22,7 @@ from bbmr.errors import BbmrError
 from bbmr.networks import NetworkDescriptor, build_network
 from bbmr.training import run
 from bbmr.training.checkpoints import read_start
-from bbmr.training.data import Batch, BatchSource
+from bbmr.training.data import Batch, BatchSource, Photo, load_photos
 from bbmr.training.errors import RecipeError
 from bbmr.training.module import TrainingModule
 from bbmr.training.recipe import Data, Recipe, Validation, load_recipe, recipe_from, to_yaml
@@ -115,14 +115,15 @@ def test_a_resumed_run_ends_as_an_unbroken_one_bit_for_bit(photos: Path, tmp_pat
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     train(recipe, unbroken)
     train(recipe, broken, minutes=0)
-    assert checkpoint(broken)["global_step"] == 10
+    assert checkpoint(broken)["global_step"] == 1  # one process looks at the clock after every step
     torch.manual_seed(99)  # whatever went on meanwhile
     train(recipe, broken)
     for key in ("state_dict", "optimizer_states", "global_step"):
         assert_equal(checkpoint(broken)[key], checkpoint(unbroken)[key])
     assert (broken / "ema.safetensors").read_bytes() == (unbroken / "ema.safetensors").read_bytes()
     timing = {"steps_per_second", "data_share"}
-    for one, other in zip(log(broken), log(unbroken), strict=True):
+    assert log(broken)[0]["step"] == "1"
+    for one, other in zip(log(broken)[2:], log(unbroken)[1:], strict=True):
         assert {key: one[key] for key in one.keys() - timing} == {key: other[key] for key in other.keys() - timing}
     other_seed = tmp_path / "other"
     train(replace(recipe, seed=1), other_seed)
@@ -145,9 +146,19 @@ def test_a_run_cut_off_between_checkpoints_logs_each_step_once(photos: Path, tmp
     out = tmp_path / "run"
     train(small(photos), out, minutes=0)
     with (out / "log.csv").open("a") as file:
-        file.write((out / "log.csv").read_text().splitlines()[1].replace("10", "15", 1) + "\n")
+        file.write((out / "log.csv").read_text().splitlines()[1].replace("1", "15", 1) + "\n")
     train(small(photos), out)
-    assert [line["step"] for line in log(out)] == ["10", "20"]
+    assert [line["step"] for line in log(out)] == ["1", "10", "20"]
+
+
+def test_loading_is_part_of_the_minutes(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_slowly(*arguments: Any) -> list[Photo]:
+        time.sleep(0.6)
+        return load_photos(*arguments)
+
+    monkeypatch.setattr(run, "load_photos", load_slowly)  # of the training photographs, then of those held out
+    train(small(photos), tmp_path / "run", minutes=1 / 60)
+    assert checkpoint(tmp_path / "run")["global_step"] == 1
 
 
 def test_a_run_goes_on_with_more_steps_and_another_loss(

@@ -33,12 +33,11 @@ _VALIDATION_SEED = 1  # the same crops in every run, so that figures compare
 class Record(Callback):
     """Validates, logs and saves every `validation.every` steps and at the end.
 
-    minutes: stop by then, with a checkpoint to go on from.
+    deadline: when to stop, by `time.monotonic`, with a checkpoint to go on from.
     """
 
-    def __init__(self, out: Path, validation_photos: list[Photo], minutes: float | None) -> None:
-        self.out, self.photos = out, validation_photos
-        self.deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
+    def __init__(self, out: Path, validation_photos: list[Photo], deadline: float) -> None:
+        self.out, self.photos, self.deadline = out, validation_photos, deadline
         self.bar: Any = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -74,9 +73,9 @@ class Record(Callback):
                 self.bar.set_postfix(loss=f"{float(loss):.4f}", refresh=False)
         if step == recipe.stable_steps:
             trainer.save_checkpoint(self.out / BEFORE_DECAY)
-        out_of_time = step % 10 == 0 and trainer.strategy.reduce_boolean_decision(
-            time.monotonic() > self.deadline, all=False
-        )
+        # Several processes have to agree, which takes time.
+        agreed = trainer.world_size == 1 or step % 10 == 0
+        out_of_time = agreed and trainer.strategy.reduce_boolean_decision(time.monotonic() > self.deadline, all=False)
         if step % recipe.validation.every == 0 or step == recipe.steps or out_of_time:
             self._report(trainer, module)
             trainer.save_checkpoint(self.out / LAST)

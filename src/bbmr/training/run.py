@@ -1,8 +1,10 @@
 """From a recipe to a run: its folder, where it goes on, and the Trainer that drives it."""
 
 import logging
+import math
 import os
 import sys
+import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,10 +31,11 @@ def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", mi
 
     Where `out` holds a checkpoint already, the run goes on from it, also with more steps or other settings.
     devices: processes, each with a GPU of its own where there are any; "auto" for all GPUs.
-    minutes: stop by then, to be gone on with later.
+    minutes: stop so long after the call, to be gone on with later.
 
     Raises RecipeError for a recipe that cannot work, BbmrError for data or a folder that cannot.
     """
+    deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
     if recipe.data.folder is None:
         raise RecipeError("data.folder: names the folder of the photographs; give it with --data DIR")
     torch.manual_seed(recipe.seed)
@@ -65,7 +68,7 @@ def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", mi
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's advice: on loaders, loggers and processes that we do without
-        trainer = _trainer(recipe, descriptor, recipe.steps - first_step, Record(out, held_out, minutes), devices)
+        trainer = _trainer(recipe, descriptor, recipe.steps - first_step, Record(out, held_out, deadline), devices)
         _write_recipe(recipe, out)
         module = TrainingModule(recipe, descriptor, photos, start)
         try:
