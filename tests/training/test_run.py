@@ -3,10 +3,13 @@
 import csv
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ from torch import Tensor, nn
 
 from bbmr.errors import BbmrError
 from bbmr.networks import NetworkDescriptor, build_network
-from bbmr.training import run
+from bbmr.training import record, run
 from bbmr.training.checkpoints import read_start
 from bbmr.training.data import Batch, BatchSource, Photo, load_photos
 from bbmr.training.errors import RecipeError
@@ -149,6 +152,61 @@ def test_a_run_cut_off_between_checkpoints_logs_each_step_once(photos: Path, tmp
         file.write((out / "log.csv").read_text().splitlines()[1].replace("1", "15", 1) + "\n")
     train(small(photos), out)
     assert [line["step"] for line in log(out)] == ["1", "10", "20"]
+
+
+def at_draw(number: int, act: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do something while the batch of that number is made, the validation crops being the first."""
+    draw, made = BatchSource.draw, count(1)
+
+    def acting(*arguments: Any) -> Batch:
+        if next(made) == number:
+            act()
+        return draw(*arguments)
+
+    monkeypatch.setattr(BatchSource, "draw", acting)
+
+
+@pytest.mark.usefixtures("forgetful")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_loses_nothing(
+    number: int, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, unbroken = tmp_path / "run", tmp_path / "unbroken"
+    train(small(photos), unbroken)
+    handler = signal.getsignal(number)
+    with monkeypatch.context() as patched:
+        at_draw(15, lambda: os.kill(os.getpid(), number), patched)
+        with pytest.raises(KeyboardInterrupt):
+            train(small(photos), out)
+    assert signal.getsignal(number) == handler
+    step = checkpoint(out)["global_step"]
+    assert 10 < step < 20
+    assert f"stopped at step {step}; run again to go on" in capsys.readouterr().err
+    assert [line["step"] for line in log(out)] == ["10"]
+    train(small(photos), out)
+    for key in ("state_dict", "optimizer_states", "global_step"):
+        assert_equal(checkpoint(out)[key], checkpoint(unbroken)[key])
+    assert [line["step"] for line in log(out)] == ["10", "20"]
+    assert (out / "ema.safetensors").read_bytes() == (unbroken / "ema.safetensors").read_bytes()
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_a_run_is_saved_between_validations_too(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, unbroken = tmp_path / "run", tmp_path / "unbroken"
+    train(small(photos), unbroken)
+
+    def fail() -> None:
+        raise RuntimeError("cut off")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(record, "_SAVE_AFTER", 0)
+        at_draw(17, fail, patched)
+        with pytest.raises(RuntimeError, match="cut off"):
+            train(small(photos), out)
+    assert 10 < checkpoint(out)["global_step"] < 20
+    train(small(photos), out)
+    assert_equal(checkpoint(out)["state_dict"], checkpoint(unbroken)["state_dict"])
+    assert log(out)[0]["loss"] == log(unbroken)[0]["loss"]  # of all ten steps, saved in between or not
 
 
 def test_loading_is_part_of_the_minutes(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

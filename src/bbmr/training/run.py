@@ -33,7 +33,8 @@ def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", mi
     devices: processes, each with a GPU of its own where there are any; "auto" for all GPUs.
     minutes: stop so long after the call, to be gone on with later.
 
-    Raises RecipeError for a recipe that cannot work, BbmrError for data or a folder that cannot.
+    Raises RecipeError for a recipe that cannot work, BbmrError for data or a folder that cannot, KeyboardInterrupt when
+    Ctrl-C or SIGTERM has stopped the run, which then can be gone on with too.
     """
     deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
     if recipe.data.folder is None:
@@ -68,13 +69,18 @@ def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", mi
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's advice: on loaders, loggers and processes that we do without
-        trainer = _trainer(recipe, descriptor, recipe.steps - first_step, Record(out, held_out, deadline), devices)
+        record = Record(out, held_out, deadline)
+        trainer = _trainer(recipe, descriptor, recipe.steps - first_step, record, devices)
         _write_recipe(recipe, out)
         module = TrainingModule(recipe, descriptor, photos, start)
         try:
             trainer.fit(module, ckpt_path=checkpoint if resumed else None, weights_only=True if resumed else None)
         except SystemExit as left:  # Lightning's answer to Ctrl-C
             raise KeyboardInterrupt from left
+    # Another process that left with an error would have Lightning kill this one.
+    if record.interrupted and trainer.is_global_zero and module.step < recipe.steps:
+        _say(f"{out}: stopped at step {module.step}; run again to go on")
+        raise KeyboardInterrupt
 
 
 def _require_same(old: Mapping[str, Any], recipe: Recipe, out: Path) -> None:
