@@ -387,6 +387,25 @@ def test_networks_for_whole_pictures_are_trained_too(photos: Path, tmp_path: Pat
     build_network("omnisr-x4", load_file(tmp_path / "run" / "ema.safetensors"))
 
 
+def test_photographs_are_weighed_for_the_allocators_maps_only(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for changes, in_training, in_validation in (
+        ({"network": "omnisr-light-x4", "maps": {"uniform": 1, "uniform_scales": {4: 1}}}, False, False),
+        ({"maps": {"uniform": 1}}, False, True),
+        ({}, True, True),
+    ):
+        weighed: list[bool] = []
+
+        def load(*arguments: Any, weighed: list[bool] = weighed) -> list[Photo]:
+            weighed.append(arguments[-1])
+            return load_photos(*arguments)
+
+        monkeypatch.setattr(run, "load_photos", load)
+        train(small(photos, steps=1, **changes), tmp_path / str(len(changes)))
+        assert weighed == [in_training, in_validation]
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

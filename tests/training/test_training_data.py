@@ -86,6 +86,17 @@ def test_small_photographs_are_left_out_and_broken_ones_named(photos: Path) -> N
         load_photos(paths, 96, "training", show=False)
 
 
+def test_without_maps_to_weigh_batches_are_the_same(photos: Path) -> None:
+    paths, maps = find_photos(photos)[0][:8], Maps(uniform=0.5, shuffled=0.5)
+    weighed, not_weighed = (
+        BatchSource(load_photos(paths, 96, "training", False, yes), 8, 96, maps, CPU).draw(np.random.default_rng(0))
+        for yes in (True, False)
+    )
+    assert torch.equal(weighed.hr, not_weighed.hr)
+    assert torch.equal(weighed.levels, not_weighed.levels)
+    assert load_photo(paths[0]).multipliers != load_photo(paths[0], weighed=False).multipliers
+
+
 def test_batches_hold_what_the_sender_makes(photos: Path) -> None:
     """LR planes as the product's downscaler makes them; every map holds whole blocks of scales."""
     batch = draw(photos, Maps())

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
@@ -75,13 +76,17 @@ def find_photos(folder: Path) -> tuple[list[Path], list[Path]]:
     return [path for path in paths if path not in held_out], [path for path in paths if path in held_out]
 
 
-def load_photos(paths: Sequence[Path], side: int, title: str, show: bool) -> list[Photo]:
+def load_photos(paths: Sequence[Path], side: int, title: str, show: bool, weighed: bool = True) -> list[Photo]:
     """Decode photographs, with a progress bar if `show`; those that have no crop of `side` x `side` are left out.
 
-    Raises BbmrError for a file that cannot be read, and if none is left.
+    weighed: as in `load_photo`.  Raises BbmrError for a file that cannot be read, and if none is left.
     """
     with ThreadPoolExecutor() as pool:
-        found = list(tqdm(pool.map(load_photo, paths), title, len(paths), leave=False, disable=not show))
+        found = list(
+            tqdm(
+                pool.map(partial(load_photo, weighed=weighed), paths), title, len(paths), leave=False, disable=not show
+            )
+        )
     photos = [photo for photo in found if min(photo.pixels.shape[1:]) >= side]
     if not photos:
         raise BbmrError(
@@ -90,16 +95,20 @@ def load_photos(paths: Sequence[Path], side: int, title: str, show: bool) -> lis
     return photos
 
 
-def load_photo(path: Path) -> Photo:
-    """Decode a photograph and find the multipliers that give it 1/16 of the pixels."""
+def load_photo(path: Path, weighed: bool = True) -> Photo:
+    """Decode a photograph and find the multipliers that give it 1/16 of the pixels.
+
+    weighed: whether there are maps as the allocator makes them; where there are none the multipliers, which take
+    longer than to decode, are all 1.
+    """
     try:
         with Image.open(path) as image:
             pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
     except (OSError, SyntaxError, ValueError) as error:
         raise BbmrError(f"{path}: cannot be read as a picture ({error}); take it out") from error
     height, width = (min(side, 1024) // CELL * CELL for side in pixels.shape[1:])
-    if not height or not width:
-        return Photo(path.stem, pixels, dict.fromkeys(TUNINGS, 1.0))  # smaller than any crop
+    if not weighed or not height or not width:  # no map to weigh, or smaller than any crop
+        return Photo(path.stem, pixels, dict.fromkeys(TUNINGS, 1.0))
     hr = pixels[None, :, :height, :width] / 255
     errors, sums = measure_cells(hr, lr_planes(hr, SCALES))
     multipliers = {}

@@ -63,8 +63,9 @@ def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", mi
     folder = Path(recipe.data.folder)
     shown = os.environ.get("LOCAL_RANK", "0") == "0" and sys.stderr.isatty()
     train_paths, validation_paths = find_photos(folder)
-    photos = load_photos(train_paths, recipe.crop, "training", shown)
-    held_out = load_photos(validation_paths, recipe.validation.crop, "validation", shown)
+    photos = load_photos(train_paths, recipe.crop, "training", shown, recipe.maps.allocated > 0)
+    wanted, maps = recipe.validation, find_task(descriptor, recipe).maps
+    held_out = load_photos(validation_paths, wanted.crop, "validation", shown, maps.allocated > 0)
     _say(f"{folder}: {len(photos)} of {len(train_paths)} photographs to train on, {len(held_out)} held out")
 
     with warnings.catch_warnings():
