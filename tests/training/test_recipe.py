@@ -135,6 +135,12 @@ def test_overrides() -> None:
     assert joint.init_from == {**load_recipe("joint-omnisr").init_from, 2: "mine.safetensors"}  # type: ignore[dict-item]
 
 
+def test_an_override_changes_of_a_section_only_what_it_names() -> None:
+    own, changed = (load_recipe("paper-omnisr-x4", given) for given in ([], ["optimiser={rate: 0.0001}"]))
+    assert changed == replace(own, optimiser=replace(own.optimiser, rate=1e-4))
+    assert load_recipe("fast-mosaic", ["maps.uniform_scales={4: 1}"]).maps.uniform_scales == {4: 1}  # shares are whole
+
+
 @pytest.mark.parametrize(
     ("override", "told"),
     [

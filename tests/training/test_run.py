@@ -3,10 +3,13 @@
 import csv
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +23,9 @@ from torch import Tensor, nn
 
 from bbmr.errors import BbmrError
 from bbmr.networks import NetworkDescriptor, build_network
-from bbmr.training import run
+from bbmr.training import record, run
 from bbmr.training.checkpoints import read_start
-from bbmr.training.data import Batch, BatchSource
+from bbmr.training.data import Batch, BatchSource, Photo, load_photos
 from bbmr.training.errors import RecipeError
 from bbmr.training.module import TrainingModule
 from bbmr.training.recipe import Data, Recipe, Validation, load_recipe, recipe_from, to_yaml
@@ -115,14 +118,15 @@ def test_a_resumed_run_ends_as_an_unbroken_one_bit_for_bit(photos: Path, tmp_pat
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     train(recipe, unbroken)
     train(recipe, broken, minutes=0)
-    assert checkpoint(broken)["global_step"] == 10
+    assert checkpoint(broken)["global_step"] == 1  # one process looks at the clock after every step
     torch.manual_seed(99)  # whatever went on meanwhile
     train(recipe, broken)
     for key in ("state_dict", "optimizer_states", "global_step"):
         assert_equal(checkpoint(broken)[key], checkpoint(unbroken)[key])
     assert (broken / "ema.safetensors").read_bytes() == (unbroken / "ema.safetensors").read_bytes()
     timing = {"steps_per_second", "data_share"}
-    for one, other in zip(log(broken), log(unbroken), strict=True):
+    assert log(broken)[0]["step"] == "1"
+    for one, other in zip(log(broken)[2:], log(unbroken)[1:], strict=True):
         assert {key: one[key] for key in one.keys() - timing} == {key: other[key] for key in other.keys() - timing}
     other_seed = tmp_path / "other"
     train(replace(recipe, seed=1), other_seed)
@@ -145,9 +149,74 @@ def test_a_run_cut_off_between_checkpoints_logs_each_step_once(photos: Path, tmp
     out = tmp_path / "run"
     train(small(photos), out, minutes=0)
     with (out / "log.csv").open("a") as file:
-        file.write((out / "log.csv").read_text().splitlines()[1].replace("10", "15", 1) + "\n")
+        file.write((out / "log.csv").read_text().splitlines()[1].replace("1", "15", 1) + "\n")
     train(small(photos), out)
+    assert [line["step"] for line in log(out)] == ["1", "10", "20"]
+
+
+def at_draw(number: int, act: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do something while the batch of that number is made, the validation crops being the first."""
+    draw, made = BatchSource.draw, count(1)
+
+    def acting(*arguments: Any) -> Batch:
+        if next(made) == number:
+            act()
+        return draw(*arguments)
+
+    monkeypatch.setattr(BatchSource, "draw", acting)
+
+
+@pytest.mark.usefixtures("forgetful")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_loses_nothing(
+    number: int, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, unbroken = tmp_path / "run", tmp_path / "unbroken"
+    train(small(photos), unbroken)
+    handler = signal.getsignal(number)
+    with monkeypatch.context() as patched:
+        at_draw(15, lambda: os.kill(os.getpid(), number), patched)
+        with pytest.raises(KeyboardInterrupt):
+            train(small(photos), out)
+    assert signal.getsignal(number) == handler
+    step = checkpoint(out)["global_step"]
+    assert 10 < step < 20
+    assert f"stopped at step {step}; run again to go on" in capsys.readouterr().err
+    assert [line["step"] for line in log(out)] == ["10"]
+    train(small(photos), out)
+    for key in ("state_dict", "optimizer_states", "global_step"):
+        assert_equal(checkpoint(out)[key], checkpoint(unbroken)[key])
     assert [line["step"] for line in log(out)] == ["10", "20"]
+    assert (out / "ema.safetensors").read_bytes() == (unbroken / "ema.safetensors").read_bytes()
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_a_run_is_saved_between_validations_too(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, unbroken = tmp_path / "run", tmp_path / "unbroken"
+    train(small(photos), unbroken)
+
+    def fail() -> None:
+        raise RuntimeError("cut off")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(record, "_SAVE_AFTER", 0)
+        at_draw(17, fail, patched)
+        with pytest.raises(RuntimeError, match="cut off"):
+            train(small(photos), out)
+    assert 10 < checkpoint(out)["global_step"] < 20
+    train(small(photos), out)
+    assert_equal(checkpoint(out)["state_dict"], checkpoint(unbroken)["state_dict"])
+    assert log(out)[0]["loss"] == log(unbroken)[0]["loss"]  # of all ten steps, saved in between or not
+
+
+def test_loading_is_part_of_the_minutes(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_slowly(*arguments: Any) -> list[Photo]:
+        time.sleep(0.6)
+        return load_photos(*arguments)
+
+    monkeypatch.setattr(run, "load_photos", load_slowly)  # of the training photographs, then of those held out
+    train(small(photos), tmp_path / "run", minutes=1 / 60)
+    assert checkpoint(tmp_path / "run")["global_step"] == 1
 
 
 def test_a_run_goes_on_with_more_steps_and_another_loss(
@@ -188,6 +257,23 @@ def test_a_folder_is_for_one_network_and_optimiser(
     with pytest.raises(RecipeError, match=told):
         train(small(photos, steps=4, **changes), out)
     assert (out / "recipe.yaml").read_text() == before
+
+
+def test_a_run_keeps_its_start(photos: Path, tmp_path: Path) -> None:
+    first, out = tmp_path / "first", tmp_path / "run"
+    train(small(photos, steps=2), first)
+    start = str(first / "ema.safetensors")
+    with pytest.raises(RecipeError, match=r"init_from: .*first holds a run begun from nothing, not .*; give --out"):
+        train(small(photos, steps=4, init_from=start), first)
+    train(small(photos, steps=2, init_from=start), out)
+    before = (out / "recipe.yaml").read_text()
+    with pytest.raises(RecipeError, match=r"init_from: .*run holds a run begun from .*ema.safetensors, not nothing"):
+        train(small(photos, steps=4), out)
+    with pytest.raises(RecipeError, match=r"init_parts: .*run holds a run begun from all, not body"):
+        train(small(photos, steps=4, init_from=start, init_parts="body"), out)
+    assert (out / "recipe.yaml").read_text() == before
+    train(small(photos, steps=4, init_from=start), out)
+    assert checkpoint(out)["global_step"] == 4
 
 
 def test_adamw_alone_goes_by_the_one_rate(photos: Path, tmp_path: Path) -> None:
@@ -299,6 +385,25 @@ def test_networks_for_whole_pictures_are_trained_too(photos: Path, tmp_path: Pat
     train(recipe, tmp_path / "run")
     assert log(tmp_path / "run")[-1].keys() >= {"x4", "x4_bicubic"}
     build_network("omnisr-x4", load_file(tmp_path / "run" / "ema.safetensors"))
+
+
+def test_photographs_are_weighed_for_the_allocators_maps_only(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for changes, in_training, in_validation in (
+        ({"network": "omnisr-light-x4", "maps": {"uniform": 1, "uniform_scales": {4: 1}}}, False, False),
+        ({"maps": {"uniform": 1}}, False, True),
+        ({}, True, True),
+    ):
+        weighed: list[bool] = []
+
+        def load(*arguments: Any, weighed: list[bool] = weighed) -> list[Photo]:
+            weighed.append(arguments[-1])
+            return load_photos(*arguments)
+
+        monkeypatch.setattr(run, "load_photos", load)
+        train(small(photos, steps=1, **changes), tmp_path / str(len(changes)))
+        assert weighed == [in_training, in_validation]
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,49 @@ def test_shrunk_copies_of_div2k_are_no_photographs_to_train_on(photos: Path) -> 
     assert find_photos(photos) == expected
 
 
+@pytest.mark.parametrize("name", ["DIV2K_valid_HR", "Flickr2K_test_HR", ".thumbnails"])
+def test_test_sets_are_not_trained_on_unless_they_are_asked_for(name: str, photos: Path) -> None:
+    expected = find_photos(photos)
+    (photos / name).mkdir()
+    for path in expected[0][:3]:
+        (photos / name / f"new-{path.name}").write_bytes(path.read_bytes())
+    assert find_photos(photos) == expected
+    assert sum(map(len, find_photos(photos / name))) == 3
+
+
+def test_only_files_are_photographs(photos: Path) -> None:
+    expected = find_photos(photos)
+    (photos / "folder.jpg").mkdir()
+    (photos / "._1.png").write_bytes(b"AppleDouble")
+    (photos / "nowhere.png").symlink_to("gone.png")
+    assert find_photos(photos) == expected
+
+
+def test_linked_folders_are_searched_once(photos: Path, tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    (here / "z").mkdir(parents=True)
+    (here / "z" / "own.png").write_bytes((photos / "0.png").read_bytes())
+    (here / "a").symlink_to(here / "z")  # inside: found by its own name
+    (here / "b").symlink_to(photos)
+    (here / "c").symlink_to(photos)
+    (here / "z" / "above").symlink_to(here)
+    found = sorted(path for part in find_photos(here) for path in part)
+    assert found == sorted([here / "z" / "own.png", *(here / "b" / path.name for path in photos.iterdir())])
+
+
+def test_grey_pictures_of_16_bit_are_scaled(tmp_path: Path) -> None:
+    grey = np.linspace(0, 65535, 256).round().astype(np.uint16)
+    Image.fromarray(np.resize(grey, (16, 256))).save(tmp_path / "deep.png")
+    pixels = load_photo(tmp_path / "deep.png").pixels
+    assert torch.equal(pixels, torch.arange(256, dtype=torch.uint8).expand(3, 16, 256))
+
+
+def test_pictures_too_large_for_pillow_are_named(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(BbmrError, match=r"0.png: cannot be read as a picture \(Image size .* exceeds limit"):
+        load_photo(photos / "0.png")
+
+
 def test_few_photographs_are_split_too(photos: Path) -> None:
     train, held_out = find_photos(photos)
     for path in [*held_out, *train[2:]]:
@@ -84,6 +127,17 @@ def test_small_photographs_are_left_out_and_broken_ones_named(photos: Path) -> N
     paths[2].write_bytes(paths[2].read_bytes()[:1000])
     with pytest.raises(BbmrError, match=f"{paths[2].name}: cannot be read"):
         load_photos(paths, 96, "training", show=False)
+
+
+def test_without_maps_to_weigh_batches_are_the_same(photos: Path) -> None:
+    paths, maps = find_photos(photos)[0][:8], Maps(uniform=0.5, shuffled=0.5)
+    weighed, not_weighed = (
+        BatchSource(load_photos(paths, 96, "training", False, yes), 8, 96, maps, CPU).draw(np.random.default_rng(0))
+        for yes in (True, False)
+    )
+    assert torch.equal(weighed.hr, not_weighed.hr)
+    assert torch.equal(weighed.levels, not_weighed.levels)
+    assert load_photo(paths[0]).multipliers != load_photo(paths[0], weighed=False).multipliers
 
 
 def test_batches_hold_what_the_sender_makes(photos: Path) -> None:

@@ -4,10 +4,12 @@ Photographs are decoded once and kept as uint8 on the device; crops, LR planes a
 What is random is drawn beforehand, for the whole batch: so a process can make its own share of it.
 """
 
+import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
@@ -34,6 +36,7 @@ _PAPER_LEVELS = tuple(SCALES.index(scale) for scale in PAPER_SCALES)
 _UNIFORM = SCALES.index(4)  # the maps have 1/16 of the pixels
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what Pillow raises for bad files
 _VALIDATION_SHARE = 16  # one photograph in 16, by the hash of its name
 
 
@@ -60,12 +63,12 @@ class Batch:
 def find_photos(folder: Path) -> tuple[list[Path], list[Path]]:
     """Training and validation photographs below `folder`; the split depends on file names alone.
 
-    What lies in folders named like DIV2K's and Flickr2K's shrunk copies (DIV2K_train_LR_bicubic) is left out.
+    Links are followed.  What is hidden is left out, and what lies in folders named like DIV2K's and Flickr2K's shrunk
+    copies (DIV2K_train_LR_bicubic) or like test sets (DIV2K_valid_HR, that of the field).
     """
     if not folder.is_dir():
         raise BbmrError(f"{folder}: no such folder; give the folder of the training photographs")
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
-    paths = sorted(path for path in found if not any("_LR_" in part for part in path.relative_to(folder).parts[:-1]))
+    paths = sorted(path for path in _files(folder) if path.suffix.lower() in _SUFFIXES and path.is_file())
     if not paths:
         raise BbmrError(f"{folder}: no photographs ({', '.join(sorted(_SUFFIXES))}) found there")
     if len(paths) == 1:
@@ -75,13 +78,35 @@ def find_photos(folder: Path) -> tuple[list[Path], list[Path]]:
     return [path for path in paths if path not in held_out], [path for path in paths if path in held_out]
 
 
-def load_photos(paths: Sequence[Path], side: int, title: str, show: bool) -> list[Photo]:
+def _files(folder: Path) -> Iterator[Path]:
+    """What lies below a folder, each folder searched once: those that are only linked to after the others."""
+    searched: set[str] = set()
+    waiting = [str(folder)]
+    while waiting:
+        for where, folders, names in os.walk(waiting.pop(0)):
+            real = os.path.realpath(where)
+            folders[:] = [] if real in searched else sorted(name for name in folders if not _left_out(name))
+            waiting += [path for name in folders if os.path.islink(path := os.path.join(where, name))]
+            if real not in searched:
+                yield from (Path(where, name) for name in names if not name.startswith("."))
+            searched.add(real)
+
+
+def _left_out(folder: str) -> bool:
+    return folder.startswith(".") or "_LR_" in folder or "_test_" in folder or folder.endswith("_valid_HR")
+
+
+def load_photos(paths: Sequence[Path], side: int, title: str, show: bool, weighed: bool = True) -> list[Photo]:
     """Decode photographs, with a progress bar if `show`; those that have no crop of `side` x `side` are left out.
 
-    Raises BbmrError for a file that cannot be read, and if none is left.
+    weighed: as in `load_photo`.  Raises BbmrError for a file that cannot be read, and if none is left.
     """
     with ThreadPoolExecutor() as pool:
-        found = list(tqdm(pool.map(load_photo, paths), title, len(paths), leave=False, disable=not show))
+        found = list(
+            tqdm(
+                pool.map(partial(load_photo, weighed=weighed), paths), title, len(paths), leave=False, disable=not show
+            )
+        )
     photos = [photo for photo in found if min(photo.pixels.shape[1:]) >= side]
     if not photos:
         raise BbmrError(
@@ -90,16 +115,20 @@ def load_photos(paths: Sequence[Path], side: int, title: str, show: bool) -> lis
     return photos
 
 
-def load_photo(path: Path) -> Photo:
-    """Decode a photograph and find the multipliers that give it 1/16 of the pixels."""
+def load_photo(path: Path, weighed: bool = True) -> Photo:
+    """Decode a photograph and find the multipliers that give it 1/16 of the pixels.
+
+    weighed: whether there are maps as the allocator makes them; where there are none the multipliers, which take
+    longer than to decode, are all 1.
+    """
     try:
         with Image.open(path) as image:
-            pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
-    except (OSError, SyntaxError, ValueError) as error:
+            pixels = torch.from_numpy(np.array(_in_8_bit(image).convert("RGB"))).permute(2, 0, 1).contiguous()
+    except _UNREADABLE as error:
         raise BbmrError(f"{path}: cannot be read as a picture ({error}); take it out") from error
     height, width = (min(side, 1024) // CELL * CELL for side in pixels.shape[1:])
-    if not height or not width:
-        return Photo(path.stem, pixels, dict.fromkeys(TUNINGS, 1.0))  # smaller than any crop
+    if not weighed or not height or not width:  # no map to weigh, or smaller than any crop
+        return Photo(path.stem, pixels, dict.fromkeys(TUNINGS, 1.0))
     hr = pixels[None, :, :height, :width] / 255
     errors, sums = measure_cells(hr, lr_planes(hr, SCALES))
     multipliers = {}
@@ -107,6 +136,13 @@ def load_photo(path: Path) -> Photo:
         distortion, cost = (part[0].flatten(1).numpy() for part in blocks_of_cells(errors, sums, 1, tuning))
         multipliers[tuning] = max(multiplier(distortion, cost, height * width // 16), 1e-6)
     return Photo(path.stem, pixels, multipliers)
+
+
+def _in_8_bit(image: Image.Image) -> Image.Image:
+    """Grey pictures of 16 bit scaled; Pillow itself would clip them."""
+    if image.mode != "I" and not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray(((np.array(image).astype(np.int64).clip(0, 65535) + 128) // 257).astype(np.uint8))
 
 
 def lr_planes(hr: Tensor, scales: Sequence[int]) -> dict[int, Tensor]:

@@ -237,11 +237,18 @@ def _read(name: str, folder: Path, above: tuple[Path, ...]) -> Any:
     require(isinstance(base, str), f"{path}: base", f"{base!r} is no recipe's name or path")
     inherited = _read(base, path.parent, (*above, path.resolve()))
     _recipe_called(base, inherited)
-    sections = {part.name for part in fields(Recipe) if is_dataclass(part.default_factory)}
     for key, value in values.items():
-        whole = key not in sections or key not in inherited or not isinstance(value, dict)
-        inherited[key] = value if whole else inherited[key] | value
+        _change(inherited, key, value)
     return inherited
+
+
+def _change(values: dict[Any, Any], key: Any, value: Any) -> None:
+    """Give a recipe's key another value; sections are changed key by key, other mappings (shares) as a whole."""
+    sections = {part.name for part in fields(Recipe) if is_dataclass(part.default_factory)}
+    old = values.get(key)
+    if key in sections and isinstance(old, dict) and isinstance(value, dict):
+        value = old | value
+    values[key] = value
 
 
 def _recipe_called(name: str, values: Any) -> Recipe:
@@ -303,6 +310,10 @@ def _override(values: Any, override: str) -> None:
     if not isinstance(inner, dict):
         raise RecipeError(f"--set {override}: {'.'.join(parts[:-1]) or 'the recipe'} is no section")
     try:
-        inner[last] = yaml.load(text, _StrictLoader)
+        value = yaml.load(text, _StrictLoader)
     except yaml.YAMLError as error:
         raise RecipeError(f"--set {override}: the value is no YAML") from error
+    if inner is values:
+        _change(inner, last, value)
+    else:
+        inner[last] = value

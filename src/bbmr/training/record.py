@@ -2,9 +2,12 @@
 
 import csv
 import math
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -27,19 +30,23 @@ RECIPE, LOG, LAST, BEFORE_DECAY, AVERAGE = (
     "before-decay.ckpt",
     "ema.safetensors",
 )
+_SAVE_AFTER = 600  # seconds
 _VALIDATION_SEED = 1  # the same crops in every run, so that figures compare
 
 
 class Record(Callback):
-    """Validates, logs and saves every `validation.every` steps and at the end.
+    """Validates, logs and saves every `validation.every` steps and at the end; saves every ten minutes too, and when
+    Ctrl-C or SIGTERM stops the run: after the step that is under way, or at once if they come again.
 
-    minutes: stop by then, with a checkpoint to go on from.
+    deadline: when to stop, by `time.monotonic`, with a checkpoint to go on from.
     """
 
-    def __init__(self, out: Path, validation_photos: list[Photo], minutes: float | None) -> None:
-        self.out, self.photos = out, validation_photos
-        self.deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
+    interrupted = False  # by agreement of all processes
+
+    def __init__(self, out: Path, validation_photos: list[Photo], deadline: float) -> None:
+        self.out, self.photos, self.deadline = out, validation_photos, deadline
         self.bar: Any = None
+        self._signalled = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make the validation crops, and start counting."""
@@ -59,6 +66,10 @@ class Record(Callback):
             )
             _drop_later_lines(self.out / LOG, module.step)
         self.mark, self.first = time.monotonic(), module.step
+        self.saved = self.mark
+        if threading.current_thread() is threading.main_thread():  # elsewhere signals cannot be caught
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self._interrupt)  # Lightning puts back what was there when it leaves
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -74,27 +85,48 @@ class Record(Callback):
                 self.bar.set_postfix(loss=f"{float(loss):.4f}", refresh=False)
         if step == recipe.stable_steps:
             trainer.save_checkpoint(self.out / BEFORE_DECAY)
-        out_of_time = step % 10 == 0 and trainer.strategy.reduce_boolean_decision(
-            time.monotonic() > self.deadline, all=False
+        # Several processes have to agree, which takes time.
+        agreed = trainer.world_size == 1 or step % 10 == 0
+        now = time.monotonic()
+        self.interrupted, out_of_time, long_ago = (
+            agreed and trainer.strategy.reduce_boolean_decision(wish, all=False)
+            for wish in (self._signalled, now > self.deadline, now > self.saved + _SAVE_AFTER)
         )
-        if step % recipe.validation.every == 0 or step == recipe.steps or out_of_time:
+        if step % recipe.validation.every == 0 or step == recipe.steps or (out_of_time and not self.interrupted):
             self._report(trainer, module)
-            trainer.save_checkpoint(self.out / LAST)
+            self._save(trainer)
             self.mark, self.first = time.monotonic(), step
-            trainer.should_stop = out_of_time
+        elif self.interrupted or long_ago:  # without the validation: who interrupts may not wait
+            self._mean_loss(trainer, step)
+            self._save(trainer)
+        trainer.should_stop = self.interrupted or out_of_time
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Take the bar away, however the run ended."""
         if self.bar is not None:
             self.bar.close()
 
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._signalled:
+            raise KeyboardInterrupt
+        self._signalled = True
+
+    def _save(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self.out / LAST)
+        self.saved = time.monotonic()
+
+    def _mean_loss(self, trainer: Trainer, step: int) -> float:
+        """Since the last line of the log, over all processes.  What is no number any more is not worth saving."""
+        loss = float(trainer.strategy.reduce(self.losses / max(step - self.first, 1), reduce_op="mean"))
+        if not math.isfinite(loss):
+            raise BbmrError(f"the loss is {loss} at step {step}; go on from {LAST} with lower rates (optimiser.rate)")
+        return loss
+
     def _report(self, trainer: Trainer, module: TrainingModule) -> None:
         step, recipe = module.step, module.recipe
         steps = step - self.first
-        loss = float(trainer.strategy.reduce(self.losses / max(steps, 1), reduce_op="mean"))
+        loss = self._mean_loss(trainer, step)
         self.losses.zero_()
-        if not math.isfinite(loss):
-            raise BbmrError(f"the loss is {loss} at step {step}; go on from {LAST} with lower rates (optimiser.rate)")
         seconds, waited = time.monotonic() - self.mark, module.data_time.read()
         if not trainer.is_global_zero:
             return

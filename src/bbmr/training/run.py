@@ -1,8 +1,10 @@
 """From a recipe to a run: its folder, where it goes on, and the Trainer that drives it."""
 
 import logging
+import math
 import os
 import sys
+import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,10 +31,12 @@ def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", mi
 
     Where `out` holds a checkpoint already, the run goes on from it, also with more steps or other settings.
     devices: processes, each with a GPU of its own where there are any; "auto" for all GPUs.
-    minutes: stop by then, to be gone on with later.
+    minutes: stop so long after the call, to be gone on with later.
 
-    Raises RecipeError for a recipe that cannot work, BbmrError for data or a folder that cannot.
+    Raises RecipeError for a recipe that cannot work, BbmrError for data or a folder that cannot, KeyboardInterrupt when
+    Ctrl-C or SIGTERM has stopped the run, which then can be gone on with too.
     """
+    deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
     if recipe.data.folder is None:
         raise RecipeError("data.folder: names the folder of the photographs; give it with --data DIR")
     torch.manual_seed(recipe.seed)
@@ -59,23 +63,31 @@ def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", mi
     folder = Path(recipe.data.folder)
     shown = os.environ.get("LOCAL_RANK", "0") == "0" and sys.stderr.isatty()
     train_paths, validation_paths = find_photos(folder)
-    photos = load_photos(train_paths, recipe.crop, "training", shown)
-    held_out = load_photos(validation_paths, recipe.validation.crop, "validation", shown)
+    photos = load_photos(train_paths, recipe.crop, "training", shown, recipe.maps.allocated > 0)
+    wanted, maps = recipe.validation, find_task(descriptor, recipe).maps
+    held_out = load_photos(validation_paths, wanted.crop, "validation", shown, maps.allocated > 0)
     _say(f"{folder}: {len(photos)} of {len(train_paths)} photographs to train on, {len(held_out)} held out")
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's advice: on loaders, loggers and processes that we do without
-        trainer = _trainer(recipe, descriptor, recipe.steps - first_step, Record(out, held_out, minutes), devices)
+        record = Record(out, held_out, deadline)
+        trainer = _trainer(recipe, descriptor, recipe.steps - first_step, record, devices)
         _write_recipe(recipe, out)
         module = TrainingModule(recipe, descriptor, photos, start)
         try:
             trainer.fit(module, ckpt_path=checkpoint if resumed else None, weights_only=True if resumed else None)
         except SystemExit as left:  # Lightning's answer to Ctrl-C
             raise KeyboardInterrupt from left
+    # Another process that left with an error would have Lightning kill this one.
+    if record.interrupted and trainer.is_global_zero and module.step < recipe.steps:
+        _say(f"{out}: stopped at step {module.step}; run again to go on")
+        raise KeyboardInterrupt
 
 
 def _require_same(old: Mapping[str, Any], recipe: Recipe, out: Path) -> None:
-    """A run goes on with other options, but not with another network or optimiser, whose state would not fit."""
+    """A run goes on with other options, but not with another network or optimiser, whose state would not fit, nor from
+    another start, which it has behind it.
+    """
     for key, before, now in (
         ("network", old["network"], recipe.network),
         ("downscaler", old.get("downscaler", Recipe.downscaler), recipe.downscaler),
@@ -83,6 +95,11 @@ def _require_same(old: Mapping[str, Any], recipe: Recipe, out: Path) -> None:
     ):
         if before != now:
             raise RecipeError(f"{key}: {out} holds a run with {before}, not {now}; give --out another folder")
+    new = recipe_values(recipe)
+    for key, unsaid in (("init_from", None), ("init_parts", Recipe.init_parts)):
+        begun, asked = ("nothing" if start is None else start for start in (old.get(key, unsaid), new[key]))
+        if begun != asked:
+            raise RecipeError(f"{key}: {out} holds a run begun from {begun}, not {asked}; give --out another folder")
 
 
 def _trainer(
