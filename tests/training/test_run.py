@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from bbmr.errors import BbmrError
 from bbmr.networks import NetworkDescriptor, build_network
+from bbmr.networks.end_to_end import take_apart
 from bbmr.training import record, run
 from bbmr.training.checkpoints import read_start
 from bbmr.training.data import Batch, BatchSource, Photo, load_photos
@@ -374,7 +375,9 @@ def test_every_shipped_recipe_takes_a_step(name: str, photos: Path, tmp_path: Pa
         validation=Validation(crops=1, crop=crop, pictures=1),
     )
     train(recipe, tmp_path / "run")
-    build_network(recipe.network, load_file(tmp_path / "run" / "ema.safetensors"))
+    filters, weights = take_apart(load_file(tmp_path / "run" / "ema.safetensors"))
+    build_network(recipe.network, weights)
+    assert bool(filters) == (recipe.downscaler == "downnet")
     line = log(tmp_path / "run")[-1]
     measured = {"maps", "x2", "x4", "x8"} if descriptor.scale is None else {f"x{descriptor.scale}"}
     assert {key for key in line if f"{key}_bicubic" in line} == measured
