@@ -62,7 +62,7 @@ def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", mi
 
     folder = Path(recipe.data.folder)
     shown = os.environ.get("LOCAL_RANK", "0") == "0" and sys.stderr.isatty()
-    train_paths, validation_paths = find_photos(folder)
+    train_paths, validation_paths = find_photos(folder, recipe.validation.crop)
     photos = load_photos(train_paths, recipe.crop, "training", shown, recipe.maps.allocated > 0)
     wanted, maps = recipe.validation, find_task(descriptor, recipe).maps
     held_out = load_photos(validation_paths, wanted.crop, "validation", shown, maps.allocated > 0)
