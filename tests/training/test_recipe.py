@@ -32,6 +32,8 @@ def test_shipped_recipes_are_valid_and_survive_a_round_trip(name: str) -> None:
         ("steps: 2.5", "steps: 2.5 is no whole number"),
         ("steps: true", "steps: True is no whole number"),
         ("steps: 0", "steps: is at least 1"),
+        ("seed: -1", "seed: is from 0 to"),
+        ("seed: 9223372036854775808", r"seed: is from 0 to 2\*\*63 - 1"),
         ("compile: 1", "compile: 1 is neither true nor false"),
         ("optimiser: {rate: fast}", "optimiser.rate: 'fast' is no number"),
         ("optimiser: {rate: .inf}", "optimiser.rate: inf is no number"),

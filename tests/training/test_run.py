@@ -430,13 +430,24 @@ def test_foreign_weights_and_checkpoints_are_refused(photos: Path, tmp_path: Pat
     save_file({"weight": torch.zeros(3)}, foreign)
     with pytest.raises(RecipeError, match="are no weights of fast"):
         train(small(photos, init_from=str(foreign)), tmp_path / "run")
-    foreign.write_bytes(b"nothing")
-    with pytest.raises(RecipeError, match="neither a checkpoint nor weights"):
-        train(small(photos, init_from=str(foreign)), tmp_path / "run")
-    (tmp_path / "run").mkdir(exist_ok=True)
-    (tmp_path / "run" / "last.ckpt").write_bytes(b"nothing")
-    with pytest.raises(BbmrError, match=r"last.ckpt: cannot be read; remove it"):
-        train(small(photos), tmp_path / "run")
+    noise = np.random.default_rng(0).bytes(1000)
+    for name, content in (("a.safetensors", noise), ("a.pt", noise), ("a.ckpt", b"nothing"), ("b.ckpt", b"")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(RecipeError, match=f"{name}: is neither a checkpoint nor weights, or damaged") as caught:
+            train(small(photos, init_from=str(tmp_path / name)), tmp_path / "run")
+        assert "\n" not in str(caught.value)
+
+
+def test_damaged_and_foreign_checkpoints_are_not_gone_on_from(photos: Path, tmp_path: Path) -> None:
+    last = tmp_path / "last.ckpt"
+    for content in (b"nothing", np.random.default_rng(0).bytes(1000)):
+        last.write_bytes(content)
+        with pytest.raises(BbmrError, match=r"last.ckpt: cannot be read; .* remove it to begin anew$"):
+            train(small(photos), tmp_path)
+    for foreign in ({"state_dict": {}, "global_step": 1}, [1]):
+        torch.save(foreign, last)
+        with pytest.raises(BbmrError, match=r"last.ckpt: is no checkpoint of such a run; give --out another folder"):
+            train(small(photos), tmp_path)
 
 
 @pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="needs torch with gloo")

@@ -180,7 +180,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for key in ("steps", "batch"):
             require(getattr(self, key) >= 1, key, "is at least 1")
-        require(self.seed >= 0, "seed", "is at least 0")
+        require(0 <= self.seed < 2**63, "seed", "is from 0 to 2**63 - 1")
         require(self.context >= 0, "context", "is at least 0")
         require(
             self.init_parts == "all" or isinstance(self.init_from, str),
