@@ -154,6 +154,18 @@ def test_a_run_cut_off_between_checkpoints_logs_each_step_once(photos: Path, tmp
     assert [line["step"] for line in log(out)] == ["1", "10", "20"]
 
 
+def test_a_torn_log_does_not_keep_a_run_from_going_on(photos: Path, tmp_path: Path) -> None:
+    for steps, told in ((1, ["1"]), (2, ["1", "2"])):
+        train(small(photos, steps=steps), tmp_path)
+        assert [line["step"] for line in log(tmp_path)] == told
+        with (tmp_path / "log.csv").open("ab") as file:
+            file.write(b"\0\xff\n\nlo,ss\n1,0.25")
+    for number, torn in enumerate((b"", b"step,lo"), 3):
+        (tmp_path / "log.csv").write_bytes(torn)
+        train(small(photos, steps=number), tmp_path)
+        assert [line["step"] for line in log(tmp_path)] == [str(number)]
+
+
 def at_draw(number: int, act: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """Do something while the batch of that number is made, the validation crops being the first."""
     draw, made = BatchSource.draw, count(1)
