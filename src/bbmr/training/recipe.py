@@ -87,7 +87,7 @@ class Loss:
 @dataclass(frozen=True)
 class Optimiser:
     """muon: Muon for what mixes channels (convolutions that are not depth-wise, linear layers), AdamW for the rest;
-    adamw: AdamW for all.
+    adamw: AdamW for all, with torch's betas.
     """
 
     name: Literal["muon", "adamw"] = "muon"
