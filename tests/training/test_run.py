@@ -166,6 +166,18 @@ def test_a_torn_log_does_not_keep_a_run_from_going_on(photos: Path, tmp_path: Pa
         assert [line["step"] for line in log(tmp_path)] == [str(number)]
 
 
+def test_a_loss_that_is_no_number_ends_the_run(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sane, step = tmp_path / "sane", TrainingModule.training_step
+    train(small(photos, steps=1), sane)
+    monkeypatch.setattr(TrainingModule, "training_step", lambda *arguments: step(*arguments) * float("nan"))
+    with pytest.raises(BbmrError, match="the loss is nan at step 10; begin again with lower rates"):
+        train(small(photos), tmp_path / "run")
+    assert not (tmp_path / "run" / "last.ckpt").exists()
+    with pytest.raises(BbmrError, match=r"the loss is nan at step 10; go on from last.ckpt with lower rates"):
+        train(small(photos), sane)
+    assert checkpoint(sane)["global_step"] == 1
+
+
 def at_draw(number: int, act: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """Do something while the batch of that number is made, the validation crops being the first."""
     draw, made = BatchSource.draw, count(1)

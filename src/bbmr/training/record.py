@@ -119,7 +119,8 @@ class Record(Callback):
         """Since the last line of the log, over all processes.  What is no number any more is not worth saving."""
         loss = float(trainer.strategy.reduce(self.losses / max(step - self.first, 1), reduce_op="mean"))
         if not math.isfinite(loss):
-            raise BbmrError(f"the loss is {loss} at step {step}; go on from {LAST} with lower rates (optimiser.rate)")
+            again = f"go on from {LAST}" if (self.out / LAST).exists() else "begin again"
+            raise BbmrError(f"the loss is {loss} at step {step}; {again} with lower rates (optimiser.rate)")
         return loss
 
     def _report(self, trainer: Trainer, module: TrainingModule) -> None:
