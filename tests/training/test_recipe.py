@@ -4,11 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from bbmr.errors import BbmrError
 from bbmr.networks import build_network
 from bbmr.training.errors import RecipeError
+from bbmr.training.module import TrainingModule
 from bbmr.training.objective import rate_factor
 from bbmr.training.recipe import Loss, Recipe, differences, load_recipe, recipe_from, recipe_values, to_yaml
 from bbmr.training.recipes import shipped_recipes
@@ -32,6 +34,8 @@ def test_shipped_recipes_are_valid_and_survive_a_round_trip(name: str) -> None:
         ("steps: 2.5", "steps: 2.5 is no whole number"),
         ("steps: true", "steps: True is no whole number"),
         ("steps: 0", "steps: is at least 1"),
+        ("seed: -1", "seed: is from 0 to"),
+        ("seed: 9223372036854775808", r"seed: is from 0 to 2\*\*63 - 1"),
         ("compile: 1", "compile: 1 is neither true nor false"),
         ("optimiser: {rate: fast}", "optimiser.rate: 'fast' is no number"),
         ("optimiser: {rate: .inf}", "optimiser.rate: inf is no number"),
@@ -118,6 +122,10 @@ def test_the_papers_schedules_are_the_papers() -> None:
         ]
         assert rates == pytest.approx([5e-4, 5e-4 / 2 ** (epochs // halved - 1)])
         assert (recipe.optimiser.name, recipe.loss.name) == ("adamw", "rgb_l1")
+        (group,) = TrainingModule(recipe, build_network(recipe.network), []).configure_optimizers().param_groups
+        theirs = torch.optim.AdamW([torch.zeros(())]).defaults
+        for key in ("betas", "weight_decay"):
+            assert group[key] == theirs[key]
     for scale, side in ((2, 64), (4, 64), (8, 32)):
         assert load_recipe(f"paper-omnisr-x{scale}").crop == side * scale
     assert load_recipe("paper-joint-omnisr").crop == 768

@@ -155,6 +155,30 @@ def test_a_run_cut_off_between_checkpoints_logs_each_step_once(photos: Path, tmp
     assert [line["step"] for line in log(out)] == ["1", "10", "20"]
 
 
+def test_a_torn_log_does_not_keep_a_run_from_going_on(photos: Path, tmp_path: Path) -> None:
+    for steps, told in ((1, ["1"]), (2, ["1", "2"])):
+        train(small(photos, steps=steps), tmp_path)
+        assert [line["step"] for line in log(tmp_path)] == told
+        with (tmp_path / "log.csv").open("ab") as file:
+            file.write(b"\0\xff\n\nlo,ss\n1,0.25")
+    for number, torn in enumerate((b"", b"step,lo"), 3):
+        (tmp_path / "log.csv").write_bytes(torn)
+        train(small(photos, steps=number), tmp_path)
+        assert [line["step"] for line in log(tmp_path)] == [str(number)]
+
+
+def test_a_loss_that_is_no_number_ends_the_run(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sane, step = tmp_path / "sane", TrainingModule.training_step
+    train(small(photos, steps=1), sane)
+    monkeypatch.setattr(TrainingModule, "training_step", lambda *arguments: step(*arguments) * float("nan"))
+    with pytest.raises(BbmrError, match="the loss is nan at step 10; begin again with lower rates"):
+        train(small(photos), tmp_path / "run")
+    assert not (tmp_path / "run" / "last.ckpt").exists()
+    with pytest.raises(BbmrError, match=r"the loss is nan at step 10; go on from last.ckpt with lower rates"):
+        train(small(photos), sane)
+    assert checkpoint(sane)["global_step"] == 1
+
+
 def at_draw(number: int, act: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """Do something while the batch of that number is made, the validation crops being the first."""
     draw, made = BatchSource.draw, count(1)
@@ -433,13 +457,24 @@ def test_foreign_weights_and_checkpoints_are_refused(photos: Path, tmp_path: Pat
     save_file({"weight": torch.zeros(3)}, foreign)
     with pytest.raises(RecipeError, match="are no weights of fast"):
         train(small(photos, init_from=str(foreign)), tmp_path / "run")
-    foreign.write_bytes(b"nothing")
-    with pytest.raises(RecipeError, match="neither a checkpoint nor weights"):
-        train(small(photos, init_from=str(foreign)), tmp_path / "run")
-    (tmp_path / "run").mkdir(exist_ok=True)
-    (tmp_path / "run" / "last.ckpt").write_bytes(b"nothing")
-    with pytest.raises(BbmrError, match=r"last.ckpt: cannot be read; remove it"):
-        train(small(photos), tmp_path / "run")
+    noise = np.random.default_rng(0).bytes(1000)
+    for name, content in (("a.safetensors", noise), ("a.pt", noise), ("a.ckpt", b"nothing"), ("b.ckpt", b"")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(RecipeError, match=f"{name}: is neither a checkpoint nor weights, or damaged") as caught:
+            train(small(photos, init_from=str(tmp_path / name)), tmp_path / "run")
+        assert "\n" not in str(caught.value)
+
+
+def test_damaged_and_foreign_checkpoints_are_not_gone_on_from(photos: Path, tmp_path: Path) -> None:
+    last = tmp_path / "last.ckpt"
+    for content in (b"nothing", np.random.default_rng(0).bytes(1000)):
+        last.write_bytes(content)
+        with pytest.raises(BbmrError, match=r"last.ckpt: cannot be read; .* remove it to begin anew$"):
+            train(small(photos), tmp_path)
+    for foreign in ({"state_dict": {}, "global_step": 1}, [1]):
+        torch.save(foreign, last)
+        with pytest.raises(BbmrError, match=r"last.ckpt: is no checkpoint of such a run; give --out another folder"):
+            train(small(photos), tmp_path)
 
 
 @pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="needs torch with gloo")

@@ -104,6 +104,19 @@ def test_few_photographs_are_split_too(photos: Path) -> None:
     assert sorted(map(len, find_photos(photos))) == [1, 1]
 
 
+def test_another_is_held_out_where_those_are_too_small(photos: Path) -> None:
+    train, held_out = find_photos(photos)
+    for path in held_out[1:]:
+        Image.new("RGB", (95, 300)).save(path)
+    assert find_photos(photos, 96) == (train, held_out)
+    Image.new("RGB", (300, 95)).save(held_out[0])
+    (added,) = set(find_photos(photos, 96)[1]) - set(held_out)
+    Image.new("RGB", (95, 95)).save(added)
+    (other,) = set(find_photos(photos, 96)[1]) - set(held_out)
+    assert other in set(train) - {added}
+    assert find_photos(photos, 512) == (train, held_out)  # load_photos refuses them
+
+
 def test_folders_that_cannot_serve_are_named(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(BbmrError, match="nowhere: no such folder"):
         find_photos(tmp_path / "nowhere")

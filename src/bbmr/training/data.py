@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -60,8 +61,9 @@ class Batch:
     levels: Tensor
 
 
-def find_photos(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Training and validation photographs below `folder`; the split depends on file names alone.
+def find_photos(folder: Path, side: int = 0) -> tuple[list[Path], list[Path]]:
+    """Training and validation photographs below `folder`; the split depends on file names alone, unless none of those
+    held out has a crop of `side` x `side`: then one more is, the next that has.
 
     Links are followed.  What is hidden is left out, and what lies in folders named like DIV2K's and Flickr2K's shrunk
     copies (DIV2K_train_LR_bicubic) or like test sets (DIV2K_valid_HR, that of the field).
@@ -74,8 +76,20 @@ def find_photos(folder: Path) -> tuple[list[Path], list[Path]]:
     if len(paths) == 1:
         raise BbmrError(f"{folder}: one photograph is too few, as one is held out for validation; add more")
     hashes = {path: int(sha256(path.stem.encode()).hexdigest(), 16) for path in paths}
-    held_out = {path for path in paths if hashes[path] % _VALIDATION_SHARE == 0} or {min(paths, key=hashes.__getitem__)}
+    in_turn = sorted(paths, key=hashes.__getitem__)
+    held_out = {path for path in paths if hashes[path] % _VALIDATION_SHARE == 0} or {in_turn[0]}
+    if not any(_has_crop(path, side) for path in held_out) and len(held_out) < len(paths) - 1:
+        held_out |= set(islice((path for path in in_turn if path not in held_out and _has_crop(path, side)), 1))
     return [path for path in paths if path not in held_out], [path for path in paths if path in held_out]
+
+
+def _has_crop(path: Path, side: int) -> bool:
+    """As far as the head of the file tells; of what cannot be read `load_photo` says more."""
+    try:
+        with Image.open(path) as image:
+            return min(image.size) >= side
+    except _UNREADABLE:
+        return False
 
 
 def _files(folder: Path) -> Iterator[Path]:

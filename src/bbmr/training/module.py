@@ -69,7 +69,8 @@ class TrainingModule(LightningModule):
         shares = dict.fromkeys(self.last, options.last)
         if isinstance(self.network, EndToEnd):
             shares |= dict.fromkeys(self.network.downscalers.parameters(), options.downscaler)
-        optimiser = MuonWithAdamW(matrices, rest, weight_decay=options.weight_decay, shares=shares)
+        betas = (0.9, 0.99 if options.name == "muon" else 0.999)  # alone as torch has them, for the papers' recipes
+        optimiser = MuonWithAdamW(matrices, rest, betas=betas, weight_decay=options.weight_decay, shares=shares)
         if self.start and self.start.optimiser:
             optimiser.load_state_dict({"state": self.start.optimiser})
         return optimiser

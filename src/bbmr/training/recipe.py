@@ -87,7 +87,7 @@ class Loss:
 @dataclass(frozen=True)
 class Optimiser:
     """muon: Muon for what mixes channels (convolutions that are not depth-wise, linear layers), AdamW for the rest;
-    adamw: AdamW for all.
+    adamw: AdamW for all, with torch's betas.
     """
 
     name: Literal["muon", "adamw"] = "muon"
@@ -181,7 +181,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for key in ("steps", "batch"):
             require(getattr(self, key) >= 1, key, "is at least 1")
-        require(self.seed >= 0, "seed", "is at least 0")
+        require(0 <= self.seed < 2**63, "seed", "is from 0 to 2**63 - 1")
         require(self.band >= 0, "band", "is at least 0")
         require(self.context >= 0, "context", "is at least 0")
         require(

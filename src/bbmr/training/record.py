@@ -119,7 +119,8 @@ class Record(Callback):
         """Since the last line of the log, over all processes.  What is no number any more is not worth saving."""
         loss = float(trainer.strategy.reduce(self.losses / max(step - self.first, 1), reduce_op="mean"))
         if not math.isfinite(loss):
-            raise BbmrError(f"the loss is {loss} at step {step}; go on from {LAST} with lower rates (optimiser.rate)")
+            again = f"go on from {LAST}" if (self.out / LAST).exists() else "begin again"
+            raise BbmrError(f"the loss is {loss} at step {step}; {again} with lower rates (optimiser.rate)")
         return loss
 
     def _report(self, trainer: Trainer, module: TrainingModule) -> None:
@@ -163,7 +164,16 @@ def _append(log: Path, line: dict[str, float]) -> None:
 
 
 def _drop_later_lines(log: Path, step: int) -> None:
-    """A run that was cut off goes on from its checkpoint, so what it logged after that is told once more."""
-    if log.exists():
-        header, *lines = log.read_text().splitlines(keepends=True)
-        log.write_text(header + "".join(line for line in lines if int(line.split(",")[0]) <= step), newline="")
+    """A run that was cut off goes on from its checkpoint, so what it logged after that is told once more.
+
+    Lines that were torn are dropped too, and a log whose header was.
+    """
+    if not log.exists():
+        return
+    header, *lines = log.read_text(errors="replace").splitlines(keepends=True) or [""]
+    if not header.endswith("\n"):
+        log.unlink()
+        return
+    numbers = [line.split(",")[0] if line.endswith("\n") else "" for line in lines]
+    kept = [line for line, number in zip(lines, numbers, strict=True) if number.isdecimal() and int(number) <= step]
+    log.write_text(header + "".join(kept), newline="")

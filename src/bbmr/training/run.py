@@ -62,7 +62,7 @@ def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", mi
 
     folder = Path(recipe.data.folder)
     shown = os.environ.get("LOCAL_RANK", "0") == "0" and sys.stderr.isatty()
-    train_paths, validation_paths = find_photos(folder)
+    train_paths, validation_paths = find_photos(folder, recipe.validation.crop)
     photos = load_photos(train_paths, recipe.crop, "training", shown, recipe.maps.allocated > 0)
     wanted, maps = recipe.validation, find_task(descriptor, recipe).maps
     held_out = load_photos(validation_paths, wanted.crop, "validation", shown, maps.allocated > 0)
@@ -151,8 +151,10 @@ def _build(recipe: Recipe) -> NetworkDescriptor:
 def _read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickles fail in many ways
-        raise BbmrError(f"{path}: cannot be read; remove it to begin anew ({error})") from error
+    except Exception as error:  # pickles fail in many ways, and at length
+        raise BbmrError(f"{path}: cannot be read; if it is damaged, remove it to begin anew") from error
+    if not isinstance(content, dict) or not {"recipe", "first_step", "global_step"} <= content.keys():
+        raise BbmrError(f"{path}: is no checkpoint of such a run; give --out another folder, or remove it")
     return content
 
 
