@@ -3,9 +3,9 @@
     python benchmarks/whole_pictures.py --data DIR --sets test2k test4k
     python benchmarks/whole_pictures.py --data DIR --weights omnisr-x4 plain-fast-x4
 
-DIR holds one folder of pictures for each set.  LR pictures are MATLAB-bicubic, of weights that were
-trained with Down-Nets theirs, 8 bit; PSNR-Y without a border of 4
-pixels, as papers report it, and PSNR-RGB of all samples; means over the pictures.
+DIR holds one folder of pictures for each set.  LR pictures, 8 bit, are MATLAB-bicubic, or Down-Net's for weights that
+were trained with one; PSNR-Y without a border of 4 pixels, as papers report it, and PSNR-RGB of all samples; means over
+the pictures.
 """
 
 import argparse

@@ -14,11 +14,13 @@ from bbmr.networks import build_network
 from bbmr.networks.end_to_end import EndToEnd, take_apart
 from bbmr.training.data import Batch, lr_planes
 from bbmr.training.end_to_end import EndToEndTask, store, with_downscalers
+from bbmr.training.export import export
 from bbmr.training.initial import read_initial
 from bbmr.training.objective import training_loss
 from bbmr.training.recipe import Loss, recipe_from
 from bbmr.training.run import train
 from bbmr.training.tasks import Example, MosaicTask, SRTask
+from bbmr.weights.index import read_index
 
 SCALES = (2, 4, 8, 16)
 
@@ -101,6 +103,16 @@ def test_a_run_learns_both_and_goes_on_as_unbroken(photos: Path, tmp_path: Path)
     unbroken, broken = (load_file(tmp_path / run / "ema.safetensors") for run in ("unbroken", "broken"))
     assert all(torch.equal(unbroken[key], broken[key]) for key in unbroken)
     assert unbroken["downscalers.16.last.weight"].any()
+    export(tmp_path / "unbroken", "mine", tmp_path, None)
+    filters, restorer = take_apart(unbroken)
+    assert {name: entry.network for name, entry in read_index(tmp_path).items()} == {
+        "mine": "fast",
+        "mine.lr": "downnet",
+    }
+    build_network("fast", load_file(tmp_path / "mine.safetensors"))
+    assert load_file(tmp_path / "mine.safetensors").keys() == restorer.keys()
+    for scale, taps in load_file(tmp_path / "mine.lr.safetensors").items():
+        assert torch.equal(taps, filters[scale])
 
 
 def start_of(values: dict[str, object]) -> dict[str, Tensor]:

@@ -58,6 +58,10 @@ def test_export_keeps_weights_and_what_prolongs_the_run(photos: Path, tmp_path: 
         for key, value in state.items():
             torch.testing.assert_close(compacted.optimiser[index][key].float(), value, rtol=0.01, atol=1e-30)
 
+    (out / "before-decay.ckpt").unlink()  # as where a run goes on from a checkpoint of later
+    export(out, "mine", package, checkpoints)
+    assert read_start(checkpoints / "mine.pt").step == 5
+
 
 @pytest.mark.parametrize(
     ("network", "ends"),

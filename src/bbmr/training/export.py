@@ -56,8 +56,7 @@ def export(run: Path, name: str, package: Path, checkpoints: Path | None) -> Non
             raise BbmrError(f"{run}: there is no {needed}; is this the folder of a run that went far enough?")
     recipe = load_recipe(str(run / RECIPE))
     steps, psnr_y, bicubic = _read_log(run / LOG, recipe.maps)
-    weights = load_file(run / AVERAGE)
-    filters, weights = take_apart(weights)
+    filters, weights = take_apart(load_file(run / AVERAGE))
     # So PSNR moves by 0.0011 dB at most (docs/training.md).
     data = save(in_half(weights, build_network(recipe.network).kind))
     file = package / f"{name}.safetensors"
