@@ -25,8 +25,14 @@ from bbmr.options import ALLOCATORS, DEFAULT_SCALES, PIPELINE_CHOICES, Options
         ({"pipeline": "joint-omnisr", "block": 16}, "joint-omnisr restores blocks of 128 pixels, not of 16"),
         ({"pipeline": "joint-omnisr", "scales": (1, 4, 16)}, "joint-omnisr works at scales 2, 4, 8, not 1, 16"),
         ({"pipeline": "separate-omnisr", "scales": (16,)}, "not 16"),
-        ({"pipeline": "plain-omnisr", "block": 128}, "plain-omnisr stores a uniform x4 and takes no other options"),
-        ({"pipeline": "plain-x4", "tune": "psnr"}, "plain-x4 stores a uniform x4 and takes no other options"),
+        (
+            {"pipeline": "plain-omnisr", "block": 128},
+            "plain-omnisr stores a uniform x4",
+        ),
+        (
+            {"pipeline": "plain-x4", "tune": "psnr"},
+            "no options but weights and effort",
+        ),
         ({"weights": 3}, "weights 3 are no name"),
         ({"weights": None}, "weights None are no name"),
         (

@@ -68,6 +68,16 @@ class BlockGrid:
         by_row = np.add.reduceat(plane, np.arange(self.rows) * side, axis=0, dtype=np.float64)
         return np.add.reduceat(by_row, np.arange(self.cols) * side, axis=1)
 
+    def covered(self, part: tuple[slice, slice]) -> tuple[slice, slice]:
+        """Rows and columns of the blocks in a part of the picture, in pixels, that holds them whole."""
+        rows, cols = (slice(pixels.start // self.side, -(-pixels.stop // self.side)) for pixels in part)
+        return rows, cols
+
+    def sums_of_part(self, plane: NDArray[np.floating]) -> NDArray[np.float64]:
+        """As `block_sums`, of such a part alone: (height, width) pixels of it -> (its rows, its cols)."""
+        height, width = plane.shape
+        return BlockGrid(height, width, self.side).block_sums(plane)
+
 
 def merge(sums: NDArray[np.float64], step: int) -> NDArray[np.float64]:
     """(N, rows, cols) sums over blocks -> sums over blocks of `step` times the side, (N, ceil(rows/step), ...)."""

@@ -3,6 +3,8 @@
 from torch import Tensor
 
 _WEIGHTS = (65.481, 128.553, 24.966)
+BLACK, BLACK_TO_WHITE = 16, sum(_WEIGHTS)
+"""The luma of black, and how much higher that of white is, in grey levels."""
 
 
 def luma(image: Tensor) -> Tensor:
@@ -10,6 +12,6 @@ def luma(image: Tensor) -> Tensor:
     likewise.
     """
     if image.shape[1] == 1:
-        return 16 + sum(_WEIGHTS) * image
+        return BLACK + BLACK_TO_WHITE * image
     red, green, blue = image.unbind(1)
-    return (16 + _WEIGHTS[0] * red + _WEIGHTS[1] * green + _WEIGHTS[2] * blue).unsqueeze(1)
+    return (BLACK + _WEIGHTS[0] * red + _WEIGHTS[1] * green + _WEIGHTS[2] * blue).unsqueeze(1)

@@ -13,6 +13,7 @@ from bbmr.errors import BbmrError
 TUNES = ("visual", "psnr")
 DISTORTIONS = ("corrected", "bicubic", "network", "helper")
 ALLOCATORS = ("optimal", "greedy")
+EFFORTS = range(10)
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class PipelineChoice:
     """What a pipeline is to a user: a line that describes it, and what can be chosen with it.
 
     blocks: the pixels per side of a block that it restores, its default first.  scales: the factors that it restores.
-    uniform: it stores one scale all over and leaves nothing to choose but weights.  helper_scales: those that its
-    helper network foresees; none where it has no helper.  networks: how many it restores with.
+    uniform: it stores one scale all over and leaves nothing to choose but weights and effort.  helper_scales: those
+    that its helper network foresees; none where it has no helper.  networks: how many it restores with.
     """
 
     summary: str
@@ -99,7 +100,8 @@ class Options:
     Algorithm 1 has a measure of its own and takes no notice.  distortion: where the errors come from.  allocator:
     `optimal` (least squared error) or `greedy` (Algorithm 1; three scales).  pipeline: downscaler, restorer and
     weights, which also decide what else can be chosen.  weights: others to restore with, by name, those of
-    several networks joined by +; empty means the pipeline's own.
+    several networks joined by +; empty means the pipeline's own.  effort: how long the LR samples are refined, from 0,
+    not at all, to 9; `bbmr.downscaling.refined.STEPS` has the steps of each.
     Raises BbmrError, naming the option and the choices, for values that do not work.
     """
 
@@ -111,13 +113,18 @@ class Options:
     allocator: str = "optimal"
     pipeline: str = DEFAULT_PIPELINE
     weights: str = ""
+    effort: int = 0
 
     def __post_init__(self) -> None:
         self._check_names()
         self._check_weights()
         choice = PIPELINE_CHOICES[self.pipeline]
+        if not isinstance(self.effort, int) or self.effort not in EFFORTS:
+            raise BbmrError(f"effort {self.effort!r} is not possible; choose one from {EFFORTS[0]} to {EFFORTS[-1]}")
         if choice.uniform and self._differs_from_defaults():
-            raise BbmrError(f"{self.pipeline} stores a uniform x4 and takes no other options; leave them out")
+            raise BbmrError(
+                f"{self.pipeline} stores a uniform x4 and takes no options but weights and effort; leave the others out"
+            )
         # The dataclass is frozen.
         if self.block == 0:
             object.__setattr__(self, "block", choice.blocks[0])
@@ -157,7 +164,7 @@ class Options:
             raise BbmrError(f"weights {self.weights!r}: {self.pipeline} takes {how}, or none for its own")
 
     def _differs_from_defaults(self) -> bool:
-        """Whether anything is chosen that a uniform pipeline would ignore; it does use weights."""
+        """Whether anything is chosen that a uniform pipeline would ignore; it does use weights and effort."""
         given = (self.block, self.scales, self.budget, self.tune, self.distortion, self.allocator)
         return given != (0, (), Budget(), Options.tune, Options.distortion, Options.allocator)
 

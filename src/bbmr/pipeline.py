@@ -1,6 +1,7 @@
 """Compress and restore: a pipeline is downscaler + distortion + allocator + upscaler, chosen by name.
 
-picture -> LR planes -> distortion of every block at every scale -> scales within the budget -> RescaledImage
+picture -> LR planes -> distortion of every block at every scale -> scales within the budget
+        -> LR blocks, refined where that is asked for -> RescaledImage
 RescaledImage -> restorer -> picture
 """
 
@@ -23,6 +24,7 @@ from bbmr.allocation.visual import uniform_row, visual_distortion
 from bbmr.blocks import BLOCK_SIDES, PAPER_SCALES, SCALES, BlockGrid, split
 from bbmr.downscaling import Downscaler, bicubic_planes
 from bbmr.downscaling.downnet import LearnedPlanes
+from bbmr.downscaling.refined import STEPS, refine
 from bbmr.errors import BbmrError
 from bbmr.networks import NetworkDescriptor
 from bbmr.options import DEFAULT_PIPELINE, LEARNED, PIPELINE_CHOICES, PLAIN_PIPELINE, SR_FAMILIES, Options
@@ -198,7 +200,7 @@ def compress(
     options = options or Options()
     pipeline = pipeline_for(options)
     if PIPELINE_CHOICES[pipeline.name].uniform:
-        return compress_uniform(picture, options.scales[0], pipeline.name, options.weights)
+        return compress_uniform(picture, options.scales[0], pipeline.name, options.weights, options.effort, progress)
     grid = BlockGrid(picture.height, picture.width, options.block)
     scales = tuple(sorted(options.scales))
     progress("downscale", 0.0)
@@ -218,16 +220,21 @@ def compress(
         expected = _psnr(np.take_along_axis(errors.reshape(len(scales), -1), rows[None], 0).sum(), picture)
     chosen = np.array(scales, np.uint8)[rows].reshape(grid.rows, grid.cols)
     recipe = Recipe(pipeline.name, pipeline.weights, pipeline.weights_sha256, options.objective, expected)
-    return _store(picture, grid, chosen, planes, recipe)
+    return _refine(_store(picture, grid, chosen, planes, recipe), picture, pipeline, options.effort, progress)
 
 
 def compress_uniform(
-    picture: Picture, factor: int, pipeline: str = DEFAULT_PIPELINE, weights: str = ""
+    picture: Picture,
+    factor: int,
+    pipeline: str = DEFAULT_PIPELINE,
+    weights: str = "",
+    effort: int = 0,
+    progress: Progress = silent,
 ) -> RescaledImage:
     """Give every block the same scale: what usual image rescaling does.
 
-    weights: as in `find_pipeline`.  Raises BbmrError for a scale that the pipeline does not restore, or where weights
-    are missing or do not suit.
+    weights: as in `find_pipeline`.  effort: as in `Options`.  Raises BbmrError for a scale that the pipeline does not
+    restore, or where weights are missing or do not suit.
     """
     chosen = find_pipeline(pipeline, weights)
     possible = PIPELINE_CHOICES[pipeline].scales
@@ -237,9 +244,10 @@ def compress_uniform(
     chosen.check(grid.side, (factor,))
     chosen.check_filters((factor,))
     scales = np.full((grid.rows, grid.cols), factor, np.uint8)
+    progress("downscale", 0.0)
     planes = chosen.downscaler(picture.colour, (factor,))
     recipe = Recipe(chosen.name, chosen.weights, chosen.weights_sha256, "uniform")
-    return _store(picture, grid, scales, planes, recipe)
+    return _refine(_store(picture, grid, scales, planes, recipe), picture, chosen, effort, progress)
 
 
 def measure_distortion(
@@ -318,6 +326,17 @@ def _store(
         int(factor): split(planes[factor], grid, factor)[scales == factor] for factor in np.unique(scales).tolist()
     }
     return RescaledImage(grid, scales, blocks, recipe, picture.alpha, picture.metadata)
+
+
+def _refine(
+    rescaled: RescaledImage, picture: Picture, pipeline: Pipeline, effort: int, progress: Progress
+) -> RescaledImage:
+    """Refine the LR samples; the PSNR-Y that is expected is then the one that they are restored with."""
+    if not STEPS[effort]:
+        return rescaled
+    refined = refine(rescaled, picture.colour, pipeline.upscaler(), STEPS[effort], progress)
+    recipe = replace(rescaled.recipe, expected_psnr=_psnr(refined.luma_error, picture))
+    return replace(refined.rescaled, recipe=recipe)
 
 
 def _psnr(squared_error: float, picture: Picture) -> float | None:

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from upscaling.tiny_networks import random_map, rescale, textured
 
+from bbmr.lr_blocks import LRBlocks
 from bbmr.networks import build_network
 from bbmr.training.data import Batch, lr_planes
 from bbmr.training.errors import RecipeError
@@ -53,7 +54,7 @@ def test_blocks_have_the_context_that_the_receiver_gives_them(scales: NDArray[np
     blocks, _, context = JointTask(128, context=4).inputs(Batch(hr, lr_planes(hr, (2, 4, 8)), levels))
     rescaled = rescale(colour, scales, 128)
     for scale, given in blocks.items():
-        rows = [blocks_in_context(scales, rescaled.blocks, row, scale, context) for row in range(3)]
+        rows = [blocks_in_context(LRBlocks.of(rescaled), row, scale, context) for row in range(3)]
         expected = torch.cat(rows)
         assert given.shape == expected.shape
         own = slice(context, -context)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bbmr.blocks import CELL, SCALES, BlockGrid
 from bbmr.downscaling.bicubic import upscale
-from bbmr.luma import luma
+from bbmr.luma import BLACK, BLACK_TO_WHITE, luma
 from bbmr.networks.fast import FastLuma
 from bbmr.progress import Progress, silent
 from bbmr.samples import to_tensor
@@ -25,7 +25,6 @@ from bbmr.upscaling.mosaic import build_mosaic, correct_mosaic, mosaic_halo
 _TILE = 512
 _HALO = 32  # bicubic enlargement by 16 sees 2 LR samples = 32 pixels
 _LIGHT_TILE = 1536  # few channels, so larger tiles, whose halo costs less
-_BLACK, _RANGE = 16, 219  # of luma in studio range
 
 
 def bicubic_errors(
@@ -57,10 +56,10 @@ def light_errors(
     def restore(region: Tensor, factor: int) -> Tensor:
         height, width = (-(-length * factor // CELL) * CELL for length in region.shape[2:])
         missing_rows, missing_cols = height // factor - region.shape[2], width // factor - region.shape[3]
-        region = F.pad((region - _BLACK) / _RANGE, (0, missing_cols, 0, missing_rows), mode="replicate")
+        region = F.pad((region - BLACK) / BLACK_TO_WHITE, (0, missing_cols, 0, missing_rows), mode="replicate")
         levels = torch.full((1, height // CELL, width // CELL), SCALES.index(factor))
         restored = correct_mosaic(build_mosaic({factor: region}, levels), levels, network.on_luma)
-        return restored.clamp(0, 1) * _RANGE + _BLACK
+        return restored.clamp(0, 1) * BLACK_TO_WHITE + BLACK
 
     return _errors_of_luma(colour, planes, grid, restore, (_LIGHT_TILE, mosaic_halo(network.reach)), progress)
 
@@ -82,13 +81,13 @@ def _errors_of_luma(
     for done, tile in enumerate(tiles(grid.height, grid.width, *tiling)):
         progress("measure distortion", done / total)
         target = luma(to_tensor(colour[tile.core]))
-        rows, cols = _blocks_of(tile.core, grid)
+        rows, cols = grid.covered(tile.core)
         for row, (factor, plane) in enumerate(planes.items()):
             if factor == 1:
                 continue
             enlarged = enlarge(luma(to_tensor(plane[tile.outer_at(factor)])), factor)
             error = (enlarged[:, :, *tile.core_in_outer_at(1)] - target).square()
-            errors[row, rows, cols] = _sums(error, grid)
+            errors[row, rows, cols] = grid.sums_of_part(error[0, 0].numpy())
     return errors
 
 
@@ -109,8 +108,8 @@ def network_errors(
             progress("measure distortion", done / total)
             done += restored.shape[2] * restored.shape[3]
             target = luma(to_tensor(colour[tile.core]))
-            rows, cols = _blocks_of(tile.core, grid)
-            errors[row, rows, cols] = _sums((luma(restored) - target).square(), grid)
+            rows, cols = grid.covered(tile.core)
+            errors[row, rows, cols] = grid.sums_of_part((luma(restored) - target).square()[0, 0].numpy())
     return errors
 
 
@@ -118,20 +117,10 @@ def luma_variance(colour: NDArray[np.uint8], grid: BlockGrid) -> NDArray[np.floa
     """Variance of the luma inside each block, (rows, cols), grey levels squared."""
     variance = np.empty((grid.rows, grid.cols))
     for tile in tiles(grid.height, grid.width, _TILE, 0):
-        plane = luma(to_tensor(colour[tile.core]))
-        rows, cols = _blocks_of(tile.core, grid)
+        plane = luma(to_tensor(colour[tile.core]))[0, 0].numpy()
+        rows, cols = grid.covered(tile.core)
         pixels = grid.costs(1)[rows, cols]
         # Around mid-grey, so that the difference of squares keeps its digits.
-        mean = _sums(plane - 128, grid) / pixels
-        variance[rows, cols] = np.maximum(_sums((plane - 128).square(), grid) / pixels - mean**2, 0)
+        mean = grid.sums_of_part(plane - 128) / pixels
+        variance[rows, cols] = np.maximum(grid.sums_of_part(np.square(plane - 128)) / pixels - mean**2, 0)
     return variance
-
-
-def _blocks_of(core: tuple[slice, slice], grid: BlockGrid) -> tuple[slice, slice]:
-    rows, cols = (slice(part.start // grid.side, -(-part.stop // grid.side)) for part in core)
-    return rows, cols
-
-
-def _sums(plane: torch.Tensor, grid: BlockGrid) -> NDArray[np.float64]:
-    part = BlockGrid(plane.shape[2], plane.shape[3], grid.side)
-    return part.block_sums(plane[0, 0].numpy())

@@ -10,7 +10,7 @@ from bbmr.cli.batch import run_batch
 from bbmr.cli.console import Reporter, UsageError, guarded
 from bbmr.cli.description import describe, human_bytes
 from bbmr.cli.files import Job, find_sources, plan
-from bbmr.cli.options import Debug, Json, MaxPixels, Overwrite, Quiet, Tune
+from bbmr.cli.options import Debug, Effort, Json, MaxPixels, Overwrite, Quiet, Tune
 from bbmr.errors import BbmrError
 from bbmr.options import ALLOCATORS, BICUBIC_CHOICES, DEFAULT_SCALES, DISTORTIONS, LEARNED, Options
 from bbmr.progress import Progress
@@ -23,6 +23,7 @@ EXAMPLES = "\n\n".join(
         "bbmr compress photo.jpg -o small.bbmr --budget x8",
         "bbmr compress 'photos/**/*.png' -o out/      keeps the folders below photos",
         "bbmr compress photos -o out --json > report.json",
+        "bbmr compress photo.jpg --effort 5           better, and slower; restoring takes no longer",
         "bbmr compress photo.jpg --weights mine       weights of your own, see bbmr weights",
     )
 )
@@ -103,6 +104,7 @@ def run(
             show_default="the pipeline's own",
         ),
     ] = DEFAULTS.weights,
+    effort: Effort = DEFAULTS.effort,
     max_pixels: MaxPixels = None,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -132,6 +134,7 @@ def run(
             allocator=allocator,
             pipeline=pipeline,
             weights=weights,
+            effort=effort,
         )
     except BbmrError as error:
         raise UsageError(str(error)) from error

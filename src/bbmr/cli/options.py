@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bbmr.options import TUNES
+from bbmr.options import EFFORTS, TUNES
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist already.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout and nothing else.")]
@@ -26,5 +26,15 @@ Tune = Annotated[
         metavar="|".join(TUNES),
         help="Where to spend the LR pixels: visual looks best (even sharpness, no smeared low contrasts); psnr has the "
         "least squared error, for measurements.",
+    ),
+]
+Effort = Annotated[
+    int,
+    typer.Option(
+        "--effort",
+        min=EFFORTS[0],
+        max=EFFORTS[-1],
+        help="How long to refine the LR samples for the network that will restore them, from 0, not at all, to 9: a "
+        "better picture from as many of them.",
     ),
 ]

@@ -96,15 +96,14 @@ class Optimiser:
     # Share of both rates for the layers that put out pixels.  Those of an SR network read features of the size of 1 and
     # have to add some hundredths; mosaic networks have a gain for that.
     last: float = 1.0
-    downscaler: float = 1.0  # share of both rates for Down-Nets
+    downscaler: float = 1.0  # factor of both rates for Down-Nets
     weight_decay: float = 0.0  # AdamW's
     clip: float = 1.0  # largest norm of all gradients together
 
     def __post_init__(self) -> None:
-        for key in ("rate", "rate_rest", "clip"):
+        for key in ("rate", "rate_rest", "clip", "downscaler"):
             require(getattr(self, key) > 0, f"optimiser.{key}", "is above 0")
-        for key in ("last", "downscaler"):
-            require(0 < getattr(self, key) <= 1, f"optimiser.{key}", "is a share of the rates, above 0 and at most 1")
+        require(0 < self.last <= 1, "optimiser.last", "is a share of the rates, above 0 and at most 1")
         require(self.weight_decay >= 0, "optimiser.weight_decay", "is at least 0")
 
 

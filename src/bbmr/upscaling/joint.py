@@ -5,15 +5,15 @@ paper gives them none.  Deblocking and the last convolution look beyond a block 
 strip with one more block row on either side gives the samples of the whole.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import lru_cache, partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from bbmr.blocks import PAPER_SCALES, PAPER_SIDE
+from bbmr.lr_blocks import LRBlocks
 from bbmr.networks import NetworkDescriptor
 from bbmr.networks.joint import HALF, JointSR
 from bbmr.upscaling import network_of
@@ -24,7 +24,7 @@ STRIP = 3  # block rows
 
 
 class JointUpscaler(BlockwiseUpscaler):
-    """Restores all blocks together; an `Upscaler`.
+    """Restores all blocks together.
 
     Around each block the branches see as many LR samples of its neighbours as the network was trained with; in the
     paper none.  Raises ValueError for more than a block at x8 has.
@@ -39,21 +39,22 @@ class JointUpscaler(BlockwiseUpscaler):
         self._network, self._context = network, network.context
         super().__init__(tuple(sorted(map(int, network.branches))))
 
-    def _strips(
-        self, scales: NDArray[np.uint8], blocks: Mapping[int, NDArray[np.uint8]]
-    ) -> Iterator[tuple[int, Tensor]]:
-        # Two rows of each strip are seen by the next one as well.
-        stitched_row = lru_cache(maxsize=2)(partial(self._stitched_row, scales, blocks))
-        for row in range(0, len(scales), STRIP):
-            first, last = max(row - 1, 0), min(row + STRIP + 1, len(scales))
+    def _strips(self, stored: LRBlocks) -> Iterator[tuple[int, Tensor]]:
+        # Two rows of each strip are seen by the next one as well.  Gradients, where they are wanted, are taken before
+        # there is a next one, so then the rows are made again.
+        kept = 0 if torch.is_grad_enabled() else 2
+        stitched_row = lru_cache(maxsize=kept)(partial(self._stitched_row, stored))
+        rows = stored.grid.rows
+        for row in range(0, rows, STRIP):
+            first, last = max(row - 1, 0), min(row + STRIP + 1, rows)
             stitched = torch.cat([stitched_row(near) for near in range(first, last)], 2)
             restored = self._network.finish(stitched, PAPER_SIDE // HALF)
             yield row, restored[:, :, (row - first) * PAPER_SIDE :][:, :, : STRIP * PAPER_SIDE]
 
-    def _stitched_row(self, scales: NDArray[np.uint8], blocks: Mapping[int, NDArray[np.uint8]], row: int) -> Tensor:
+    def _stitched_row(self, stored: LRBlocks, row: int) -> Tensor:
         """One block row of the stitched map, (1, 12, 64, cols 64)."""
         features = {}
-        for factor in np.unique(scales[row]).tolist():
-            own = blocks_in_context(scales, blocks, row, factor, self._context)
+        for factor in np.unique(stored.scales[row]).tolist():
+            own = blocks_in_context(stored, row, factor, self._context)
             features[factor] = in_batches(partial(self._network.block_features, factor, context=self._context), own)
-        return self._network.stitch(features, torch.from_numpy(scales[None, row : row + 1]))
+        return self._network.stitch(features, torch.from_numpy(stored.scales[None, row : row + 1]))

@@ -14,18 +14,15 @@ from typing import Protocol
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from bbmr.blocks import BLOCK_SIDES, CELL, SCALES
-from bbmr.downscaling.bicubic import round_to_8_bit, upscale
+from bbmr.downscaling.bicubic import upscale
+from bbmr.lr_blocks import LRBlocks
 from bbmr.networks import NetworkDescriptor
 from bbmr.networks.fast import POSITION
-from bbmr.progress import Progress, silent
-from bbmr.rescaled import RescaledImage
-from bbmr.samples import to_samples, to_tensor
-from bbmr.tiles import Tile, count_tiles, tiles
-from bbmr.upscaling import like_stored, network_of
+from bbmr.tiles import Tile, tiles
+from bbmr.upscaling import Upscaler, like_stored, network_of
 
 TILE = 768  # pixels per side of a tile; a multiple of 128, so that tiles hold whole blocks
 _MOSAIC_REACH = 60  # pixels: each x2 step sees 2 samples of the coarser level, 2 * (2 + 4 + 8 + 16)
@@ -98,8 +95,8 @@ def _repeat(levels: Tensor, times: int) -> Tensor:
     return levels.repeat_interleave(times, 1).repeat_interleave(times, 2)
 
 
-class MosaicUpscaler:
-    """Restores a RescaledImage, tile by tile, with one network; an `Upscaler`."""
+class MosaicUpscaler(Upscaler):
+    """Restores everything with one network, in tiles with a halo."""
 
     scales = SCALES
     sides = BLOCK_SIDES
@@ -108,70 +105,22 @@ class MosaicUpscaler:
         self._network = network_of(descriptor, "mosaic")
         self.halo = mosaic_halo(_UNBOUNDED_REACH if descriptor.reach is None else descriptor.reach)
 
-    def restore(self, rescaled: RescaledImage, progress: Progress = silent) -> NDArray[np.uint8]:
-        """Restore the colour samples at full size, (H, W, C) uint8."""
-        grid = rescaled.grid
-        picture = np.empty((grid.height, grid.width, rescaled.channels), np.uint8)
-        blocks = _BlockIndex(rescaled)
-        total = count_tiles(grid.height, grid.width, TILE)
-        for done, tile in enumerate(tiles(grid.height, grid.width, TILE, self.halo)):
-            progress("restore", done / total)
-            picture[tile.core] = to_samples(self._restore_tile(*blocks.cut_out(tile), tile))
-        progress("restore", 1.0)
-        return picture
-
-    def restore_uniform(
-        self, plane: NDArray[np.uint8], factor: int, size: tuple[int, int]
-    ) -> Iterator[tuple[Tile, Tensor]]:
-        """Restore a picture of `size` (height, width) that has one scale all over from its LR plane (h, w, C).
-
-        Yields each tile with its core, (1, C, h, w) in [0, 1], rounded to 8 bit.
-        """
-        for tile in tiles(*size, TILE, self.halo):
-            height, width = (_round_up(part.stop - part.start) for part in tile.outer)
-            region = to_tensor(plane[tile.outer_at(factor)])
-            missing_rows, missing_cols = height // factor - region.shape[2], width // factor - region.shape[3]
-            region = F.pad(region, (0, missing_cols, 0, missing_rows), mode="replicate")
-            levels = torch.full((1, height // CELL, width // CELL), _level(factor))
-            yield tile, round_to_8_bit(self._restore_tile({factor: region}, levels, tile))
-
-    @torch.inference_mode()
-    def _restore_tile(self, planes: Mapping[int, Tensor], levels: Tensor, tile: Tile) -> Tensor:
-        channels = next(iter(planes.values())).shape[1]
-        mosaic = build_mosaic(planes, levels).expand(-1, 3, -1, -1)
-        return like_stored(correct_mosaic(mosaic, levels, self._network)[:, :, *tile.core_in_outer_at(1)], channels)
+    def restored_tiles(self, stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
+        """As in `Upscaler`."""
+        grid = stored.grid
+        for tile in tiles(grid.height, grid.width, TILE, self.halo):
+            rows, cols = (slice(part.start, _round_up(part.stop)) for part in tile.outer)
+            levels = _levels(stored, rows, cols)
+            mosaic = build_mosaic(stored.planes_of(rows, cols), levels).expand(-1, 3, -1, -1)
+            restored = correct_mosaic(mosaic, levels, self._network)
+            yield tile, like_stored(restored[:, :, *tile.core_in_outer_at(1)], stored.channels)
 
 
-class _BlockIndex:
-    """Finds the LR blocks of any part of a RescaledImage."""
-
-    def __init__(self, rescaled: RescaledImage) -> None:
-        self._rescaled = rescaled
-        self._position = np.empty(rescaled.scales.shape, np.int64)
-        for factor in rescaled.blocks:
-            own = rescaled.scales == factor
-            self._position[own] = np.arange(own.sum())
-
-    def cut_out(self, tile: Tile) -> tuple[dict[int, Tensor], Tensor]:
-        """The LR planes (1, C, h/k, w/k) and levels (1, h/16, w/16) of a tile's outer part, its sides rounded up to
-        multiples of 16."""
-        side = self._rescaled.grid.side
-        height, width = (_round_up(part.stop - part.start) for part in tile.outer)
-        rows, cols = (slice(part.start // side, -(-part.stop // side)) for part in tile.outer)
-        top, left = tile.outer[0].start - rows.start * side, tile.outer[1].start - cols.start * side
-        scales, position = self._rescaled.scales[rows, cols], self._position[rows, cols]
-        planes = {}
-        for factor in np.unique(scales).tolist():
-            own, short = scales == factor, side // factor
-            blocks = np.zeros((*scales.shape, short, short, self._rescaled.channels), np.uint8)
-            blocks[own] = self._rescaled.blocks[factor][position[own]]
-            plane = blocks.swapaxes(1, 2).reshape(scales.shape[0] * short, scales.shape[1] * short, -1)
-            planes[factor] = to_tensor(
-                plane[top // factor : (top + height) // factor, left // factor : (left + width) // factor]
-            )
-        cells = np.kron(np.log2(scales).astype(np.int64), np.ones((side // CELL, side // CELL), np.int64))
-        cells = cells[top // CELL : (top + height) // CELL, left // CELL : (left + width) // CELL]
-        return planes, torch.from_numpy(cells[None])
+def _levels(stored: LRBlocks, rows: slice, cols: slice) -> Tensor:
+    """Base-2 logarithms of the scales of the cells in a part of the picture, in pixels: (1, h/16, w/16) int64."""
+    cells = stored.grid.side // CELL
+    row, col = (np.arange(part.start // CELL, part.stop // CELL) // cells for part in (rows, cols))
+    return torch.from_numpy(np.log2(stored.scales[np.ix_(row, col)]).astype(np.int64)[None])
 
 
 def _round_up(length: int) -> int:

@@ -6,20 +6,14 @@ exactly the crop of the restored whole; sender and receiver use the same tiles, 
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bbmr.blocks import BLOCK_SIDES, stitch
-from bbmr.downscaling.bicubic import round_to_8_bit
+from bbmr.blocks import BLOCK_SIDES, CELL
 from bbmr.errors import BbmrError
+from bbmr.lr_blocks import LRBlocks
 from bbmr.networks import NetworkDescriptor
-from bbmr.progress import Progress, silent
-from bbmr.rescaled import RescaledImage
-from bbmr.samples import to_tensor
 from bbmr.tiles import Tile, tiles
-from bbmr.upscaling import collect, like_stored, network_of
+from bbmr.upscaling import Upscaler, like_stored, network_of
 
 # In LR samples, at every scale: what a network costs and sees depends on them.
 TILE = 256  # per side
@@ -27,8 +21,8 @@ TILE = 256  # per side
 HALO = 16
 
 
-class PlainUpscaler:
-    """Restores pictures of one scale, one SR network for each; an `Upscaler`."""
+class PlainUpscaler(Upscaler):
+    """Restores pictures of one scale, one SR network for each."""
 
     sides = BLOCK_SIDES
 
@@ -36,26 +30,18 @@ class PlainUpscaler:
         self._networks = sr_networks(descriptors)
         self.scales = tuple(self._networks)
 
-    def restore(self, rescaled: RescaledImage, progress: Progress = silent) -> NDArray[np.uint8]:
+    def restored_tiles(self, stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
         """As in `Upscaler`.  Raises BbmrError where there is more than one scale."""
-        if len(rescaled.blocks) > 1:
-            raise BbmrError(f"plain super-resolution restores one scale all over, not {sorted(rescaled.blocks)}")
-        grid = rescaled.grid
-        ((factor, blocks),) = rescaled.blocks.items()
-        plane = stitch(blocks.reshape(grid.rows, grid.cols, *blocks.shape[1:]), grid, factor)
-        return collect(self.restore_uniform(plane, factor, (grid.height, grid.width)), rescaled, progress)
-
-    def restore_uniform(
-        self, plane: NDArray[np.uint8], factor: int, size: tuple[int, int]
-    ) -> Iterator[tuple[Tile, Tensor]]:
-        """As in `Upscaler`."""
-        for tile in tiles(*size, TILE * factor, HALO * factor):
-            restored = self._restore(to_tensor(plane[tile.outer_at(factor)]), factor)
-            yield tile, round_to_8_bit(restored[:, :, *tile.core_in_outer_at(1)])
-
-    @torch.inference_mode()
-    def _restore(self, plane: Tensor, factor: int) -> Tensor:
-        return like_stored(self._networks[factor](plane.expand(-1, 3, -1, -1)), plane.shape[1])
+        if len(stored.samples) > 1:
+            raise BbmrError(f"plain super-resolution restores one scale all over, not {sorted(stored.samples)}")
+        grid = stored.grid
+        (factor,) = stored.samples
+        for tile in tiles(grid.height, grid.width, TILE * factor, HALO * factor):
+            rows, cols = (slice(part.start, -(-part.stop // CELL) * CELL) for part in tile.outer)
+            height, width = (part.stop - part.start for part in tile.outer_at(factor))
+            plane = stored.planes_of(rows, cols)[factor][:, :, :height, :width].contiguous()
+            restored = self._networks[factor](plane.expand(-1, 3, -1, -1))
+            yield tile, like_stored(restored[:, :, *tile.core_in_outer_at(1)], stored.channels)
 
 
 def sr_networks(descriptors: Sequence[NetworkDescriptor]) -> dict[int, nn.Module]:
