@@ -25,13 +25,15 @@ def compress(
     picture: Picture | NDArray[np.uint8] | str | PathLike[str],
     progress: Progress = silent,
     max_pixels: int = imageio.MAX_PIXELS,
+    device: str = "cpu",
     **options: Any,
 ) -> RescaledImage:
     """Choose a scale for every block of a picture and keep its LR samples.
 
     picture: a path, a Picture, or an array (H, W), (H, W, 2), (H, W, 3) or (H, W, 4) of uint8: gray, gray with alpha,
-    RGB, RGB with alpha.  max_pixels: larger files are refused; a small file may hold a huge picture.  options: the
-    fields of `bbmr.options.Options`, such as block=32, tune="psnr" or budget="x5".
+    RGB, RGB with alpha.  max_pixels: larger files are refused; a small file may hold a huge picture.  device: where
+    networks run, by torch's name of it, such as "cuda".  options: the fields of `bbmr.options.Options`, such as
+    block=32, tune="psnr" or budget="x5".
     Raises BbmrError for files and options that do not work; ValueError or TypeError for such arrays.
     """
     chosen = _options(options)
@@ -39,21 +41,22 @@ def compress(
         picture = Picture.from_array(picture)
     elif not isinstance(picture, Picture):
         picture = imageio.read_picture(picture, max_pixels)
-    return pipeline.compress(picture, chosen, progress)
+    return pipeline.compress(picture, chosen, progress, device=device)
 
 
 def restore(
     rescaled: RescaledImage | str | PathLike[str],
     progress: Progress = silent,
     max_pixels: int = fileformat.MAX_PIXELS,
+    device: str = "cpu",
 ) -> Picture:
     """Restore a picture from a RescaledImage or from the path of a .bbmr file.
 
-    max_pixels: larger files are refused, see `load`.  Raises BbmrError for damaged files.
+    max_pixels: larger files are refused, see `load`.  device: as for `compress`.  Raises BbmrError for damaged files.
     """
     if not isinstance(rescaled, RescaledImage):
         rescaled = load(rescaled, max_pixels)
-    return pipeline.restore(rescaled, progress)
+    return pipeline.restore(rescaled, progress, device)
 
 
 def _options(given: dict[str, Any]) -> Options:

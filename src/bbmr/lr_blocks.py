@@ -1,7 +1,7 @@
 """The LR blocks of a picture as tensors: what upscalers read, and what gradients are taken in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -34,6 +34,15 @@ class LRBlocks:
         blocks = split(plane, grid, factor)
         scales = np.full((grid.rows, grid.cols), factor, np.uint8)
         return cls(grid, scales, {factor: _as_tensor(blocks.reshape(-1, *blocks.shape[2:]))})
+
+    def to(self, device: torch.device) -> "LRBlocks":
+        """The same with the samples there."""
+        return replace(self, samples={k: own.to(device) for k, own in self.samples.items()})
+
+    @property
+    def device(self) -> torch.device:
+        """Where the samples are."""
+        return next(iter(self.samples.values())).device
 
     @property
     def channels(self) -> int:

@@ -7,13 +7,15 @@ RescaledImage -> restorer -> picture
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import sha256
 from shlex import quote
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bbmr.allocation.corrected import corrected_errors
@@ -22,6 +24,7 @@ from bbmr.allocation.greedy import algorithm_1
 from bbmr.allocation.optimal import BudgetTooSmallError, least_squared_error
 from bbmr.allocation.visual import uniform_row, visual_distortion
 from bbmr.blocks import BLOCK_SIDES, PAPER_SCALES, SCALES, BlockGrid, split
+from bbmr.devices import CPU, find_device, full_float32
 from bbmr.downscaling import Downscaler, bicubic_planes
 from bbmr.downscaling.downnet import LearnedPlanes
 from bbmr.downscaling.refined import STEPS, refine
@@ -54,6 +57,7 @@ class Pipeline:
     networks: tuple[str, ...]
     helper: tuple[str, ...] = ()
     learned: bool = False
+    device: torch.device = field(default=CPU, compare=False)
 
     @property
     def filters(self) -> tuple[str, ...]:
@@ -81,14 +85,14 @@ class Pipeline:
 
     def upscaler(self) -> Upscaler:
         """The receiver's restorer.  Raises BbmrError where the weights are of networks that it does not take."""
-        return _load_upscaler(self.restorer, self.networks, self.name)
+        return _load_upscaler(self.restorer, self.networks, self.name, self.device)
 
     def helper_upscaler(self) -> Upscaler:
         """The restorer that the helper stands for: whole LR planes, enlarged by small SR networks.
 
         Raises BbmrError as `upscaler`.
         """
-        return _load_upscaler(PlainUpscaler, self.helper, f"the helper of {self.name}")
+        return _load_upscaler(PlainUpscaler, self.helper, f"the helper of {self.name}", self.device)
 
     def check(self, side: int, scales: Iterable[int]) -> None:
         """Raise BbmrError unless blocks of `side` pixels at `scales` can be restored with these weights."""
@@ -151,15 +155,16 @@ _BICUBIC = (
 PIPELINES: Mapping[str, Pipeline] = {pipeline.name: pipeline for pipeline in (*_BICUBIC, *map(_with_downnet, _BICUBIC))}
 
 
-def find_pipeline(name: str, weights: str = "") -> Pipeline:
+def find_pipeline(name: str, weights: str = "", device: str = "cpu") -> Pipeline:
     """The pipeline called `name`, its weights at hand.
 
     weights: as a recipe records them, with `+` between those of several networks; empty for the pipeline's own.
-    Raises BbmrError for an unknown pipeline, for too many or too few weights, or naming those that are missing.
+    device: torch's name of it.  Raises BbmrError for an unknown pipeline, for too many or too few weights, naming those
+    that are missing, and for a device that cannot be used.
     """
     if name not in PIPELINES:
         raise BbmrError(f"no pipeline is called {name!r}; there are: {_listed(PIPELINES)}")
-    pipeline = PIPELINES[name]
+    pipeline = replace(PIPELINES[name], device=find_device(device))
     if weights:
         networks = tuple(weights.split("+"))
         if len(networks) != len(pipeline.networks):
@@ -172,12 +177,12 @@ def find_pipeline(name: str, weights: str = "") -> Pipeline:
     return pipeline
 
 
-def pipeline_for(options: Options) -> Pipeline:
+def pipeline_for(options: Options, device: str = "cpu") -> Pipeline:
     """The pipeline that options ask for, with its helper where they go by it.
 
     Raises BbmrError as `find_pipeline`, and where the weights do not serve the blocks and scales asked for.
     """
-    pipeline = find_pipeline(options.pipeline, options.weights)
+    pipeline = find_pipeline(options.pipeline, options.weights, device)
     pipeline.check(options.block, options.scales)
     pipeline.check_filters(options.scales)
     if options.distortion == "helper":
@@ -191,14 +196,16 @@ def compress(
     options: Options | None = None,
     progress: Progress = silent,
     errors: NDArray[np.float64] | None = None,
+    device: str = "cpu",
 ) -> RescaledImage:
     """Choose a scale for every block, within the budget, and keep its LR samples.
 
     errors: what `measure_distortion` gives for these options and their scales in rising order, where that is known.
-    Raises BbmrError where the budget is too small for the scales, or weights are missing or do not suit.
+    device: torch's name of the one that runs the pipeline's networks.  Raises BbmrError where the budget is too small
+    for the scales, weights are missing or do not suit, or the device cannot be used.
     """
     options = options or Options()
-    pipeline = pipeline_for(options)
+    pipeline = pipeline_for(options, device)
     if PIPELINE_CHOICES[pipeline.name].uniform:
         return compress_uniform(picture, options.scales[0], pipeline.name, options.weights, options.effort, progress)
     grid = BlockGrid(picture.height, picture.width, options.block)
@@ -230,13 +237,14 @@ def compress_uniform(
     weights: str = "",
     effort: int = 0,
     progress: Progress = silent,
+    device: str = "cpu",
 ) -> RescaledImage:
     """Give every block the same scale: what usual image rescaling does.
 
-    weights: as in `find_pipeline`.  effort: as in `Options`.  Raises BbmrError for a scale that the pipeline does not
-    restore, or where weights are missing or do not suit.
+    weights, device: as in `find_pipeline`.  effort: as in `Options`.  Raises BbmrError for a scale that the pipeline
+    does not restore, or where weights are missing or do not suit.
     """
-    chosen = find_pipeline(pipeline, weights)
+    chosen = find_pipeline(pipeline, weights, device)
     possible = PIPELINE_CHOICES[pipeline].scales
     if factor not in possible:
         raise BbmrError(f"{pipeline} works at scales {_listed(possible)}, not {factor}")
@@ -271,16 +279,18 @@ def measure_distortion(
     if distortion == "bicubic":
         return bicubic_errors(picture.colour, wanted, grid, progress)
     upscaler = pipeline.helper_upscaler() if distortion == "helper" else pipeline.upscaler()
-    return network_errors(picture.colour, wanted, grid, upscaler, progress)
+    with full_float32():
+        return network_errors(picture.colour, wanted, grid, upscaler, progress)
 
 
-def restore(rescaled: RescaledImage, progress: Progress = silent) -> Picture:
+def restore(rescaled: RescaledImage, progress: Progress = silent, device: str = "cpu") -> Picture:
     """Restore the picture at its true size and mode, metadata and alpha included, with the weights that it names.
 
-    Warns (UserWarning) where weights of these names differ from those it was compressed for.  Raises BbmrError for an
-    unknown pipeline, for blocks or scales that it does not restore, and where weights are missing or do not suit.
+    device: as for `compress`; another one rounds otherwise, by a grey level here and there.  Warns (UserWarning) where
+    weights of these names differ from those it was compressed for.  Raises BbmrError for an unknown pipeline, for
+    blocks or scales that it does not restore, and where weights are missing or do not suit.
     """
-    pipeline = find_pipeline(rescaled.recipe.pipeline, rescaled.recipe.weights)
+    pipeline = find_pipeline(rescaled.recipe.pipeline, rescaled.recipe.weights, device)
     pipeline.check(rescaled.grid.side, rescaled.blocks)
     if rescaled.recipe.weights_sha256 != pipeline.weights_sha256:
         warnings.warn(
@@ -288,7 +298,9 @@ def restore(rescaled: RescaledImage, progress: Progress = silent) -> Picture:
             "the picture may come out slightly different",
             stacklevel=2,
         )
-    return Picture(pipeline.upscaler().restore(rescaled, progress), rescaled.alpha, rescaled.metadata)
+    with full_float32():
+        colour = pipeline.upscaler().restore(rescaled, progress)
+    return Picture(colour, rescaled.alpha, rescaled.metadata)
 
 
 def _allocate(
@@ -334,7 +346,8 @@ def _refine(
     """Refine the LR samples; the PSNR-Y that is expected is then the one that they are restored with."""
     if not STEPS[effort]:
         return rescaled
-    refined = refine(rescaled, picture.colour, pipeline.upscaler(), STEPS[effort], progress)
+    with full_float32():
+        refined = refine(rescaled, picture.colour, pipeline.upscaler(), STEPS[effort], progress)
     recipe = replace(rescaled.recipe, expected_psnr=_psnr(refined.luma_error, picture))
     return replace(refined.rescaled, recipe=recipe)
 
@@ -375,14 +388,20 @@ def _listed(things: Iterable[object]) -> str:
     return ", ".join(map(str, things))
 
 
-def _load_upscaler(restorer: Callable[..., Upscaler], weights: Sequence[str], user: str) -> Upscaler:
+def _load_upscaler(
+    restorer: Callable[..., Upscaler], weights: Sequence[str], user: str, device: torch.device
+) -> Upscaler:
     descriptors = tuple(map(load_weights, weights))
     try:
-        return _build(restorer, descriptors)
+        return _build(restorer, descriptors, device)
     except ValueError as error:
         raise BbmrError(f"{user} cannot work with the weights {'+'.join(weights)}: {error}") from error
 
 
 @cache
-def _build(restorer: Callable[..., Upscaler], descriptors: tuple[NetworkDescriptor, ...]) -> Upscaler:
+def _build(
+    restorer: Callable[..., Upscaler], descriptors: tuple[NetworkDescriptor, ...], device: torch.device
+) -> Upscaler:
+    if device != CPU:  # the weights as they were loaded stay where they are
+        descriptors = tuple(replace(one, network=deepcopy(one.network).to(device)) for one in descriptors)
     return restorer(*descriptors)

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from bbmr.devices import full_float32
 from bbmr.downscaling.bicubic import downscale, upscale
-from bbmr.training.resampling import enlarge, full_float32, shrink
+from bbmr.training.resampling import enlarge, shrink
 
 
 @pytest.mark.parametrize("factor", [1, 2, 4, 8, 16])

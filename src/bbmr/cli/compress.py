@@ -10,7 +10,7 @@ from bbmr.cli.batch import run_batch
 from bbmr.cli.console import Reporter, UsageError, guarded
 from bbmr.cli.description import describe, human_bytes
 from bbmr.cli.files import Job, find_sources, plan
-from bbmr.cli.options import Debug, Effort, Json, MaxPixels, Overwrite, Quiet, Tune
+from bbmr.cli.options import Debug, Device, Effort, Json, MaxPixels, Overwrite, Quiet, Tune
 from bbmr.errors import BbmrError
 from bbmr.options import ALLOCATORS, BICUBIC_CHOICES, DEFAULT_SCALES, DISTORTIONS, LEARNED, Options
 from bbmr.progress import Progress
@@ -105,6 +105,7 @@ def run(
         ),
     ] = DEFAULTS.weights,
     effort: Effort = DEFAULTS.effort,
+    device: Device = "cpu",
     max_pixels: MaxPixels = None,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -138,13 +139,14 @@ def run(
         )
     except BbmrError as error:
         raise UsageError(str(error)) from error
-    pipeline_for(options)  # weights that are missing or do not suit are one error, not one for each picture
+    pipeline_for(options, device)  # weights that are missing or do not suit are one error, not one for each picture
 
     def work(job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
         job.check(overwrite)
         start = time.perf_counter()
         progress("read", 0.0)
-        rescaled = compress(read_picture(job.source, max_pixels or MAX_PIXELS), options, progress)
+        picture = read_picture(job.source, max_pixels or MAX_PIXELS)
+        rescaled = compress(picture, options, progress, device=device)
         progress("write", 1.0)
         job.make_folder()
         # --max-pixels is about the picture, and partial blocks count whole in the file.

@@ -28,6 +28,9 @@ Tune = Annotated[
         "least squared error, for measurements.",
     ),
 ]
+Device = Annotated[
+    str, typer.Option("--device", help="Where networks run, by torch's name of it: cpu, cuda, cuda:1, mps, ...")
+]
 Effort = Annotated[
     int,
     typer.Option(

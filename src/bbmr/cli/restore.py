@@ -9,7 +9,7 @@ from bbmr.cli.batch import run_batch
 from bbmr.cli.console import Reporter, UsageError, guarded
 from bbmr.cli.description import human_bytes
 from bbmr.cli.files import Job, find_sources, plan
-from bbmr.cli.options import Debug, Json, MaxPixels, Overwrite, Quiet
+from bbmr.cli.options import Debug, Device, Json, MaxPixels, Overwrite, Quiet
 from bbmr.errors import BbmrError
 from bbmr.progress import Progress
 
@@ -37,6 +37,7 @@ def run(
         ),
     ] = None,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and AVIF; the others keep every sample.")] = 95,
+    device: Device = "cpu",
     max_pixels: MaxPixels = None,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -54,8 +55,11 @@ def run(
         except BbmrError as error:
             raise UsageError(str(error)) from error
 
+    from bbmr.devices import find_device
     from bbmr.fileformat import MAX_PIXELS, load
     from bbmr.pipeline import restore
+
+    find_device(device)  # one that is not there is one error, not one for each picture
 
     def work(job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
         job.check(overwrite)
@@ -63,7 +67,7 @@ def run(
         progress("read", 0.0)
         rescaled = load(job.source, max_pixels or MAX_PIXELS)
         check_writable(job.target, rescaled.mode)
-        picture = restore(rescaled, progress)
+        picture = restore(rescaled, progress, device)
         progress("write", 1.0)
         job.make_folder()
         write_picture(picture, job.target, overwrite, quality)

@@ -71,10 +71,11 @@ def refine(
     if steps < 1:
         raise ValueError(f"refining takes steps, not {steps}")
     task = _Task(colour, upscaler, rescaled.grid, rescaled.scales)
-    start = {k: own.float().div(255) for k, own in LRBlocks.of(rescaled).samples.items()}
+    stored = LRBlocks.of(rescaled).to(upscaler.device).samples
+    start = {k: own.float().div(255) for k, own in stored.items()}
     before, samples = _descend(task, start, steps, progress)
-    stored, after = _put_back_what_is_worse(task, start, samples, before, progress)
-    blocks = {k: own.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy() for k, own in stored.items()}
+    refined, after = _put_back_what_is_worse(task, start, samples, before, progress)
+    blocks = {k: own.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy() for k, own in refined.items()}
     return Refined(replace(rescaled, blocks=blocks), float(after[0].sum()))
 
 
@@ -112,13 +113,13 @@ class _Task:
             error = core.clamp(0, 1) - to_tensor(self._colour[tile.core], core.device)
             squared = (_full_range_luma(error).square() + error.square().mean(1, keepdim=True)) / 2
             if squared.requires_grad:  # it does not where all scales are 1
-                torch.autograd.backward((squared * self._of_pixels(weights, tile.core)).sum())
+                torch.autograd.backward((squared * self._of_pixels(weights, tile.core).to(core.device)).sum())
             objective += squared.sum().item()
         gradients = {}
         for k, own in whole.items():
             if k > 1:
                 gradients[k] = torch.zeros_like(own) if own.grad is None else self._gather(own.grad, k)
-                gradients[k] /= torch.from_numpy(weights[self.scales == k]).float()[:, None, None, None]
+                gradients[k] /= torch.from_numpy(weights[self.scales == k]).to(own)[:, None, None, None]
         return objective, gradients, errors
 
     def fill(self, samples: Tensor, factor: int) -> None:

@@ -26,11 +26,12 @@ from tqdm import tqdm
 from bbmr.allocation.optimal import multiplier
 from bbmr.allocation.visual import LOSS_AVERSION, VARIANCE_FLOOR
 from bbmr.blocks import BLOCK_SIDES, CELL, PAPER_SCALES, SCALES
+from bbmr.devices import full_float32
 from bbmr.downscaling.bicubic import round_to_8_bit
 from bbmr.errors import BbmrError
 from bbmr.luma import luma
 from bbmr.training.recipe import Maps
-from bbmr.training.resampling import enlarge, full_float32, shrink
+from bbmr.training.resampling import enlarge, shrink
 
 TUNINGS = ("psnr", "visual")
 _PAPER_LEVELS = tuple(SCALES.index(scale) for scale in PAPER_SCALES)

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from bbmr.blocks import CELL, SCALES
+from bbmr.devices import full_float32
 from bbmr.downscaling.bicubic import round_to_8_bit
 from bbmr.networks import NetworkDescriptor
 from bbmr.networks.end_to_end import RESTORER, EndToEnd
 from bbmr.training.data import Batch
 from bbmr.training.objective import training_loss
 from bbmr.training.recipe import Loss, Maps
-from bbmr.training.resampling import full_float32
 from bbmr.training.tasks import Example, Task
 
 

@@ -5,8 +5,7 @@ themselves.  On a CPU that takes a third of the time of their convolutions, whic
 Sums are taken in another order, so samples differ in the last digit of float32.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -23,21 +22,6 @@ def shrink(crops: Tensor, factor: int) -> Tensor:
 def enlarge(crops: Tensor, factor: int) -> Tensor:
     """(N, C, H, W) -> (N, C, factor H, factor W), as `bicubic.upscale`."""
     return _apply(bicubic.upscale, crops, factor)
-
-
-@contextmanager
-def full_float32() -> Iterator[None]:
-    """Products of float32 with all of its digits, also on GPUs that would round them to TF32: too coarse for samples of
-    8 bit.
-    """
-    precision, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("highest")
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(precision)
-        torch.backends.cudnn.allow_tf32 = convolutions
 
 
 def _apply(resample: Callable[[Tensor, int], Tensor], crops: Tensor, factor: int) -> Tensor:

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from bbmr.blocks import CELL, PAPER_SCALES
+from bbmr.devices import full_float32
 from bbmr.downscaling.bicubic import extend
 from bbmr.networks import NetworkDescriptor
 from bbmr.training.data import Batch
 from bbmr.training.errors import RecipeError
 from bbmr.training.objective import training_loss
 from bbmr.training.recipe import Loss, Maps, Recipe
-from bbmr.training.resampling import enlarge, full_float32, shrink
+from bbmr.training.resampling import enlarge, shrink
 from bbmr.upscaling.context import cut_windows
 from bbmr.upscaling.mosaic import build_mosaic, correct_mosaic
 

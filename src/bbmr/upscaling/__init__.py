@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bbmr.blocks import BlockGrid
+from bbmr.devices import CPU
 from bbmr.downscaling.bicubic import round_to_8_bit
 from bbmr.lr_blocks import LRBlocks
 from bbmr.networks import Kind, NetworkDescriptor
@@ -21,19 +22,21 @@ from bbmr.tiles import Tile
 class Upscaler(ABC):
     """Restores what a sender stored.
 
-    scales: the scaling factors that it can restore, in rising order.  sides: the block sides, in pixels.
+    scales: the scaling factors that it can restore, in rising order.  sides: the block sides, in pixels.  device: where
+    its networks are, and where `restored_tiles` works.
     """
 
     scales: tuple[int, ...]
     sides: tuple[int, ...]
+    device = CPU
 
     @abstractmethod
     def restored_tiles(self, stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
         """Restore the picture tile by tile, in memory that does not grow with it: each tile with its core (1, C, h, w),
         nominally in [0, 1], neither clipped nor rounded.
 
-        Scales and block side are among those above.  Cores begin at multiples of 128 pixels, so that they hold whole
-        blocks.  Differentiable in the samples, each tile by itself.
+        Scales and block side are among those above, samples on its device.  Cores begin at multiples of 128 pixels, so
+        that they hold whole blocks.  Differentiable in the samples, each tile by itself.
         """
 
     @torch.inference_mode()
@@ -43,7 +46,7 @@ class Upscaler(ABC):
         picture = np.empty((grid.height, grid.width, rescaled.channels), np.uint8)
         done = 0
         progress("restore", 0.0)
-        for tile, core in self.restored_tiles(LRBlocks.of(rescaled)):
+        for tile, core in self.restored_tiles(LRBlocks.of(rescaled).to(self.device)):
             picture[tile.core] = to_samples(core)
             done += core.shape[2] * core.shape[3]
             progress("restore", done / (grid.height * grid.width))
@@ -55,10 +58,11 @@ class Upscaler(ABC):
     ) -> Iterator[tuple[Tile, Tensor]]:
         """Restore a picture of `size` (height, width) that has one scale all over from its LR plane (h, w, C).
 
-        Yields tiles as `restored_tiles`, their cores rounded to 8 bit.
+        Yields tiles as `restored_tiles`, their cores rounded to 8 bit and on the CPU.
         """
-        for tile, core in self.restored_tiles(LRBlocks.uniform(plane, factor, BlockGrid(*size, max(self.sides)))):
-            yield tile, round_to_8_bit(core)
+        stored = LRBlocks.uniform(plane, factor, BlockGrid(*size, max(self.sides)))
+        for tile, core in self.restored_tiles(stored.to(self.device)):
+            yield tile, round_to_8_bit(core).cpu()
 
 
 def network_of(descriptor: NetworkDescriptor, kind: Kind) -> nn.Module:
@@ -66,6 +70,11 @@ def network_of(descriptor: NetworkDescriptor, kind: Kind) -> nn.Module:
     if descriptor.kind != kind:
         raise ValueError(f"{descriptor.name} is a network of kind {descriptor.kind!r}; this needs one of kind {kind!r}")
     return descriptor.network.eval().requires_grad_(False)
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where its weights are."""
+    return next(network.parameters()).device
 
 
 def like_stored(colour: Tensor, channels: int) -> Tensor:

@@ -19,8 +19,8 @@ class BlockwiseUpscaler(Upscaler):
 
     sides = (PAPER_SIDE,)
 
-    def __init__(self, scales: tuple[int, ...]) -> None:
-        self.scales = scales
+    def __init__(self, scales: tuple[int, ...], device: torch.device) -> None:
+        self.scales, self.device = scales, device
 
     def restored_tiles(self, stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
         """As in `Upscaler`."""

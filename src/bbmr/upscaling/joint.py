@@ -16,7 +16,7 @@ from bbmr.blocks import PAPER_SCALES, PAPER_SIDE
 from bbmr.lr_blocks import LRBlocks
 from bbmr.networks import NetworkDescriptor
 from bbmr.networks.joint import HALF, JointSR
-from bbmr.upscaling import network_of
+from bbmr.upscaling import device_of, network_of
 from bbmr.upscaling.blockwise import BlockwiseUpscaler, in_batches
 from bbmr.upscaling.context import blocks_in_context
 
@@ -37,7 +37,7 @@ class JointUpscaler(BlockwiseUpscaler):
         if network.context > most:
             raise ValueError(f"{descriptor.name} wants {network.context} samples around a block; {most} is the most")
         self._network, self._context = network, network.context
-        super().__init__(tuple(sorted(map(int, network.branches))))
+        super().__init__(tuple(sorted(map(int, network.branches))), device_of(network))
 
     def _strips(self, stored: LRBlocks) -> Iterator[tuple[int, Tensor]]:
         # Two rows of each strip are seen by the next one as well.  Gradients, where they are wanted, are taken before

@@ -22,7 +22,7 @@ from bbmr.lr_blocks import LRBlocks
 from bbmr.networks import NetworkDescriptor
 from bbmr.networks.fast import POSITION
 from bbmr.tiles import Tile, tiles
-from bbmr.upscaling import Upscaler, like_stored, network_of
+from bbmr.upscaling import Upscaler, device_of, like_stored, network_of
 
 TILE = 768  # pixels per side of a tile; a multiple of 128, so that tiles hold whole blocks
 _MOSAIC_REACH = 60  # pixels: each x2 step sees 2 samples of the coarser level, 2 * (2 + 4 + 8 + 16)
@@ -103,6 +103,7 @@ class MosaicUpscaler(Upscaler):
 
     def __init__(self, descriptor: NetworkDescriptor) -> None:
         self._network = network_of(descriptor, "mosaic")
+        self.device = device_of(self._network)
         self.halo = mosaic_halo(_UNBOUNDED_REACH if descriptor.reach is None else descriptor.reach)
 
     def restored_tiles(self, stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
@@ -110,7 +111,7 @@ class MosaicUpscaler(Upscaler):
         grid = stored.grid
         for tile in tiles(grid.height, grid.width, TILE, self.halo):
             rows, cols = (slice(part.start, _round_up(part.stop)) for part in tile.outer)
-            levels = _levels(stored, rows, cols)
+            levels = _levels(stored, rows, cols).to(stored.device)
             mosaic = build_mosaic(stored.planes_of(rows, cols), levels).expand(-1, 3, -1, -1)
             restored = correct_mosaic(mosaic, levels, self._network)
             yield tile, like_stored(restored[:, :, *tile.core_in_outer_at(1)], stored.channels)

@@ -13,7 +13,7 @@ from bbmr.errors import BbmrError
 from bbmr.lr_blocks import LRBlocks
 from bbmr.networks import NetworkDescriptor
 from bbmr.tiles import Tile, tiles
-from bbmr.upscaling import Upscaler, like_stored, network_of
+from bbmr.upscaling import Upscaler, device_of, like_stored, network_of
 
 # In LR samples, at every scale: what a network costs and sees depends on them.
 TILE = 256  # per side
@@ -29,6 +29,7 @@ class PlainUpscaler(Upscaler):
     def __init__(self, *descriptors: NetworkDescriptor) -> None:
         self._networks = sr_networks(descriptors)
         self.scales = tuple(self._networks)
+        self.device = device_of(self._networks[self.scales[0]])
 
     def restored_tiles(self, stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
         """As in `Upscaler`.  Raises BbmrError where there is more than one scale."""

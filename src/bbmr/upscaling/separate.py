@@ -8,6 +8,7 @@ from torch import Tensor
 from bbmr.lr_blocks import LRBlocks
 from bbmr.networks import NetworkDescriptor
 from bbmr.networks.joint import JointSR
+from bbmr.upscaling import device_of
 from bbmr.upscaling.blockwise import BlockwiseUpscaler, blocks_of_row, in_batches
 from bbmr.upscaling.plain import sr_networks
 
@@ -17,7 +18,8 @@ class SeparateUpscaler(BlockwiseUpscaler):
 
     def __init__(self, *descriptors: NetworkDescriptor) -> None:
         self._networks = sr_networks(descriptors)
-        super().__init__(tuple(self._networks))
+        scales = tuple(self._networks)
+        super().__init__(scales, device_of(self._networks[scales[0]]))
 
     def _strips(self, stored: LRBlocks) -> Iterator[tuple[int, Tensor]]:
         for row in range(stored.grid.rows):
