@@ -5,7 +5,10 @@
 With `--network omnisr` (or `craft`) the rows are those of that network, beside the best of `fast`: whole pictures,
 separate blocks, Joint SR without and with deblocking, as the paper has it and with context, and the mosaic; those whose
 weights are missing are named and left out.  Joint SR is given the maps of separate blocks, so that the two restore the
-same samples.
+same samples.  `--network downnet-fast` (`downnet-omnisr`, ...) has the same on the LR planes of Down-Nets.
+
+With `--efforts 2 5 8` the rows are instead those of whole pictures and of the mosaic, on bicubic LR planes and on
+Down-Nets', as they are and with their samples refined for as long; with `--budgets x3 x6` each for these budgets.
 
 DIR holds one folder of pictures for each set.  Every system stores at most the LR pixels of a uniform x4; its file is
 really written and read back.  The network's own distortions are measured once for each picture and shared by the rows
@@ -37,6 +40,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from bbmr.allocation.budget import Budget
+from bbmr.allocation.corrected import FALLBACK, SUFFIX, is_fitted
 from bbmr.blocks import PAPER_SCALES, SCALES, BlockGrid, merge, stitch
 from bbmr.downscaling.bicubic import upscale
 from bbmr.errors import BbmrError
@@ -44,15 +49,24 @@ from bbmr.evaluation.metrics import block_edge_ratio, decibels, ms_ssim_y, psnr_
 from bbmr.fileformat import load, save, sections
 from bbmr.imageio import READ_SUFFIXES, read_picture
 from bbmr.networks.joint import BAND, CONTEXT, JointSR
-from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES, PLAIN_PIPELINE, SR_FAMILIES, TUNES, Options
+from bbmr.options import (
+    BICUBIC_MOSAIC,
+    EFFORTS,
+    LEARNED,
+    PIPELINE_CHOICES,
+    PLAIN_PIPELINE,
+    SR_FAMILIES,
+    TUNES,
+    Options,
+)
 from bbmr.picture import Picture
 from bbmr.pipeline import compress, compress_uniform, find_pipeline, measure_distortion, restore
 from bbmr.rescaled import RescaledImage
 from bbmr.samples import to_samples, to_tensor
 from bbmr.upscaling.joint import JointUpscaler
-from bbmr.weights import load_weights
+from bbmr.weights import load_weights, weights_index
 
-NETWORKS = ("fast", *SR_FAMILIES)
+NETWORKS = ("fast", *SR_FAMILIES, *(LEARNED + name for name in ("fast", *SR_FAMILIES)))
 DISTORTIONS = ("corrected", "bicubic", "network")
 YARDSTICK = "plain x4"
 
@@ -110,39 +124,57 @@ Results = Mapping[System, Mapping[str, Measurement]]
 
 
 def systems(quick: bool, network: str = "fast") -> list[System]:
-    """All rows, the yardsticks first: bicubic, plain x4 and the mosaic weights on the uniform map."""
+    """What each step is worth: all rows of a network, the yardsticks first."""
+    family = network.removeprefix(LEARNED)
+    learned = network[: -len(family)]
+    if family == "fast":
+        return yardsticks() + fast_systems(quick, learned)
+    return yardsticks() + family_systems(family, learned)
+
+
+def yardsticks() -> list[System]:
+    """bicubic, plain x4 and the mosaic weights on the uniform map."""
     bicubic = partial(compress_uniform, factor=4, pipeline=PLAIN_PIPELINE)
-    rows = [
+    return [
         System("bicubic x4", bicubic, enlarge_bicubic, "none", PLAIN_PIPELINE),
         uniform(YARDSTICK, PLAIN_PIPELINE),
-        uniform("mosaic weights, uniform x4", DEFAULT_PIPELINE),
+        uniform("mosaic weights, uniform x4", BICUBIC_MOSAIC),
     ]
-    return rows + (fast_systems(quick) if network == "fast" else family_systems(network))
 
 
-def fast_systems(quick: bool) -> list[System]:
-    """What each step from Algorithm 1 to the default is worth."""
+def fast_systems(quick: bool, learned: str = "") -> list[System]:
+    """What each step from Algorithm 1 to the default is worth; learned: LEARNED for the LR planes of Down-Nets."""
+    pipeline = learned + BICUBIC_MOSAIC
     rows = []
+    if learned:
+        rows.append(uniform(f"{learned}fast, plain x4", learned + PLAIN_PIPELINE))
+        rows.append(uniform(f"{learned}fast, mosaic weights, uniform x4", pipeline))
     for distortion in ("network",) if quick else DISTORTIONS:
         # Algorithm 1 goes by the PSNR of blocks; there is nothing to tune.
-        options = Options(block=128, scales=PAPER_SCALES, distortion=distortion, allocator="greedy")
-        rows.append(allocating("Algorithm 1", options, tune=""))
+        options = Options(block=128, scales=PAPER_SCALES, distortion=distortion, allocator="greedy", pipeline=pipeline)
+        rows.append(allocating(f"{_of(learned, 'fast')}Algorithm 1", options, tune=""))
     for block, scales in ((128, PAPER_SCALES), *((block, SCALES) for block in (128, 64, 32, 16))):
         for distortion in DISTORTIONS:
             for tune in TUNES:
                 # The default's neighbours, and one change at a time from Algorithm 1 to it.
                 if not quick or block == 16 or (distortion, tune) == ("corrected", "psnr"):
-                    options = Options(block=block, scales=scales, distortion=distortion, tune=tune)
-                    rows.append(allocating("least squared error", options, tune))
+                    options = Options(block=block, scales=scales, distortion=distortion, tune=tune, pipeline=pipeline)
+                    rows.append(allocating(f"{_of(learned, 'fast')}least squared error", options, tune))
     return rows
 
 
-def family_systems(family: str) -> list[System]:
+def _of(learned: str, network: str) -> str:
+    """What the names of rows on learned LR planes begin with."""
+    return f"{learned}{network}, " if learned else ""
+
+
+def family_systems(family: str, learned: str = "") -> list[System]:
     """As in the paper's table 5, then what is this project's: the other allocator, and the mosaic."""
-    title = SR_FAMILIES[family]
-    plain, separate, joint, mosaic = (f"{kind}-{family}" for kind in ("plain", "separate", "joint", "mosaic"))
+    title = learned + SR_FAMILIES[family]
+    plain, separate, joint, mosaic = (f"{learned}{kind}-{family}" for kind in ("plain", "separate", "joint", "mosaic"))
     present = {pipeline for pipeline in (plain, separate, joint, mosaic) if has_weights(pipeline)}
-    rows = [allocating("least squared error", Options(distortion="network", tune="psnr"), "psnr")]
+    best = Options(distortion="network", tune="psnr", pipeline=BICUBIC_MOSAIC)
+    rows = [allocating("least squared error", best, "psnr")]
     if plain in present:
         rows.append(uniform(f"{title}, plain x4", plain))
     if separate in present:
@@ -165,6 +197,27 @@ def family_systems(family: str) -> list[System]:
     return rows
 
 
+def refined_systems(network: str, efforts: Sequence[int], budgets: Sequence[str]) -> list[System]:
+    """Whole pictures and the mosaic, on both kinds of LR planes, with their samples refined and not."""
+    rows = yardsticks()[:2]
+    family = network.removeprefix(LEARNED)
+    plain = PLAIN_PIPELINE if family == "fast" else f"plain-{family}"
+    for learned in ("", LEARNED):
+        for name, kind in ((learned + plain, "plain x4"), (f"{learned}mosaic-{family}", "mosaic")):
+            if not has_weights(name):
+                continue
+            for effort in (0, *efforts):
+                row = f"{learned}{family}, {kind}, effort {effort}"
+                if kind == "plain x4":
+                    rows.append(uniform(row, name, effort))
+                    continue
+                for budget in budgets:
+                    for tune in TUNES:
+                        options = Options(pipeline=name, tune=tune, effort=effort, budget=Budget(budget))
+                        rows.append(allocating(f"{row}, budget {budget}", options, tune))
+    return rows
+
+
 def has_weights(pipeline: str) -> bool:
     """Whether the pipeline can run here; says so where it cannot."""
     try:
@@ -175,16 +228,24 @@ def has_weights(pipeline: str) -> bool:
     return True
 
 
-def uniform(name: str, pipeline: str) -> System:
-    compress_x4 = partial(compress_uniform, factor=4, pipeline=pipeline)
-    return System(name, compress_x4, restore, find_pipeline(pipeline).weights_sha256, pipeline)
+def uniform(name: str, pipeline: str, effort: int = 0) -> System:
+    compress_x4 = partial(compress_uniform, factor=4, pipeline=pipeline, effort=effort)
+    return System(name, compress_x4, restore, hash_of_weights(pipeline), pipeline)
+
+
+def hash_of_weights(pipeline: str) -> str:
+    """SHA-256 of all that the pipeline's result depends on, but for the code."""
+    found = find_pipeline(pipeline)
+    return " ".join([found.weights_sha256, *(weights_index()[name].sha256 for name in found.filters)])
 
 
 def allocating(allocator: str, options: Options, tune: str) -> System:
     name = f"{allocator}, {options.block}, {{{', '.join(map(str, options.scales))}}}"
-    weights = find_pipeline(options.pipeline).weights_sha256
+    weights = hash_of_weights(options.pipeline)
     if options.distortion == "corrected":
-        correction = files("bbmr.weights").joinpath("correction.json").read_bytes()
+        fitted = find_pipeline(options.pipeline).weights
+        name = (fitted if is_fitted(fitted) else FALLBACK) + SUFFIX
+        correction = files("bbmr.weights").joinpath(name).read_bytes()
         weights = f"{weights} {hashlib.sha256(correction).hexdigest()}"
     return System(name, partial(compress, options=options), restore, weights, options.pipeline, options, tune)
 
@@ -414,6 +475,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default="fast",
         help="whose rows: what each step of the default is worth, or all receivers of an SR network",
     )
+    parser.add_argument(
+        "--efforts",
+        nargs="+",
+        type=int,
+        choices=EFFORTS,
+        default=[],
+        help="rows for these efforts, in place of those of what each step is worth",
+    )
+    parser.add_argument("--budgets", nargs="+", default=["x4"], help="of these rows, as in bbmr compress")
     parser.add_argument("--out", type=Path, nargs="+", default=[], help="files to write, .md or .csv")
     parser.add_argument("--cache", type=Path, default=Path("runs/quality.jsonl"), help="results known so far")
     options = parser.parse_args(arguments)
@@ -423,7 +493,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.limit is not None and options.limit < 1:
         parser.error(f"--limit {options.limit}: take at least one picture")
     sets = find_sets(options.data, options.sets, options.limit)
-    rows = systems(options.quick, options.network)
+    if options.efforts:
+        rows = refined_systems(options.network, options.efforts, options.budgets)
+    else:
+        rows = systems(options.quick, options.network)
     for row in rows:  # loading a network is no part of what is timed
         row.restore(compress_uniform(Picture(np.zeros((16, 16, 3), np.uint8)), 4, row.pipeline))
     results = measure_all(sets, rows, Cache(options.cache), Console(stderr=True))

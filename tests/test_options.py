@@ -33,6 +33,8 @@ from bbmr.options import ALLOCATORS, DEFAULT_SCALES, PIPELINE_CHOICES, Options
             {"pipeline": "plain-x4", "tune": "psnr"},
             "no options but weights and effort",
         ),
+        ({"effort": 10}, "effort 10 is not possible; choose one from 0 to 9"),
+        ({"effort": 1.0}, "effort 1.0"),
         ({"weights": 3}, "weights 3 are no name"),
         ({"weights": None}, "weights None are no name"),
         (

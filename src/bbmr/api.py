@@ -68,9 +68,9 @@ def _options(given: dict[str, Any]) -> Options:
     if isinstance(budget := given.get("budget"), str | float):
         given["budget"] = Budget(budget if isinstance(budget, str) else f"{budget:.9f}")
     # Whole numbers may be numpy's.  What is no number, Options refuses by name.
-    if "block" in given:
+    for name in {"block", "effort"} & set(given):
         with suppress(TypeError):
-            given["block"] = index(given["block"])
+            given[name] = index(given[name])
     if "scales" in given:
         with suppress(TypeError):
             given["scales"] = tuple(map(index, given["scales"]))

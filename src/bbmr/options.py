@@ -33,7 +33,8 @@ class PipelineChoice:
     networks: int = 1
 
 
-DEFAULT_PIPELINE = "mosaic-fast"
+BICUBIC_MOSAIC = "mosaic-fast"
+DEFAULT_PIPELINE = BICUBIC_MOSAIC
 PLAIN_PIPELINE = "plain-x4"
 LEARNED = "downnet-"
 """What the names of pipelines with learned LR planes begin with; the rest is that of the same with bicubic ones."""

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bbmr.allocation.corrected import corrected_errors
+from bbmr.allocation.corrected import corrected_errors, is_fitted
 from bbmr.allocation.distortion import bicubic_errors, luma_variance, network_errors
 from bbmr.allocation.greedy import algorithm_1
 from bbmr.allocation.optimal import BudgetTooSmallError, least_squared_error
@@ -221,8 +221,8 @@ def compress(
     costs = np.stack([grid.costs(factor) for factor in scales])
     rows = _allocate(picture, grid, options, errors, costs)
     expected = None
-    # The correction was fitted to the default pipeline with the weights that ship.
-    fitted = options.distortion == "corrected" and pipeline == PIPELINES[DEFAULT_PIPELINE]
+    own = pipeline == PIPELINES[pipeline.name]
+    fitted = options.distortion == "corrected" and own and is_fitted(pipeline.weights)
     if options.distortion == "network" or fitted:
         expected = _psnr(np.take_along_axis(errors.reshape(len(scales), -1), rows[None], 0).sum(), picture)
     chosen = np.array(scales, np.uint8)[rows].reshape(grid.rows, grid.cols)
@@ -274,7 +274,8 @@ def measure_distortion(
     """
     progress("measure distortion", 0.0)
     if distortion == "corrected":
-        return corrected_errors(picture.colour, planes, grid, progress)[[SCALES.index(factor) for factor in scales]]
+        errors = corrected_errors(picture.colour, planes, grid, pipeline.weights, progress)
+        return errors[[SCALES.index(factor) for factor in scales]]
     wanted = {factor: planes[factor] for factor in scales}
     if distortion == "bicubic":
         return bicubic_errors(picture.colour, wanted, grid, progress)

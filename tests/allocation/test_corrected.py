@@ -1,11 +1,25 @@
+import json
+from importlib.resources import files
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bbmr.allocation.corrected import FEATURES, corrected_errors, fit, from_json, shipped_corrections, to_json
+from bbmr.allocation.corrected import (
+    FEATURES,
+    LIGHT,
+    SUFFIX,
+    corrected_errors,
+    corrections_for,
+    fit,
+    from_json,
+    is_fitted,
+    to_json,
+)
 from bbmr.allocation.distortion import bicubic_errors
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid
 from bbmr.downscaling import bicubic_planes
+from bbmr.weights.index import shipped_index
 
 
 def features(blocks: int = 4000) -> NDArray[np.float64]:
@@ -57,8 +71,26 @@ def test_text_keeps_the_correction() -> None:
     np.testing.assert_allclose(read.predict(values), correction.predict(values), rtol=0.01)
 
 
-def test_every_block_side_has_a_correction() -> None:
-    assert set(shipped_corrections()) == set(BLOCK_SIDES)
+FITTED = [name for name in shipped_index() if is_fitted(name)]
+
+
+@pytest.mark.parametrize("weights", FITTED)
+def test_every_block_side_has_a_correction(weights: str) -> None:
+    assert set(corrections_for(weights)) == set(BLOCK_SIDES)
+
+
+@pytest.mark.parametrize("weights", FITTED)
+def test_corrections_are_those_of_the_weights_that_ship(weights: str) -> None:
+    found = json.loads(files("bbmr.weights").joinpath(weights + SUFFIX).read_text("utf-8"))
+    assert found["weights_sha256"] == shipped_index()[weights].sha256
+    assert found["light_sha256"] == shipped_index()[LIGHT].sha256
+
+
+def test_networks_that_nothing_was_fitted_to_are_taken_for_the_usual_one() -> None:
+    colour = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    planes, grid = bicubic_planes(colour, SCALES), BlockGrid(64, 64, 16)
+    of_others, usual = (corrected_errors(colour, planes, grid, name) for name in ("mine", "mosaic-fast"))
+    np.testing.assert_array_equal(of_others, usual)
 
 
 @pytest.mark.parametrize("side", BLOCK_SIDES)
@@ -69,7 +101,7 @@ def test_texture_is_foreseen_to_lose_more_than_sky_and_scale_one_nothing(side: i
     colour = np.concatenate([sky, texture], axis=1).astype(np.uint8)
     grid = BlockGrid(128, 512, side)
     planes = bicubic_planes(colour, SCALES)
-    errors = corrected_errors(colour, planes, grid)
+    errors = corrected_errors(colour, planes, grid, "mosaic-fast")
     assert not errors[0].any()
     # The block of sky next to the texture is left out: coarse samples reach into it.
     assert errors[1:, :, grid.cols * 3 // 4 :].min() > 5 * errors[1:, :, : grid.cols // 2].max()
@@ -81,5 +113,5 @@ def test_what_is_lost_at_every_scale_costs_no_step() -> None:
     """Weak noise is gone at x4 already: the allocator has to see that x16 loses nothing more."""
     noise = np.random.default_rng(3).normal(128, 3, (256, 256, 1)).round().astype(np.uint8)
     grid = BlockGrid(256, 256, 16)
-    errors = corrected_errors(noise, bicubic_planes(noise, SCALES), grid).sum(axis=(1, 2))
+    errors = corrected_errors(noise, bicubic_planes(noise, SCALES), grid, "mosaic-fast").sum(axis=(1, 2))
     assert errors[4] < 1.1 * errors[2]

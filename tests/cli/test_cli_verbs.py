@@ -94,6 +94,29 @@ def test_compress_json(photo: Path) -> None:
     assert [entry["output"] for entry in json.loads(out)] == ["out/photo.bbmr"]
 
 
+def test_effort_makes_the_samples_better_and_says_how_good(photo: Path) -> None:
+    expected = {}
+    for effort in ("0", "4"):
+        bbmr("compress", photo, "--effort", effort, "--overwrite")
+        expected[effort] = json.loads(bbmr("info", "photo.bbmr", "--json")[0])["expected_psnr"]
+        bbmr("restore", "photo.bbmr", "-o", "restored.png", "--overwrite")
+        with Image.open("photo.png") as before, Image.open("restored.png") as after:
+            error = (np.array(after).astype(float) - np.array(before)) @ [65.481 / 255, 128.553 / 255, 24.966 / 255]
+        psnr = 10 * np.log10(255**2 / np.square(error).mean())
+    assert expected["4"] > expected["0"]
+    assert expected["4"] == pytest.approx(psnr, abs=0.01)  # measured, no estimate
+    _, err = bbmr("compress", photo, "--effort", "10", code=2)
+    assert err == "error: effort 10 is not possible; choose one from 0 to 9\n"
+
+
+def test_devices_that_are_not_there(packed: Path) -> None:
+    for verb, file in (("compress", "photo.png"), ("restore", packed)):
+        _, err = bbmr(verb, file, "--device", "cuda:77", code=1)
+        assert err.startswith("error: device 'cuda:77' cannot be used here")
+        assert len(err.splitlines()) == 1
+    assert sorted(os.listdir()) == ["photo.bbmr", "photo.png"]
+
+
 def test_info_json(packed: Path) -> None:
     out, _ = bbmr("info", packed, "--json")
     facts = json.loads(out)
@@ -126,6 +149,7 @@ def test_info_table(packed: Path) -> None:
         (("--budget", "1/64", "--tune", "psnr", "--distortion", "bicubic"), 16, {"2", "4", "8", "16"}, "mosaic-fast"),
         (("--allocator", "greedy", "--distortion", "network"), 16, {"2", "4", "8"}, "mosaic-fast"),
         (("--pipeline", "plain-x4"), 128, {"4"}, "plain-x4"),
+        (("--pipeline", "plain-x4", "--effort", "1", "--device", "cpu"), 128, {"4"}, "plain-x4"),
     ],
 )
 def test_options_reach_the_file(
@@ -193,7 +217,7 @@ def test_two_pictures_of_one_result_are_refused_before_any_work(photo: Path) -> 
         (("compare", "photo.png", "--tune", "loud"), "choose one of visual, psnr"),
         (("compress", "photo.png", "--pipeline", "none"), "pipeline"),
         (("compress", "photo.png", "--pipeline", "joint-omnisr", "--block", "16"), "blocks of 128 pixels, not of 16"),
-        (("compress", "photo.png", "--pipeline", "plain-x4", "--budget", "x5"), "takes no other options"),
+        (("compress", "photo.png", "--pipeline", "plain-x4", "--budget", "x5"), "no options but weights and effort"),
         (("compress", "photo.png", "--allocator", "greedy", "--scales", "1,2"), "three scales"),
         (("compress", "photo.png", "-o", "photo.zip"), "ends in .bbmr"),
         (("restore", "photo.bbmr", "-o", "photo.doc"), ".png, .jpg"),

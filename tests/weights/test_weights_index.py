@@ -1,4 +1,3 @@
-import json
 import shutil
 from hashlib import sha256
 from pathlib import Path
@@ -52,12 +51,6 @@ def test_damaged_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     file.unlink()
     with pytest.raises(BbmrError, match=r"mosaic-fast.safetensors: .* cannot be read.*install bbmr again"):
         load_weights("mosaic-fast")
-
-
-def test_the_correction_was_fitted_to_the_shipped_weights() -> None:
-    fitted_to, index = json.loads((FOLDER / "correction.json").read_text("utf-8")), shipped_index()
-    assert fitted_to["weights_sha256"] == index["mosaic-fast"].sha256
-    assert fitted_to["light_sha256"] == index["luma-fast"].sha256
 
 
 def test_names_that_ship_cannot_be_shadowed(own: Path) -> None:

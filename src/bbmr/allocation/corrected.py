@@ -5,7 +5,8 @@ texture, which it does not; at x16 there is little to restore, and bicubic enlar
 from each scale to the next coarser one, and its variance, foresee what the restoring network loses: for each block side
 and scale the log of that is a quadratic function of the logs of these.  Steps and not errors, since steps are what the
 allocator trades: noise is lost at x4 as it is at x16, the steps say so, and small biases of four separate errors would
-hide it.  `bbmr.training.fit_correction` fits the functions on training photographs.
+hide it.  `bbmr.training.fit_correction` fits the functions on training photographs, for each network that is used with
+them; that the network may restore other LR planes than bicubic ones makes no difference to this.
 """
 
 import json
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,8 @@ from bbmr.progress import Progress, silent
 from bbmr.weights import load_weights
 
 LIGHT = "luma-fast"
+FALLBACK = "mosaic-fast"
+SUFFIX = ".correction.json"  # behind the name of the weights that the corrections in it were fitted to
 FEATURES = len(SCALES) - 1 + 1  # steps from scale to scale, and the variance
 _STEP_FLOOR = 0.05  # grey levels squared per pixel: steps below it are noise of the 8-bit rounding
 _VARIANCE_FLOOR = 0.25
@@ -104,11 +108,14 @@ def corrected_errors(
     colour: NDArray[np.uint8],
     planes: Mapping[int, NDArray[np.uint8]],
     grid: BlockGrid,
+    weights: str,
     progress: Progress = silent,
 ) -> NDArray[np.float64]:
-    """Estimate the network's summed squared luma error of each block at every scale, (5, rows, cols).  Arguments as of
-    `measure_features`."""
-    errors = shipped_corrections()[grid.side].predict(measure_features(colour, planes, grid, progress)) * grid.costs(1)
+    """Estimate the summed squared luma error of each block at every scale, (5, rows, cols), as restored by the network
+    with these weights; by those that nothing was fitted to, as by FALLBACK.  Other arguments as of `measure_features`.
+    """
+    correction = corrections_for(weights if is_fitted(weights) else FALLBACK)[grid.side]
+    errors = correction.predict(measure_features(colour, planes, grid, progress)) * grid.costs(1)
     return np.concatenate([np.zeros_like(errors[:1]), errors])
 
 
@@ -124,8 +131,9 @@ def _terms(features: NDArray[np.float64], low: NDArray[np.float64], high: NDArra
 
 
 def to_json(corrections: Mapping[int, Correction], weights_sha256: str, light_sha256: str) -> str:
-    """The text of correction.json: for each block side the range of the features and the coefficients; the weights
-    whose errors they foresee, and those of the light network that they foresee them by."""
+    """The text of a file of corrections: for each block side the range of the features and the coefficients; the
+    weights whose errors they foresee, and those of the light network that they foresee them by.
+    """
     by_side: dict[str, Any] = {}
     for side, correction in corrections.items():
         by_side[str(side)] = {
@@ -138,14 +146,23 @@ def to_json(corrections: Mapping[int, Correction], weights_sha256: str, light_sh
 
 
 def from_json(text: str) -> dict[int, Correction]:
-    """The corrections in the text of correction.json, by block side."""
+    """The inverse of `to_json`."""
     return {
         int(side): Correction(**{name: np.array(values) for name, values in fields.items()})
         for side, fields in json.loads(text)["corrections"].items()
     }
 
 
+def is_fitted(weights: str) -> bool:
+    """Whether there are corrections for these weights."""
+    return _file_of(weights).is_file()
+
+
 @cache
-def shipped_corrections() -> Mapping[int, Correction]:
-    """The corrections of the default pipeline, by block side."""
-    return from_json(files("bbmr.weights").joinpath("correction.json").read_text("utf-8"))
+def corrections_for(weights: str) -> Mapping[int, Correction]:
+    """The corrections fitted to these weights, by block side."""
+    return from_json(_file_of(weights).read_text("utf-8"))
+
+
+def _file_of(weights: str) -> Traversable:
+    return files("bbmr.weights").joinpath(weights + SUFFIX)

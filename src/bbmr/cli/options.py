@@ -35,8 +35,7 @@ Effort = Annotated[
     int,
     typer.Option(
         "--effort",
-        min=EFFORTS[0],
-        max=EFFORTS[-1],
+        metavar=f"{EFFORTS[0]}..{EFFORTS[-1]}",
         help="How long to refine the LR samples for the network that will restore them, from 0, not at all, to 9: a "
         "better picture from as many of them.",
     ),

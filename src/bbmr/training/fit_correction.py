@@ -1,6 +1,8 @@
-"""Fits the last step of the corrected distortions on training photographs, for the shipped weights.
+"""Fits the last step of the corrected distortions on training photographs, for a pipeline with the weights that ship.
 
-python -m bbmr.training.fit_correction --data PHOTOS --out src/bbmr/weights/correction.json
+python -m bbmr.training.fit_correction --data PHOTOS --pipeline mosaic-fast
+
+It writes `NAME.correction.json` beside the weights.
 """
 
 import argparse
@@ -12,12 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
 
-from bbmr.allocation.corrected import LIGHT, fit, measure_features, to_json
+import bbmr.weights
+from bbmr.allocation.corrected import LIGHT, SUFFIX, fit, measure_features, to_json
 from bbmr.allocation.distortion import network_errors
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, merge
+from bbmr.downscaling import bicubic_planes
 from bbmr.errors import BbmrError
 from bbmr.options import DEFAULT_PIPELINE
-from bbmr.pipeline import find_pipeline
+from bbmr.pipeline import Pipeline, find_pipeline
 from bbmr.training.data import find_photos
 from bbmr.weights import weights_index
 
@@ -28,25 +32,27 @@ def main() -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs")
-    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--pipeline", default=DEFAULT_PIPELINE, help=f"its name; {DEFAULT_PIPELINE} by default")
     parser.add_argument("--photos", type=int, help="take only so many, evenly spread; all by default")
     arguments = parser.parse_args()
     try:
         paths, _ = find_photos(arguments.data)
+        pipeline = find_pipeline(arguments.pipeline)
     except BbmrError as error:
         sys.exit(f"error: {error}")
     samples: dict[int, list[tuple[NDArray[np.float64], NDArray[np.float64]]]] = {side: [] for side in BLOCK_SIDES}
     chosen = np.linspace(0, len(paths) - 1, min(arguments.photos or len(paths), len(paths))).round().astype(int)
     for path in track([paths[index] for index in chosen], "Photographs"):
-        for side, sample in _observe(_centre(path)).items():
+        for side, sample in _observe(_centre(path), pipeline).items():
             samples[side].append(sample)
     corrections = {
         side: fit(*(np.concatenate(part, axis=1) for part in zip(*parts, strict=True)))
         for side, parts in samples.items()
     }
     index = weights_index()
-    hashes = index[find_pipeline(DEFAULT_PIPELINE).weights].sha256, index[LIGHT].sha256
-    arguments.out.write_text(to_json(corrections, *hashes))
+    hashes = index[pipeline.weights].sha256, index[LIGHT].sha256
+    folder = Path(bbmr.weights.__file__).parent
+    (folder / (pipeline.weights + SUFFIX)).write_text(to_json(corrections, *hashes))
 
 
 def _centre(path: Path) -> NDArray[np.uint8]:
@@ -57,13 +63,14 @@ def _centre(path: Path) -> NDArray[np.uint8]:
         return np.array(image.convert("RGB").crop((left, top, *size)))
 
 
-def _observe(colour: NDArray[np.uint8]) -> dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+def _observe(
+    colour: NDArray[np.uint8], pipeline: Pipeline
+) -> dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """For each block side the features (FEATURES, blocks) and the network's errors per pixel (5, blocks)."""
-    pipeline = find_pipeline(DEFAULT_PIPELINE)
-    planes = pipeline.downscaler(colour, SCALES)
+    planes = bicubic_planes(colour, SCALES)
     height, width = colour.shape[:2]
     finest = BlockGrid(height, width, min(BLOCK_SIDES))
-    by_network = network_errors(colour, planes, finest, pipeline.upscaler())
+    by_network = network_errors(colour, pipeline.downscaler(colour, SCALES), finest, pipeline.upscaler())
     observed = {}
     for side in BLOCK_SIDES:
         grid = BlockGrid(height, width, side)
