@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from bbmr.networks.fast import GAIN
 from bbmr.networks.initial import exactly, set_to_zero, start_as_bicubic
-from bbmr.networks.layers import GatedFeedForward
+from bbmr.networks.layers import GatedFeedForward, in_turn
 from bbmr.networks.mosaic_ends import as_input, first_layer, last_layer
 
 CHANNELS = 48
@@ -69,9 +69,7 @@ class CRAFTTrunk(nn.Module):
             "h": (self.biases_h, self.relative_position_index_h.long()),
             "v": (self.biases_v, self.relative_position_index_v.long()),
         }
-        features = shallow
-        for group in self.layers:
-            features = group(features, positions)
+        features = in_turn(self.layers, shallow, positions)
         deep: Tensor = self.conv_after_body(self.norm(features)) + shallow
         return deep
 

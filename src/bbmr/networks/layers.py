@@ -4,9 +4,13 @@ Features are (N, C, H, W), and fastest where memory holds the channels of a samp
 convolutions, LayerNorm and attention read them as they lie.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 
 class Pointwise(nn.Conv2d):
@@ -47,3 +51,17 @@ class GatedFeedForward(nn.Module):
 def channels_last(features: Tensor) -> Tensor:
     """The same (N, C, H, W), the channels of each sample together in memory."""
     return features.contiguous(memory_format=torch.channels_last)
+
+
+def in_turn(groups: Iterable[nn.Module], features: Tensor, *others: Any) -> Tensor:
+    """Features (N, C, H, W) through one group of layers after another, each given `others` too.
+
+    Where the weights are fixed and only the gradients of what goes in are wanted, nothing inside a group is kept for
+    them: it is made again, for half as much time more, and of all groups' memory one group's is needed.
+    """
+    for group in groups:
+        if torch.is_grad_enabled() and features.requires_grad and not next(group.parameters()).requires_grad:
+            features = checkpoint(group, features, *others, use_reentrant=False)
+        else:
+            features = group(features, *others)
+    return features

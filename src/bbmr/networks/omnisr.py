@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from bbmr.networks.fast import GAIN
 from bbmr.networks.initial import exactly, set_to_zero, start_as_bicubic
-from bbmr.networks.layers import Depthwise, GatedFeedForward, Pointwise, channels_last
+from bbmr.networks.layers import Depthwise, GatedFeedForward, Pointwise, channels_last, in_turn
 from bbmr.networks.mosaic_ends import as_input, first_layer, last_layer
 
 CHANNELS = 64
@@ -52,7 +52,7 @@ class OmniSRBody(nn.Module):
 
     def _padded_features(self, picture: Tensor) -> Tensor:
         shallow = channels_last(exactly(self.input, pad(picture)))
-        deep: Tensor = self.output(self.residual_layer(shallow)) + shallow
+        deep: Tensor = self.output(in_turn(self.residual_layer, shallow)) + shallow
         return deep
 
 
@@ -92,7 +92,7 @@ class OmniSRMosaic(nn.Module):
     def forward(self, pixels: Tensor, levels: Tensor) -> Tensor:
         height, width = pixels.shape[2:]
         features = channels_last(self.input(pad(as_input(pixels, levels))))
-        features = self.output(self.residual_layer(features)) + features
+        features = self.output(in_turn(self.residual_layer, features)) + features
         correction: Tensor = self.tail(features) / GAIN
         return correction[:, :, :height, :width]
 

@@ -11,7 +11,8 @@ from bbmr.lr_blocks import LRBlocks
 from bbmr.tiles import Tile
 from bbmr.upscaling import Upscaler, like_stored
 
-_BATCH = 32  # blocks that go through a network at once: bounds the memory
+# Blocks that go through a network at once, and where gradients are wanted: bounds the memory.
+_BATCH, _BATCH_WITH_GRADIENTS = 32, 4
 
 
 class BlockwiseUpscaler(Upscaler):
@@ -43,4 +44,5 @@ def blocks_of_row(stored: LRBlocks, row: int) -> dict[int, Tensor]:
 
 def in_batches(network: Callable[[Tensor], Tensor], blocks: Tensor) -> Tensor:
     """Blocks (N, 3, h, w) through a network, some at a time."""
-    return torch.cat([network(batch) for batch in torch.split(blocks, _BATCH)])
+    size = _BATCH_WITH_GRADIENTS if torch.is_grad_enabled() else _BATCH
+    return torch.cat([network(batch) for batch in torch.split(blocks, size)])
