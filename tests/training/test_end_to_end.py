@@ -14,6 +14,7 @@ from bbmr.networks import build_network
 from bbmr.networks.end_to_end import EndToEnd, take_apart
 from bbmr.training.data import Batch, lr_planes
 from bbmr.training.end_to_end import EndToEndTask, store, with_downscalers
+from bbmr.training.errors import RecipeError
 from bbmr.training.export import export
 from bbmr.training.initial import read_initial
 from bbmr.training.objective import training_loss
@@ -153,3 +154,39 @@ def test_joint_sr_begins_with_the_downscalers_of_its_branches(tmp_path: Path) ->
             if key.startswith("downscalers."):
                 assert torch.equal(state[key], part)
         assert torch.equal(state[f"restorer.branches.{scale}.input.weight"], load_file(path)["restorer.input.weight"])
+
+
+@pytest.mark.parametrize("from_weights", [False, True])
+def test_downscalers_may_be_those_of_another_network(from_weights: bool, tmp_path: Path) -> None:
+    other = learned(build_network("fast").network)
+    save_file({key: part.contiguous() for key, part in other.state_dict().items()}, tmp_path / "other.safetensors")
+    values: dict[str, object] = {
+        "network": "omnisr-light-x4",
+        "maps": {"uniform": 1, "uniform_scales": {4: 1}},
+        "init_downscalers": str(tmp_path / "other.safetensors"),
+    }
+    alone = build_network("omnisr-light-x4").network.state_dict()
+    if from_weights:
+        alone = at_random(build_network("omnisr-light-x4").network).state_dict()
+        save_file(alone, tmp_path / "alone.safetensors")
+        values["init_from"] = str(tmp_path / "alone.safetensors")
+    state = start_of(values)
+    nets = {key: part for key, part in state.items() if key.startswith("downscalers.")}
+    assert {key.split(".")[1] for key in nets} == {"4"}
+    assert all(torch.equal(part, other.state_dict()[key]) for key, part in nets.items())
+    taken = all(torch.equal(state[f"restorer.{key}"], part) for key, part in alone.items())
+    assert taken == from_weights
+
+
+def test_files_without_the_downscalers_asked_for_are_refused(tmp_path: Path) -> None:
+    whole = EndToEnd(build_network("omnisr-light-x2").network, [2])
+    save_file(whole.state_dict(), tmp_path / "x2.safetensors")
+    values: dict[str, object] = {
+        "network": "omnisr-light-x4",
+        "maps": {"uniform": 1, "uniform_scales": {4: 1}},
+        "init_downscalers": str(tmp_path / "x2.safetensors"),
+    }
+    with pytest.raises(RecipeError, match=r"init_downscalers: .*x2.safetensors: has no Down-Net for downscalers\.4"):
+        start_of(values)
+    with pytest.raises(RecipeError, match="init_downscalers: needs downscaler: downnet"):
+        recipe_from(values | {"downscaler": "bicubic"})

@@ -22,10 +22,11 @@ _KINDS = ("weight", "bias")
 
 def read_initial(recipe: Recipe, descriptor: NetworkDescriptor) -> TrainingState | None:
     """The state to begin from, or None; RecipeError where files do not fit the network exactly as the recipe says."""
+    if isinstance(descriptor.network, EndToEnd):
+        start = _end_to_end(recipe, descriptor, descriptor.network) if recipe.init_from is not None else None
+        return start if recipe.init_downscalers is None else _with_downscalers(recipe, start, descriptor.network)
     if recipe.init_from is None:
         return None
-    if isinstance(descriptor.network, EndToEnd):
-        return _end_to_end(recipe, descriptor, descriptor.network)
     if not isinstance(recipe.init_from, str):
         return _weights(_joined(recipe, _read_each(recipe.init_from), descriptor))
     start = read_start(Path(recipe.init_from))
@@ -58,6 +59,18 @@ def _end_to_end(recipe: Recipe, descriptor: NetworkDescriptor, network: EndToEnd
     for nets in learned:
         state |= {DOWNSCALERS + key: tensor for key, tensor in nets.items() if DOWNSCALERS + key in state}
     return _weights(state)
+
+
+def _with_downscalers(recipe: Recipe, start: TrainingState | None, network: EndToEnd) -> TrainingState:
+    """`start`, or the network's own first weights, with the Down-Nets of another run."""
+    assert recipe.init_downscalers is not None
+    nets = part(read_start(Path(recipe.init_downscalers)).averaged, DOWNSCALERS)
+    nets = {DOWNSCALERS + key: tensor for key, tensor in nets.items()}
+    state = dict(start.averaged) if start else dict(network.state_dict())
+    missing = [key for key in state if key.startswith(DOWNSCALERS) and key not in nets]
+    if missing:
+        raise RecipeError(f"init_downscalers: {recipe.init_downscalers}: has no Down-Net for {missing[0]}")
+    return _weights({key: nets.get(key, tensor) for key, tensor in state.items()})
 
 
 def _read_each(paths: Mapping[int, str]) -> dict[int, Mapping[str, Tensor]]:

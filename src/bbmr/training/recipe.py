@@ -161,6 +161,8 @@ class Recipe:
     # 8: ...}: the SR networks that its branches start from.
     init_from: str | Mapping[int, str] | None = None
     init_parts: Literal["all", "body"] = "all"  # body: first and last layer may differ
+    # Weights (.safetensors) whose Down-Nets the run begins with, also where they were trained with another network.
+    init_downscalers: str | None = None
     steps: int = 20000
     batch: int = 8  # crops a step, over all processes together
     crop: int = 192  # pixels per side of an HR crop
@@ -187,6 +189,11 @@ class Recipe:
             self.init_parts == "all" or isinstance(self.init_from, str),
             "init_parts",
             "body needs init_from with one file",
+        )
+        require(
+            self.init_downscalers is None or self.downscaler == "downnet",
+            "init_downscalers",
+            "needs downscaler: downnet",
         )
         _require_crop(self.crop, "crop")
 
