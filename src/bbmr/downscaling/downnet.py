@@ -113,6 +113,11 @@ class LearnedPlanes:
     def __init__(self, filters: Mapping[int, Tensor]) -> None:
         self._filters = dict(filters)
 
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """Those that there are filters for, in rising order."""
+        return tuple(sorted(self._filters))
+
     def __call__(self, colour: NDArray[np.uint8], factors: Iterable[int]) -> dict[int, NDArray[np.uint8]]:
         """As in `Downscaler`; KeyError for a factor without a filter.  Gray pictures go through as colour ones."""
         return shrink_in_tiles(colour, factors, self._shrink)
