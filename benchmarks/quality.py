@@ -244,8 +244,8 @@ def allocating(allocator: str, options: Options, tune: str) -> System:
     weights = hash_of_weights(options.pipeline)
     if options.distortion == "corrected":
         fitted = find_pipeline(options.pipeline).weights
-        name = (fitted if is_fitted(fitted) else FALLBACK) + SUFFIX
-        correction = files("bbmr.weights").joinpath(name).read_bytes()
+        file = (fitted if is_fitted(fitted) else FALLBACK) + SUFFIX
+        correction = files("bbmr.weights").joinpath(file).read_bytes()
         weights = f"{weights} {hashlib.sha256(correction).hexdigest()}"
     return System(name, partial(compress, options=options), restore, weights, options.pipeline, options, tune)
 

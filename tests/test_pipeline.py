@@ -25,6 +25,7 @@ from bbmr.fileformat import decode, encode
 from bbmr.imageio import read_picture
 from bbmr.networks import NetworkDescriptor, build_network
 from bbmr.options import (
+    BICUBIC_MOSAIC,
     DEFAULT_PIPELINE,
     LEARNED,
     PIPELINE_CHOICES,
@@ -37,8 +38,9 @@ from bbmr.options import (
 from bbmr.picture import Metadata, Picture
 from bbmr.upscaling.mosaic import MosaicUpscaler
 from bbmr.upscaling.separate import SeparateUpscaler
-from bbmr.weights import load_weights, weights_index
+from bbmr.weights import load_weights
 from bbmr.weights.imported import import_weights, remove_weights
+from bbmr.weights.index import LR
 
 FAMILIES = tuple(name for name in PIPELINE_NAMES if name.endswith(tuple(SR_FAMILIES)))
 TEST_2K = Path(__file__).parents[2] / "shared" / "data" / "test2k"
@@ -93,7 +95,7 @@ def test_no_combination_exceeds_its_budget(distortion: str, tune: str, block: in
 
 def test_stored_samples_are_those_of_the_lr_planes() -> None:
     picture = Picture(landscape())
-    rescaled = pipeline.compress(picture, Options(block=32))
+    rescaled = pipeline.compress(picture, Options(block=32, pipeline=BICUBIC_MOSAIC))
     planes = bicubic_planes(picture.colour, SCALES)
     seen = dict.fromkeys(rescaled.blocks, 0)
     for row, col in np.ndindex(*rescaled.scales.shape):
@@ -148,7 +150,7 @@ def test_network_errors_are_those_of_the_restored_picture(size: tuple[int, int],
     picture = Picture(landscape(*size))
     grid = BlockGrid(picture.height, picture.width, side)
     chosen = pipeline.find_pipeline(DEFAULT_PIPELINE)
-    errors = network_errors(picture.colour, bicubic_planes(picture.colour, SCALES), grid, chosen.upscaler())
+    errors = network_errors(picture.colour, chosen.downscaler(picture.colour, SCALES), grid, chosen.upscaler())
     for row, factor in enumerate(SCALES):
         restored = pipeline.restore(pipeline.compress_uniform(picture, factor))
         difference = luma_of(restored.colour) - luma_of(picture.colour)
@@ -238,9 +240,10 @@ def test_pipelines_of_sr_networks_go_through_a_file(name: str, channels: int, mo
     ship(monkeypatch, tiny_families())
     picture = Picture(np.ascontiguousarray(landscape()[:, :, :channels]))
     uniform = PIPELINE_CHOICES[name].uniform
+    used = name if channels == 3 else name.removeprefix(LEARNED)  # which needs colours
     rescaled = pipeline.compress(picture, Options(pipeline=name, budget=Budget("x4" if uniform else "1/10")))
     assert (len(rescaled.blocks) == 1) == uniform
-    assert rescaled.recipe.pipeline == name
+    assert rescaled.recipe.pipeline == used
     assert rescaled.recipe.expected_psnr is None  # the correction was fitted to another network
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -324,10 +327,10 @@ def test_down_nets_make_what_is_stored(options: dict[str, Any], monkeypatch: pyt
 
 
 def test_missing_filters_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    ship(monkeypatch, tiny_families())
-    index = weights_index() | {"downnet-mosaic-fast": weights_index()["mosaic-fast"]}
+    index = ship(monkeypatch, tiny_families())
+    without = {name: entry for name, entry in index.items() if not name.endswith(LR)}
     rescaled = pipeline.compress(Picture(landscape(40, 40)), Options(pipeline="downnet-mosaic-fast"))
-    monkeypatch.setattr(pipeline, "weights_index", lambda: index)
+    monkeypatch.setattr(pipeline, "weights_index", lambda: without)
     with pytest.raises(BbmrError, match=r"needs weights .*downnet-mosaic-fast.lr; .*--name downnet-mosaic-fast`"):
         pipeline.compress(Picture(landscape(40, 40)), Options(pipeline="downnet-mosaic-fast"))
     pipeline.restore(rescaled)  # the receiver does without
@@ -384,7 +387,7 @@ def test_uniform_maps_of_scales_that_a_pipeline_lacks_are_refused(
 
 
 def test_unknown_pipelines_are_refused_with_those_there_are() -> None:
-    with pytest.raises(BbmrError, match=r"there are: mosaic-fast, plain-x4"):
+    with pytest.raises(BbmrError, match=r"there are: mosaic-fast, plain-x4, .*downnet-mosaic-fast"):
         pipeline.find_pipeline("magic")
 
 
@@ -443,7 +446,26 @@ def test_own_weights_restore_what_was_compressed_for_them(distortion: str, own: 
 
 def test_the_pipelines_own_weights_may_be_named() -> None:
     picture = Picture(landscape(60, 90))
-    assert pipeline.compress(picture, Options(weights="mosaic-fast")) == pipeline.compress(picture)
+    for name in (BICUBIC_MOSAIC, DEFAULT_PIPELINE):
+        usual = pipeline.compress(picture, Options(pipeline=name))
+        assert pipeline.compress(picture, Options(pipeline=name, weights=name)) == usual
+        assert pipeline.compress(picture, Options(weights=name)) == usual  # the pipeline that they are for
+
+
+def test_gray_pictures_keep_bicubic_planes() -> None:
+    """Down-Nets hide detail in colours; of a gray picture the bicubic pipeline restores more, so it is taken."""
+    gray = Picture(landscape()[:, :, :1].copy())
+    for learned, usual in ((DEFAULT_PIPELINE, BICUBIC_MOSAIC), (LEARNED + PLAIN_PIPELINE, PLAIN_PIPELINE)):
+        chosen = Options(pipeline=learned)
+        assert pipeline.compress(gray, chosen) == pipeline.compress(gray, Options(pipeline=usual))
+        assert pipeline.compress(Picture(landscape()), chosen).recipe.pipeline == learned
+    assert pipeline.compress_uniform(gray, 2).recipe.pipeline == BICUBIC_MOSAIC
+
+
+def test_gray_pictures_take_the_weights_that_are_named(own: Path, tmp_path: Path) -> None:
+    give("mine", half_as_strong(), tmp_path)
+    rescaled = pipeline.compress(Picture(landscape()[:, :, :1].copy()), Options(weights="mine"))
+    assert (rescaled.recipe.pipeline, rescaled.recipe.weights) == (BICUBIC_MOSAIC, "mine")
 
 
 def test_the_yardstick_takes_weights(own: Path, tmp_path: Path) -> None:
@@ -476,7 +498,7 @@ def test_a_picture_waits_for_weights_that_are_gone(own: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "network", "told"),
     [
-        (DEFAULT_PIPELINE, "omnisr-light-x4", "mosaic-fast cannot work with the weights mine: .*kind 'mosaic'"),
+        (BICUBIC_MOSAIC, "omnisr-light-x4", "mosaic-fast cannot work with the weights mine: .*kind 'mosaic'"),
         ("joint-omnisr", "fast", "joint-omnisr cannot work with the weights mine: .*kind 'joint'"),
         ("plain-omnisr", "omnisr-light-x2", "with the weights mine, plain-omnisr .* at scales 2; .* at 4$"),
     ],

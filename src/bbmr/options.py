@@ -34,10 +34,10 @@ class PipelineChoice:
 
 
 BICUBIC_MOSAIC = "mosaic-fast"
-DEFAULT_PIPELINE = BICUBIC_MOSAIC
 PLAIN_PIPELINE = "plain-x4"
 LEARNED = "downnet-"
 """What the names of pipelines with learned LR planes begin with; the rest is that of the same with bicubic ones."""
+DEFAULT_PIPELINE = LEARNED + BICUBIC_MOSAIC
 SR_FAMILIES = {"omnisr": "Omni-SR", "craft": "CRAFT"}
 """SR networks that have the same four pipelines, and what people call them."""
 
@@ -70,7 +70,7 @@ def _choices_of(family: str, title: str) -> dict[str, PipelineChoice]:
 
 
 BICUBIC_CHOICES = {
-    DEFAULT_PIPELINE: PipelineChoice("each block at its own scale, restored in one pass by a small network"),
+    BICUBIC_MOSAIC: PipelineChoice("each block at its own scale, restored in one pass by a small network"),
     PLAIN_PIPELINE: PipelineChoice(
         "the whole picture at x4 by the same network, a yardstick that takes no other options",
         blocks=(128,),

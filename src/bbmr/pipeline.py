@@ -30,7 +30,15 @@ from bbmr.downscaling.downnet import LearnedPlanes
 from bbmr.downscaling.refined import STEPS, refine
 from bbmr.errors import BbmrError
 from bbmr.networks import NetworkDescriptor
-from bbmr.options import DEFAULT_PIPELINE, LEARNED, PIPELINE_CHOICES, PLAIN_PIPELINE, SR_FAMILIES, Options
+from bbmr.options import (
+    BICUBIC_MOSAIC,
+    DEFAULT_PIPELINE,
+    LEARNED,
+    PIPELINE_CHOICES,
+    PLAIN_PIPELINE,
+    SR_FAMILIES,
+    Options,
+)
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import Recipe, RescaledImage
@@ -94,6 +102,16 @@ class Pipeline:
         """
         return _load_upscaler(PlainUpscaler, self.helper, f"the helper of {self.name}", self.device)
 
+    def suited_to(self, picture: Picture) -> "Pipeline":
+        """For a gray picture the same on bicubic LR planes, where its weights are there: Down-Nets hide detail in the
+        colours of LR planes, and in gray ones it would be lost.
+        """
+        twin = PIPELINES[self.name.removeprefix(LEARNED)]
+        by_others = self != PIPELINES[self.name]  # weights
+        if picture.colour.shape[2] > 1 or by_others or not set(twin.networks) <= set(weights_index()):
+            return self
+        return replace(twin, device=self.device)
+
     def check(self, side: int, scales: Iterable[int]) -> None:
         """Raise BbmrError unless blocks of `side` pixels at `scales` can be restored with these weights."""
         upscaler = self.upscaler()
@@ -145,7 +163,7 @@ def _with_downnet(pipeline: Pipeline) -> Pipeline:
 
 
 _BICUBIC = (
-    Pipeline(DEFAULT_PIPELINE, MosaicUpscaler, ("mosaic-fast",)),
+    Pipeline(BICUBIC_MOSAIC, MosaicUpscaler, ("mosaic-fast",)),
     # The yardstick: the same network, trained for uniform x4 alone.
     Pipeline(PLAIN_PIPELINE, MosaicUpscaler, ("plain-fast-x4",)),
     *(pipeline for family in SR_FAMILIES for pipeline in _of_family(family)),
@@ -177,12 +195,25 @@ def find_pipeline(name: str, weights: str = "", device: str = "cpu") -> Pipeline
     return pipeline
 
 
+def find_sender(name: str, weights: str = "", device: str = "cpu") -> Pipeline:
+    """The pipeline called `name` as `find_pipeline` has it, with what only the sender needs.
+
+    With weights that were not trained with Down-Nets the default pipeline is its twin on bicubic LR planes.  Raises
+    BbmrError also where filters are missing.
+    """
+    pipeline = find_pipeline(name, weights, device)
+    if weights and name == DEFAULT_PIPELINE and not set(pipeline.filters) <= set(weights_index()):
+        return find_pipeline(name.removeprefix(LEARNED), weights, device)
+    _require(pipeline.filters, name)
+    return pipeline
+
+
 def pipeline_for(options: Options, device: str = "cpu") -> Pipeline:
     """The pipeline that options ask for, with its helper where they go by it.
 
-    Raises BbmrError as `find_pipeline`, and where the weights do not serve the blocks and scales asked for.
+    Raises BbmrError as `find_sender`, and where the weights do not serve the blocks and scales asked for.
     """
-    pipeline = find_pipeline(options.pipeline, options.weights, device)
+    pipeline = find_sender(options.pipeline, options.weights, device)
     pipeline.check(options.block, options.scales)
     pipeline.check_filters(options.scales)
     if options.distortion == "helper":
@@ -205,9 +236,11 @@ def compress(
     for the scales, weights are missing or do not suit, or the device cannot be used.
     """
     options = options or Options()
-    pipeline = pipeline_for(options, device)
+    pipeline = pipeline_for(options, device).suited_to(picture)
     if PIPELINE_CHOICES[pipeline.name].uniform:
-        return compress_uniform(picture, options.scales[0], pipeline.name, options.weights, options.effort, progress)
+        return compress_uniform(
+            picture, options.scales[0], pipeline.name, options.weights, options.effort, progress, device
+        )
     grid = BlockGrid(picture.height, picture.width, options.block)
     scales = tuple(sorted(options.scales))
     progress("downscale", 0.0)
@@ -244,7 +277,7 @@ def compress_uniform(
     weights, device: as in `find_pipeline`.  effort: as in `Options`.  Raises BbmrError for a scale that the pipeline
     does not restore, or where weights are missing or do not suit.
     """
-    chosen = find_pipeline(pipeline, weights, device)
+    chosen = find_sender(pipeline, weights, device).suited_to(picture)
     possible = PIPELINE_CHOICES[pipeline].scales
     if factor not in possible:
         raise BbmrError(f"{pipeline} works at scales {_listed(possible)}, not {factor}")

@@ -85,7 +85,7 @@ def test_shared_distortions_are_those_of_each_row(quality: ModuleType, block: in
     shared = quality.NetworkDistortion(picture)
     ours = compress(picture, options, errors=shared.errors(options, options.pipeline))
     np.testing.assert_array_equal(ours.scales, compress(picture, options).scales)
-    assert shared.seconds["mosaic-fast"] > 0
+    assert shared.seconds[options.pipeline] > 0
 
 
 def test_whole_run(
@@ -135,6 +135,33 @@ def test_rows_of_omnisr(quality: ModuleType, monkeypatch: pytest.MonkeyPatch) ->
     options = Options(pipeline="joint-omnisr", distortion="network", tune="psnr")
     own = pipeline.restore(compress(picture, options, errors=shared.errors(options, "separate-omnisr")))
     assert quality.psnr_y(own.colour, picture.colour) == pytest.approx(seeing.psnr_y)
+
+
+def test_rows_on_learned_lr_planes_go_by_them(quality: ModuleType) -> None:
+    rows = {row.name: row for row in quality.systems(quick=True, network="downnet-fast")}
+    picture = Picture(textured(180, 170))
+    shared = quality.NetworkDistortion(picture)
+    plain = quality.measure(rows["downnet-fast, plain x4"], picture, shared)
+    own = pipeline.restore(pipeline.compress_uniform(picture, 4, "downnet-plain-x4")).colour
+    assert plain.psnr_y == pytest.approx(quality.psnr_y(own, picture.colour))
+    (best,) = (row for row in rows.values() if row.key.endswith("16, {1, 2, 4, 8, 16}, network, psnr"))
+    assert best.key.startswith("downnet-fast, least squared error")
+    assert best.pipeline == "downnet-mosaic-fast"
+    assert quality.measure(best, picture, shared).lr_share <= plain.lr_share
+
+
+def test_rows_of_efforts(quality: ModuleType) -> None:
+    rows = quality.refined_systems("fast", [2], ["x4", "x8"])
+    assert len({row.key for row in rows}) == len(rows) == 2 + 2 * (2 + 2 * 2 * 2)
+    picture = Picture(textured(180, 170))
+    shared = quality.NetworkDistortion(picture)
+    for kind in ("fast, plain x4", "downnet-fast, plain x4"):
+        rough, fine = (
+            quality.measure(next(row for row in rows if row.name == f"{kind}, effort {effort}"), picture, shared)
+            for effort in (0, 2)
+        )
+        assert fine.psnr_rgb > rough.psnr_rgb
+        assert fine.lr_share == rough.lr_share
 
 
 def test_rows_without_weights_are_named_and_left_out(

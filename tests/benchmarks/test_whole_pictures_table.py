@@ -26,9 +26,10 @@ def test_the_figures_are_those_of_the_pipelines(tmp_path: Path) -> None:
     rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
     table = {row[0]: row[1:] for row in rows[2:]}
     for column, factor in enumerate((2, 4, 8)):
-        restored = restore(compress_uniform(Picture(colour), factor)).colour
-        expected = [f"{psnr_y(restored, colour):.2f}", f"{psnr_rgb(restored, colour):.2f}"]
-        assert table["mosaic-fast"][2 * column : 2 * column + 2] == expected
+        for name in ("mosaic-fast", "downnet-mosaic-fast"):
+            restored = restore(compress_uniform(Picture(colour), factor, name)).colour
+            expected = [f"{psnr_y(restored, colour):.2f}", f"{psnr_rgb(restored, colour):.2f}"]
+            assert table[name][2 * column : 2 * column + 2] == expected
         assert np.float64(table["bicubic"][2 * column]) > 0
     # Weights for x4 alone have no other figures.
     assert [bool(cell.strip()) for cell in table["plain-fast-x4"]] == [False, False, True, True]

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from upscaling.tiny_networks import ship
 
 from bbmr.cli import app
-from bbmr.options import LEARNED, PIPELINE_NAMES
+from bbmr.options import DEFAULT_PIPELINE, LEARNED, PIPELINE_NAMES
 
 PHOTO = (40, 52)
 
@@ -95,16 +95,16 @@ def test_compress_json(photo: Path) -> None:
 
 
 def test_effort_makes_the_samples_better_and_says_how_good(photo: Path) -> None:
-    expected = {}
+    measured = {}
     for effort in ("0", "4"):
         bbmr("compress", photo, "--effort", effort, "--overwrite")
-        expected[effort] = json.loads(bbmr("info", "photo.bbmr", "--json")[0])["expected_psnr"]
         bbmr("restore", "photo.bbmr", "-o", "restored.png", "--overwrite")
         with Image.open("photo.png") as before, Image.open("restored.png") as after:
             error = (np.array(after).astype(float) - np.array(before)) @ [65.481 / 255, 128.553 / 255, 24.966 / 255]
-        psnr = 10 * np.log10(255**2 / np.square(error).mean())
-    assert expected["4"] > expected["0"]
-    assert expected["4"] == pytest.approx(psnr, abs=0.01)  # measured, no estimate
+        measured[effort] = 10 * np.log10(255**2 / np.square(error).mean())
+    assert measured["4"] > measured["0"] + 0.2
+    expected = json.loads(bbmr("info", "photo.bbmr", "--json")[0])["expected_psnr"]
+    assert expected == pytest.approx(measured["4"], abs=0.01)  # measured too, no estimate
     _, err = bbmr("compress", photo, "--effort", "10", code=2)
     assert err == "error: effort 10 is not possible; choose one from 0 to 9\n"
 
@@ -126,7 +126,7 @@ def test_info_json(packed: Path) -> None:
     assert facts["lr_share"] == pytest.approx(facts["lr_pixels"] / (52 * 40))
     assert facts["bytes"] == packed.stat().st_size
     assert facts["bpp"] == pytest.approx(facts["bytes"] * 8 / (52 * 40))
-    assert facts["pipeline"] == "mosaic-fast"
+    assert facts["pipeline"] == DEFAULT_PIPELINE
     assert {"expected_psnr", "weights"} <= set(facts)
     assert sum(facts["sections"].values()) <= facts["bytes"]
     out, _ = bbmr("info", ".", "--json")
@@ -145,9 +145,15 @@ def test_info_table(packed: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "block", "scales", "pipeline"),
     [
-        (("--block", "32", "--scales", "1,4,16"), 32, {"1", "4", "16"}, "mosaic-fast"),
-        (("--budget", "1/64", "--tune", "psnr", "--distortion", "bicubic"), 16, {"2", "4", "8", "16"}, "mosaic-fast"),
-        (("--allocator", "greedy", "--distortion", "network"), 16, {"2", "4", "8"}, "mosaic-fast"),
+        (("--block", "32", "--scales", "1,4,16"), 32, {"1", "4", "16"}, DEFAULT_PIPELINE),
+        (
+            ("--budget", "1/64", "--tune", "psnr", "--distortion", "bicubic"),
+            16,
+            {"2", "4", "8", "16"},
+            DEFAULT_PIPELINE,
+        ),
+        (("--allocator", "greedy", "--distortion", "network"), 16, {"2", "4", "8"}, DEFAULT_PIPELINE),
+        (("--pipeline", "mosaic-fast"), 16, {"1", "2", "4", "8", "16"}, "mosaic-fast"),
         (("--pipeline", "plain-x4"), 128, {"4"}, "plain-x4"),
         (("--pipeline", "plain-x4", "--effort", "1", "--device", "cpu"), 128, {"4"}, "plain-x4"),
     ],
@@ -252,7 +258,7 @@ def test_own_weights_from_import_to_restored_picture(photo: Path, monkeypatch: p
     assert (facts["weights"], facts["expected_psnr"]) == ("mine", None)
     assert "mine" in bbmr("info", "photo.bbmr")[0]
     bbmr("restore", "photo.bbmr", "-o", "mine.png")
-    bbmr("compress", photo, "-o", "shipped.bbmr")
+    bbmr("compress", photo, "-o", "shipped.bbmr", "--pipeline", "mosaic-fast")
     bbmr("restore", "shipped.bbmr", "-o", "shipped.png")
     assert Path("mine.png").read_bytes() == Path("shipped.png").read_bytes()  # the same weights by another name
     bbmr("weights", "remove", "mine")

@@ -16,7 +16,7 @@ from bbmr.networks import build_network
 from bbmr.options import Options
 from bbmr.pipeline import PIPELINES, pipeline_for
 from bbmr.training.recipe import load_recipe
-from bbmr.weights.index import shipped_index
+from bbmr.weights.index import LR, shipped_index
 
 
 @pytest.fixture(autouse=True)
@@ -47,8 +47,9 @@ def test_the_whole_life_of_imported_weights() -> None:
 def test_the_list_says_what_ships() -> None:
     listed = weights("list")[0]
     for name, entry in shipped_index().items():
-        assert name in listed
-        assert entry.sha256[:8] in listed
+        (line,) = [line for line in listed.splitlines() if line.startswith(name.removesuffix(LR) + " ")]
+        assert (" * " in line) == name.startswith("downnet-")
+        assert (entry.sha256[:8] in line) != name.endswith(LR)
         for psnr in entry.psnr_y.values():
             assert f"{psnr:.2f}" in listed
     weights("import", "model.pth", "--name", "mine", "-q")

@@ -86,9 +86,9 @@ def float_blocks(rescaled: RescaledImage) -> dict[int, torch.Tensor]:
     }
 
 
-def ship(monkeypatch: pytest.MonkeyPatch, networks: Mapping[str, NetworkDescriptor]) -> None:
+def ship(monkeypatch: pytest.MonkeyPatch, networks: Mapping[str, NetworkDescriptor]) -> dict[str, WeightsEntry]:
     """Make pipelines find `networks`, by the names of weights, and of those that ship `fast` alone; each with Down-Nets
-    too.
+    too.  Returns their index.
     """
     fast = {name: weights_index()[name] for name in ("mosaic-fast", "plain-fast-x4")}
     index: dict[str, WeightsEntry] = dict(fast)
@@ -106,6 +106,7 @@ def ship(monkeypatch: pytest.MonkeyPatch, networks: Mapping[str, NetworkDescript
     monkeypatch.setattr(pipeline, "load_weights", load_tiny)
     monkeypatch.setattr(pipeline, "load_filters", lambda name: filters)
     monkeypatch.setattr(pipeline, "_build", pipeline._build.__wrapped__)  # nothing is kept beyond the test
+    return index
 
 
 def tiny_families() -> dict[str, NetworkDescriptor]:

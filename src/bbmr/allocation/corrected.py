@@ -80,21 +80,16 @@ def _light() -> FastLuma:
 def fit(features: NDArray[np.float64], network: NDArray[np.float64]) -> Correction:
     """Weighted least squares in the log domain, over many blocks.
 
-    What is fitted lies half way between the light network's log step and the network's.  By the network's alone, blocks
-    that lose unusually little are foreseen to lose more, as regression to the mean has it, and skies are stored too
-    finely.
-
     features: (FEATURES, blocks) of `measure_features`; network: (5, blocks), its squared errors per pixel at scales 1
     to 16.
     """
     low, high = features.min(axis=1), features.max(axis=1)
     terms = _terms(features, low, high)
     rows = []
-    for known, steps in zip(features, _steps(network), strict=False):  # the last feature is the variance
+    for steps in _steps(network):
         # Blocks with large steps decide the allocation; the root of the root keeps a few from deciding the fit.
         weight = (steps + _STEP_FLOOR) ** 0.25
-        target = (known + np.log(steps + _STEP_FLOOR)) / 2
-        rows.append(np.linalg.lstsq((terms * weight).T, target * weight, rcond=1e-6)[0])
+        rows.append(np.linalg.lstsq((terms * weight).T, np.log(steps + _STEP_FLOOR) * weight, rcond=1e-6)[0])
     return Correction(low, high, np.stack(rows))
 
 

@@ -44,6 +44,7 @@ def list_all(json: Json = False, debug: Debug = False) -> None:
     )
     reporter.table(_table(entries))
     reporter.line("PSNR-Y: mean over the validation crops of the training, in brackets the gain over bicubic.")
+    reporter.line("*: LR pictures by Down-Nets that were trained with them.")
     imported = ", ".join(name for name in entries if name not in shipped)
     if imported:
         reporter.line(f"Imported, in {own_folder()}: {imported}")
@@ -106,18 +107,23 @@ def _table(entries: Mapping[str, "WeightsEntry"]) -> "Table":
     from rich.markup import escape
     from rich.table import Table
 
-    columns = ("weights", "network", "scale", "steps", "PSNR-Y, dB", "SHA-256")
-    table = Table(*columns, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False, show_edge=False)
+    from bbmr.weights.index import DOWNNET, LR
+
+    table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
+    for column in ("weights", "network", "scale", "steps", "PSNR-Y, dB", "SHA-256"):
+        table.add_column(column, no_wrap=column in ("weights", "network"), overflow="fold")  # names are to be typed
     for name, entry in entries.items():
+        if entry.network == DOWNNET:  # stands in the line of the weights that it was trained with
+            continue
         psnr = "\n".join(
             f"{view} {value:.2f} ({value - entry.psnr_y_bicubic[view]:+.2f})" for view, value in entry.psnr_y.items()
         )
         table.add_row(
             escape(name),
             escape(entry.network),
-            f"x{entry.scale}" if entry.scale else "maps",
-            "unknown" if entry.steps is None else f"{entry.steps:,}",
-            psnr or "unknown",
+            (f"x{entry.scale}" if entry.scale else "maps") + (" *" if name + LR in entries else ""),
+            "?" if entry.steps is None else f"{entry.steps:,}",
+            psnr or "?",
             entry.sha256[:8],
         )
     return table

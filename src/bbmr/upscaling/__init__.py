@@ -73,8 +73,8 @@ def network_of(descriptor: NetworkDescriptor, kind: Kind) -> nn.Module:
 
 
 def device_of(network: nn.Module) -> torch.device:
-    """Where its weights are."""
-    return next(network.parameters()).device
+    """Where its weights are; the CPU where it has none."""
+    return next((parameter.device for parameter in network.parameters()), CPU)
 
 
 def like_stored(colour: Tensor, channels: int) -> Tensor:
