@@ -17,7 +17,7 @@ from bbmr.allocation.budget import Budget
 from bbmr.blocks import SCALES, BlockGrid
 from bbmr.downscaling import refined as refined_room
 from bbmr.downscaling.bicubic import upscale
-from bbmr.downscaling.refined import MAY_GROW, STEPS, UNSEEN, _Task, refine
+from bbmr.downscaling.refined import MAY_GROW, STEPS, UNSEEN, Task, refine, to_samples
 from bbmr.lr_blocks import LRBlocks
 from bbmr.options import EFFORTS, Options
 from bbmr.picture import Picture
@@ -102,8 +102,8 @@ def test_gradients_are_those_of_differences(channels: int, monkeypatch: pytest.M
     """Summed over tiles, with weights for the blocks, and on samples that partial blocks repeat."""
     monkeypatch.setattr(mosaic_room, "TILE", 128)
     rescaled, colour = mixed(150, 203, channels=channels)
-    task = _Task(colour, fast_upscaler(), rescaled.grid, rescaled.scales)
-    samples = {k: own.float().div(255) for k, own in LRBlocks.of(rescaled).samples.items()}
+    task = Task(colour, fast_upscaler(), rescaled.grid, rescaled.scales)
+    samples = to_samples(LRBlocks.of(rescaled))
     weights = np.random.default_rng(1).uniform(1, 3, rescaled.scales.shape)
     _, gradients, _ = task.gradient(samples, weights)
     assert set(gradients) == {2, 4, 8, 16}
@@ -139,7 +139,7 @@ def test_gradients_are_those_of_differences(channels: int, monkeypatch: pytest.M
 def test_partial_blocks_pass_their_gradients_on() -> None:
     """`_gather` is the transpose of `fill`: <fill(x), y> is <x, gather(y)> over the true samples."""
     rescaled, colour = mixed(37, 45)
-    task = _Task(colour, fast_upscaler(), rescaled.grid, rescaled.scales)
+    task = Task(colour, fast_upscaler(), rescaled.grid, rescaled.scales)
     for factor, blocks in LRBlocks.of(rescaled).samples.items():
         x, y = torch.rand(2, *blocks.shape, dtype=torch.float64)
         filled, gathered = x.clone(), task._gather(y.clone(), factor)

@@ -12,8 +12,10 @@ secant of J. Barzilai, J. Borwein, "Two-point step size gradient methods", IMA J
 follow from that then fall slowly.  Adam takes two to four times as many steps (docs/how-it-works.md).
 """
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import count, islice
 
 import numpy as np
 import torch
@@ -26,6 +28,7 @@ from bbmr.luma import BLACK, BLACK_TO_WHITE, luma
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import RescaledImage
 from bbmr.samples import to_tensor
+from bbmr.tiles import Tile
 from bbmr.upscaling import Upscaler
 
 STEPS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24)
@@ -70,22 +73,46 @@ def refine(
     """
     if steps < 1:
         raise ValueError(f"refining takes steps, not {steps}")
-    task = _Task(colour, upscaler, rescaled.grid, rescaled.scales)
-    stored = LRBlocks.of(rescaled).to(upscaler.device).samples
-    start = {k: own.float().div(255) for k, own in stored.items()}
-    before, samples = _descend(task, start, steps, progress)
-    refined, after = _put_back_what_is_worse(task, start, samples, before, progress)
+    passes = steps + 2  # where not many blocks are put back
+
+    def report(done: float) -> None:
+        progress("refine", min(done / passes, 0.99))
+
+    task = Task(colour, upscaler, rescaled.grid, rescaled.scales, report)
+    start = to_samples(LRBlocks.of(rescaled).to(upscaler.device))
+    ((before, samples),) = deque(islice(descend(task, start), steps), maxlen=1)  # the last
+    refined, after = _put_back_what_is_worse(task, start, samples, before)
+    progress("refine", 1.0)
     blocks = {k: own.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy() for k, own in refined.items()}
     return Refined(replace(rescaled, blocks=blocks), float(after[0].sum()))
 
 
-class _Task:
-    """A picture to be restored from LR samples, and how far what is restored is from it."""
+def to_samples(stored: LRBlocks) -> Samples:
+    """Stored samples as float32 in [0, 1]."""
+    return {k: own.float().div(255) for k, own in stored.samples.items()}
+
+
+def in_8_bit(samples: Mapping[int, Tensor]) -> Samples:
+    """Rounded to what can be stored."""
+    return {k: own.mul(255).round().div(255) for k, own in samples.items()}
+
+
+class Task:
+    """A picture to be restored from LR samples, and how far what is restored is from it.
+
+    report: called with the passes over the picture that are done, each tile its share of one.
+    """
 
     def __init__(
-        self, colour: NDArray[np.uint8], upscaler: Upscaler, grid: BlockGrid, scales: NDArray[np.uint8]
+        self,
+        colour: NDArray[np.uint8],
+        upscaler: Upscaler,
+        grid: BlockGrid,
+        scales: NDArray[np.uint8],
+        report: Callable[[float], None] = lambda done: None,
     ) -> None:
         self._colour, self._upscaler, self.grid, self.scales = colour, upscaler, grid, scales
+        self._report, self._done = report, 0.0
         self._fill = {k: _edges_to_repeat(grid, scales, k) for k in np.unique(scales).tolist()}
 
     def errors(self, samples: Mapping[int, Tensor]) -> NDArray[np.float64]:
@@ -94,7 +121,7 @@ class _Task:
         """
         errors = np.zeros((2, self.grid.rows, self.grid.cols))
         with torch.inference_mode():
-            for tile, core in self._upscaler.restored_tiles(LRBlocks(self.grid, self.scales, samples)):
+            for tile, core in self._restored_tiles(samples):
                 self._measure(core, tile.core, errors)
         return errors
 
@@ -108,7 +135,7 @@ class _Task:
         """
         whole = {k: own.detach().requires_grad_(k > 1) for k, own in samples.items()}
         objective, errors = 0.0, np.zeros((2, self.grid.rows, self.grid.cols))
-        for tile, core in self._upscaler.restored_tiles(LRBlocks(self.grid, self.scales, whole)):
+        for tile, core in self._restored_tiles(whole):
             self._measure(core.detach(), tile.core, errors)
             error = core.clamp(0, 1) - to_tensor(self._colour[tile.core], core.device)
             squared = (_full_range_luma(error).square() + error.square().mean(1, keepdim=True)) / 2
@@ -142,6 +169,12 @@ class _Task:
             gradients[block, :, height - 1] = gradients[block, :, height - 1 :].sum(1)
         return self.without_repeated(gradients, factor)
 
+    def _restored_tiles(self, samples: Mapping[int, Tensor]) -> Iterator[tuple[Tile, Tensor]]:
+        for tile, core in self._upscaler.restored_tiles(LRBlocks(self.grid, self.scales, samples)):
+            self._report(self._done)
+            yield tile, core
+            self._done += core.shape[2] * core.shape[3] / (self.grid.height * self.grid.width)
+
     def _of_pixels(self, weights: NDArray[np.float64], part: tuple[slice, slice]) -> Tensor:
         """What is given for blocks, for the pixels of a part of the picture, (h, w)."""
         rows, cols = (np.arange(pixels.start, pixels.stop) // self.grid.side for pixels in part)
@@ -170,17 +203,16 @@ def _edges_to_repeat(grid: BlockGrid, scales: NDArray[np.uint8], factor: int) ->
     return [(block, *size) for block, size in enumerate(sizes) if size != (side, side)]
 
 
-def _descend(
-    task: _Task, start: Mapping[int, Tensor], steps: int, progress: Progress
-) -> tuple[NDArray[np.float64], Samples]:
-    """Block errors of the start, as `_Task.errors` has them, and the samples after so many steps."""
+def descend(task: Task, start: Mapping[int, Tensor]) -> Iterator[tuple[NDArray[np.float64], Samples]]:
+    """The samples after each step, with the block errors of the start as `Task.errors` has them; no more where a step
+    has saved too little for another one.
+    """
     samples = {k: own.clone() for k, own in start.items()}
     velocity = {k: torch.zeros_like(own) for k, own in samples.items() if k > 1}
     rates = {k: _FIRST_RATE / (2 * k * k) for k in velocity}
     weights = np.ones(task.scales.shape)
     least, best, first, before = np.inf, samples, {}, np.zeros(0)
-    for step in range(steps):
-        progress("refine", step / (steps + 1))
+    for step in count():
         objective, gradients, errors = task.gradient(samples, weights)
         if step == 0:
             before, first = errors, gradients
@@ -192,6 +224,7 @@ def _descend(
             velocity = {k: torch.zeros_like(own) for k, own in velocity.items()}
             rates = {k: rate / 2 for k, rate in rates.items()}
             least = np.inf
+            yield before, samples
             continue
         if step > 1 and objective > (1 - _ENOUGH) * least:
             break
@@ -203,7 +236,7 @@ def _descend(
             velocity[k].mul_(_MOMENTUM if step else 0).sub_(gradients[k], alpha=share * rate)
             samples[k].add_(velocity[k]).clamp_(0, 1)
             task.fill(samples[k], k)
-    return before, samples
+        yield before, samples
 
 
 def _secant_rate(factor: int, moved: Tensor, changed: Tensor, rate: float) -> float:
@@ -216,19 +249,18 @@ def _secant_rate(factor: int, moved: Tensor, changed: Tensor, rate: float) -> fl
 
 
 def _put_back_what_is_worse(
-    task: _Task,
+    task: Task,
     start: Mapping[int, Tensor],
     samples: Mapping[int, Tensor],
     before: NDArray[np.float64],
-    progress: Progress,
 ) -> tuple[Samples, NDArray[np.float64]]:
     """Round to 8 bit, and take the samples of the start for blocks that are restored too much worse than from these.
 
     Neighbours see them, so that is done until there are none; where a block is with its own samples put back, its
     neighbours' are too.  It ends: from the samples of the start none is worse.  Where the whole picture is worse, all
-    blocks are put back.  Returns samples and `_Task.errors`.
+    blocks are put back.  Returns samples and `Task.errors`.
     """
-    stored = {k: own.mul(255).round().div(255) for k, own in samples.items()}
+    stored = in_8_bit(samples)
     allowed = (1 + MAY_GROW) * before + UNSEEN * task.grid.costs(1)
     back = np.zeros(task.scales.shape, bool)
     while True:
@@ -236,7 +268,6 @@ def _put_back_what_is_worse(
         in_all = (errors.sum((1, 2)) > before.sum((1, 2)) * (1 + 1e-6)).any()
         worse = (errors > allowed).any(0) | in_all
         if not worse.any():
-            progress("refine", 1.0)
             return stored, errors
         wider = back | worse | _with_neighbours(worse & back)
         back = wider if (wider != back).any() else _with_neighbours(back)

@@ -1,0 +1,133 @@
+"""How fast LR samples are refined: the descent of `bbmr compress --effort` against Adam, step by step.
+
+    python benchmarks/descents.py PICTURE... --side 512
+
+Of every picture its middle, at most SIDE x SIDE pixels.  Gains in PSNR-Y and PSNR-RGB over the samples that each
+pipeline begins with, rounded to 8 bit, after so many gradients; no samples are put back.  Means over the pictures: a
+Markdown table for each pipeline.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import count, islice
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from bbmr.blocks import CELL
+from bbmr.downscaling.refined import Task, descend, in_8_bit, to_samples
+from bbmr.errors import BbmrError
+from bbmr.evaluation.metrics import psnr_rgb, psnr_y
+from bbmr.imageio import read_picture
+from bbmr.lr_blocks import LRBlocks
+from bbmr.options import BICUBIC_MOSAIC, LEARNED, PLAIN_PIPELINE, Options
+from bbmr.picture import Picture
+from bbmr.pipeline import compress, find_pipeline
+from bbmr.samples import to_samples as to_colour
+from bbmr.upscaling import Upscaler
+
+STEPS = (1, 2, 3, 5, 10, 20)
+PIPELINES = tuple(learned + name for learned in ("", LEARNED) for name in (PLAIN_PIPELINE, BICUBIC_MOSAIC))
+Descent = Callable[[Task, dict[int, Tensor]], Iterator[dict[int, Tensor]]]
+"""A task and the samples of its start -> the samples after each step."""
+
+
+def ours(task: Task, start: dict[int, Tensor]) -> Iterator[dict[int, Tensor]]:
+    for _, samples in descend(task, start):
+        yield samples
+
+
+def adam(task: Task, start: dict[int, Tensor], rate: float) -> Iterator[dict[int, Tensor]]:
+    """Adam with torch's betas; rate: in grey levels.  Gradients are those at the rounded samples."""
+    samples = {k: own.clone() for k, own in start.items()}
+    changing = [own for k, own in samples.items() if k > 1]
+    optimiser = torch.optim.Adam(changing, rate / 255)
+    weights = np.ones(task.scales.shape)
+    for _ in count():
+        _, gradients, _ = task.gradient(in_8_bit(samples), weights)
+        for k, gradient in gradients.items():
+            samples[k].grad = gradient
+        optimiser.step()
+        for k in gradients:
+            samples[k].clamp_(0, 1)
+            task.fill(samples[k], k)
+        yield samples
+
+
+METHODS: dict[str, Descent] = {
+    "`--effort`": ours,
+    "Adam, 2 grey levels": partial(adam, rate=2),
+    "Adam, 4 grey levels": partial(adam, rate=4),
+}
+Gains = dict[str, dict[int, list[tuple[float, float]]]]
+"""By method and step, of every picture: PSNR-Y and PSNR-RGB over the start, in dB."""
+
+
+def measure(colour: NDArray[np.uint8], pipeline: str, gains: Gains) -> None:
+    options = Options(pipeline=pipeline) if "mosaic" not in pipeline else Options(pipeline=pipeline, tune="psnr")
+    rescaled, upscaler = compress(Picture(colour), options), find_pipeline(pipeline).upscaler()
+    start = to_samples(LRBlocks.of(rescaled))
+    before = quality(LRBlocks(rescaled.grid, rescaled.scales, start), upscaler, colour)
+    for name, method in METHODS.items():
+        task = Task(colour, upscaler, rescaled.grid, rescaled.scales)
+        for step, samples in enumerate(islice(method(task, start), max(STEPS)), 1):
+            if step in STEPS:
+                after = quality(LRBlocks(rescaled.grid, rescaled.scales, in_8_bit(samples)), upscaler, colour)
+                gains[name][step].append((after[0] - before[0], after[1] - before[1]))
+
+
+@torch.inference_mode()
+def quality(stored: LRBlocks, upscaler: Upscaler, colour: NDArray[np.uint8]) -> tuple[float, float]:
+    restored = np.empty_like(colour)
+    for tile, core in upscaler.restored_tiles(stored):
+        restored[tile.core] = to_colour(core)
+    return psnr_y(restored, colour), psnr_rgb(restored, colour)
+
+
+def middle(path: Path, side: int) -> NDArray[np.uint8]:
+    colour = read_picture(path).colour
+    rows, cols = (
+        slice((length - min(length, side)) // 2, (length + min(length, side)) // 2) for length in colour.shape[:2]
+    )
+    return np.ascontiguousarray(colour[rows, cols])
+
+
+def to_markdown(gains: Gains) -> str:
+    lines = [f"| steps | {' | '.join(map(str, STEPS))} |", "| --- |" + " ---: |" * len(STEPS)]
+    for name, by_step in gains.items():
+        # Where a descent has ended early there is no later figure.
+        means = [map(fmean, zip(*by_step[step], strict=True)) if by_step[step] else None for step in STEPS]
+        lines.append(
+            f"| {name} | {' | '.join('' if m is None else ' / '.join(f'{v:+.2f}' for v in m) for m in means)} |"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
+    parser.add_argument("--side", type=int, default=512, help="pixels of a picture that are taken, each way")
+    parser.add_argument("--pipelines", nargs="+", choices=PIPELINES, default=PIPELINES)
+    options = parser.parse_args(arguments)
+    if options.side < CELL:
+        parser.error(f"--side {options.side}: {CELL} at least")
+    try:
+        crops = [middle(path, options.side) for path in options.pictures]
+    except BbmrError as error:
+        parser.error(str(error))
+    for pipeline in options.pipelines:
+        gains: Gains = {name: {step: [] for step in STEPS} for name in METHODS}
+        for colour in track(crops, pipeline, console=Console(stderr=True)):
+            measure(colour, pipeline, gains)
+        print(f"## {pipeline}: gain in PSNR-Y / PSNR-RGB, dB\n\n{to_markdown(gains)}\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
