@@ -10,7 +10,7 @@ Markdown table for each pipeline.
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
 from statistics import fmean
 
@@ -77,10 +77,15 @@ def measure(colour: NDArray[np.uint8], pipeline: str, gains: Gains) -> None:
     before = quality(LRBlocks(rescaled.grid, rescaled.scales, start), upscaler, colour)
     for name, method in METHODS.items():
         task = Task(colour, upscaler, rescaled.grid, rescaled.scales)
-        for step, samples in enumerate(islice(method(task, start), max(STEPS)), 1):
-            if step in STEPS:
+        steps = method(task, start)
+        gain = (0.0, 0.0)
+        for step in range(1, max(STEPS) + 1):
+            samples = next(steps, None)  # none where it ended, and stays what it was
+            if samples is not None and step in STEPS:
                 after = quality(LRBlocks(rescaled.grid, rescaled.scales, in_8_bit(samples)), upscaler, colour)
-                gains[name][step].append((after[0] - before[0], after[1] - before[1]))
+                gain = (after[0] - before[0], after[1] - before[1])
+            if step in STEPS:
+                gains[name][step].append(gain)
 
 
 @torch.inference_mode()
@@ -93,20 +98,16 @@ def quality(stored: LRBlocks, upscaler: Upscaler, colour: NDArray[np.uint8]) -> 
 
 def middle(path: Path, side: int) -> NDArray[np.uint8]:
     colour = read_picture(path).colour
-    rows, cols = (
-        slice((length - min(length, side)) // 2, (length + min(length, side)) // 2) for length in colour.shape[:2]
-    )
-    return np.ascontiguousarray(colour[rows, cols])
+    height, width = colour.shape[:2]
+    top, left = max(height - side, 0) // 2, max(width - side, 0) // 2
+    return np.ascontiguousarray(colour[top : top + side, left : left + side])
 
 
 def to_markdown(gains: Gains) -> str:
     lines = [f"| steps | {' | '.join(map(str, STEPS))} |", "| --- |" + " ---: |" * len(STEPS)]
     for name, by_step in gains.items():
-        # Where a descent has ended early there is no later figure.
-        means = [map(fmean, zip(*by_step[step], strict=True)) if by_step[step] else None for step in STEPS]
-        lines.append(
-            f"| {name} | {' | '.join('' if m is None else ' / '.join(f'{v:+.2f}' for v in m) for m in means)} |"
-        )
+        means = [tuple(map(fmean, zip(*by_step[step], strict=True))) for step in STEPS]
+        lines.append(f"| {name} | {' | '.join(f'{y:+.2f} / {rgb:+.2f}' for y, rgb in means)} |")
     return "\n".join(lines)
 
 

@@ -1,0 +1,36 @@
+"""The benchmark on descents: a run on one small picture."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from PIL import Image
+from upscaling.tiny_networks import textured
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "descents.py"
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+def test_every_descent_has_its_row(tmp_path: Path) -> None:
+    Image.fromarray(textured(90, 120)).save(tmp_path / "a.png")
+    done = run(tmp_path / "a.png", "--side", "64", "--pipelines", "plain-x4")
+    assert done.returncode == 0, done.stderr
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
+    assert rows[0] == ["steps", "1", "2", "3", "5", "10", "20"]
+    gains = {row[0]: [float(cell.split(" / ")[1]) for cell in row[1:]] for row in rows[2:]}
+    assert set(gains) == {"`--effort`", "Adam, 2 grey levels", "Adam, 4 grey levels"}
+    for by_step in gains.values():
+        assert by_step[-1] > 0
+    assert gains["`--effort`"] == sorted(gains["`--effort`"])
+
+
+def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
+    done = run(tmp_path / "none.png")
+    assert done.returncode == 2
+    assert "none.png" in done.stderr
+    assert "Traceback" not in done.stderr
