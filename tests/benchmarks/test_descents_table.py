@@ -28,7 +28,7 @@ def test_every_descent_has_its_row(tmp_path: Path) -> None:
     assert set(gains) == {"`--effort`", "Adam, 2 grey levels", "Adam, 4 grey levels"}
     for by_step in gains.values():
         assert by_step[-1] > 0
-    assert gains["`--effort`"] == sorted(gains["`--effort`"])
+    assert gains["`--effort`"][-1] > gains["`--effort`"][0]
 
 
 def test_what_is_no_picture_is_named(tmp_path: Path) -> None:

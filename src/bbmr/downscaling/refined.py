@@ -31,7 +31,7 @@ from bbmr.samples import to_tensor
 from bbmr.tiles import Tile
 from bbmr.upscaling import Upscaler
 
-STEPS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24)
+STEPS = (0, 2, 3, 4, 5, 6, 8, 12, 16, 24)
 """By effort, from 0 to 9."""
 MAY_GROW, UNSEEN = 0.05, 0.5
 """What the squared error of a block may gain: a share of it, and grey levels squared per pixel.  Blocks see each other:
@@ -39,7 +39,7 @@ that none gains anything would leave little to be gained at all.
 """
 
 _FIRST_RATE = 0.15  # of 1/(2 k^2), where one step would do if enlarging repeated samples; SR networks do more with them
-_RATES = 0.01, 100.0  # within which the others lie
+_RATES = 0.01, 4.0  # within which the others lie: a few blocks of a scale tell little of it
 _DECAY, _LEAST = 0.9, 0.3  # of the rates from step to step, down to this share
 _MOMENTUM = 0.6
 _TOO_FAR = 1.02  # times the least error so far: the rates are too high
