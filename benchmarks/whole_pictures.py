@@ -1,7 +1,7 @@
 """Every network that ships or was imported on whole pictures shrunk by 2, 4 and 8: a Markdown table for each set.
 
     python benchmarks/whole_pictures.py --data DIR --sets test2k test4k
-    python benchmarks/whole_pictures.py --data DIR --weights omnisr-x4 plain-fast-x4
+    python benchmarks/whole_pictures.py --data DIR --weights omnisr-x4 plain-fast-x4 --scales 4
 
 DIR holds one folder of pictures for each set.  LR pictures, 8 bit, are MATLAB-bicubic, or Down-Net's for weights that
 were trained with one; PSNR-Y without a border of 4 pixels, as papers report it, and PSNR-RGB of all samples; means over
@@ -51,8 +51,8 @@ class Restorer:
     downscaler: Downscaler
 
 
-def restorers(names: Sequence[str] | None = None) -> dict[str, Restorer]:
-    """Those of these names, or all."""
+def restorers(names: Sequence[str] | None = None, factors: Sequence[int] = PAPER_SCALES) -> dict[str, Restorer]:
+    """Those of these names, or all, as far as they are for any of these scales."""
     found: dict[str, Restorer] = {}
     index = weights_index()
     for name, entry in index.items():
@@ -60,10 +60,11 @@ def restorers(names: Sequence[str] | None = None) -> dict[str, Restorer]:
             continue
         descriptor = load_weights(name)
         if descriptor.kind != "joint":
-            scales = [factor for factor in PAPER_SCALES if entry.scale in (None, factor)]
+            scales = [factor for factor in factors if entry.scale in (None, factor)]
             learned = name + LR in index
             downscaler = LearnedPlanes(load_filters(name + LR)) if learned else bicubic_planes
-            found[name] = Restorer(upscaler_of(descriptor), scales, downscaler)
+            if scales:
+                found[name] = Restorer(upscaler_of(descriptor), scales, downscaler)
     return found
 
 
@@ -78,11 +79,13 @@ def restore(colour: NDArray[np.uint8], plane: NDArray[np.uint8], factor: int, up
     return restored
 
 
-def measure(paths: Sequence[Path], networks: Mapping[str, Restorer], title: str) -> Results:
-    results: Results = {name: {factor: [] for factor in PAPER_SCALES} for name in ("bicubic", *networks)}
+def measure(
+    paths: Sequence[Path], networks: Mapping[str, Restorer], title: str, factors: Sequence[int] = PAPER_SCALES
+) -> Results:
+    results: Results = {name: {factor: [] for factor in factors} for name in ("bicubic", *networks)}
     for path in track(paths, title, console=Console(stderr=True)):
         colour = read_picture(path).colour
-        for factor in PAPER_SCALES:
+        for factor in factors:
             results["bicubic"][factor].append(compare(enlarge_bicubic(colour, factor), colour))
         for name, network in networks.items():
             for factor, plane in network.downscaler(colour, network.scales).items():
@@ -95,13 +98,14 @@ def compare(restored: NDArray[np.uint8], original: NDArray[np.uint8]) -> Quality
 
 
 def to_markdown(results: Results) -> str:
+    factors = tuple(results["bicubic"])
     lines = [
-        "| weights | " + " | ".join(f"x{factor} PSNR-Y | PSNR-RGB" for factor in PAPER_SCALES) + " |",
-        "| --- |" + " ---: |" * 2 * len(PAPER_SCALES),
+        "| weights | " + " | ".join(f"x{factor} PSNR-Y | PSNR-RGB" for factor in factors) + " |",
+        "| --- |" + " ---: |" * 2 * len(factors),
     ]
     for name, by_scale in results.items():
         cells = [name]
-        for factor in PAPER_SCALES:
+        for factor in factors:
             cells += [f"{fmean(values):.2f}" for values in zip(*by_scale[factor], strict=True)] or ["", ""]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -113,10 +117,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sets", nargs="+", default=["test2k", "test4k"], help="folders of pictures in it")
     parser.add_argument("--limit", type=int, help="take only the first N pictures of each set")
     parser.add_argument("--weights", nargs="+", choices=list(weights_index()), metavar="NAME", help="only these")
+    parser.add_argument("--scales", nargs="+", type=int, choices=PAPER_SCALES, default=PAPER_SCALES, help="only these")
     options = parser.parse_args(arguments)
-    networks = restorers(options.weights)
+    networks = restorers(options.weights, options.scales)
     for name, paths in find_sets(options.data, options.sets, options.limit).items():
-        print(f"## {name}, pictures: {len(paths)}\n\n{to_markdown(measure(paths, networks, name))}\n", flush=True)
+        print(
+            f"## {name}, pictures: {len(paths)}\n\n{to_markdown(measure(paths, networks, name, options.scales))}\n",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

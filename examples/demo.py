@@ -26,7 +26,7 @@ OUT = Path(__file__).parents[1] / "build" / "demo"
 
 
 def main() -> None:
-    """Compress and restore three ways, and print what each costs and gives."""
+    """Compress and restore in several ways, and print what each costs and gives."""
     console = Console()
     OUT.mkdir(parents=True, exist_ok=True)
     photo = read_picture(PHOTO)
@@ -45,6 +45,7 @@ def main() -> None:
     for name, options in (
         ("plain x4", Options(pipeline=PLAIN_PIPELINE)),
         ("bbmr --tune psnr", Options(tune="psnr")),
+        ("bbmr --effort 3", Options(effort=3)),
         ("bbmr", Options()),
     ):
         path = OUT / f"{PHOTO.stem}.bbmr"
