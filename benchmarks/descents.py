@@ -22,7 +22,9 @@ from rich.progress import track
 from torch import Tensor
 
 from bbmr.blocks import CELL
-from bbmr.downscaling.refined import Task, descend, in_8_bit, to_samples
+from bbmr.downscaling.descent import Descent
+from bbmr.downscaling.refined import as_floats, in_8_bit
+from bbmr.downscaling.restoration import Restoration
 from bbmr.errors import BbmrError
 from bbmr.evaluation.metrics import psnr_rgb, psnr_y
 from bbmr.imageio import read_picture
@@ -30,38 +32,40 @@ from bbmr.lr_blocks import LRBlocks
 from bbmr.options import BICUBIC_MOSAIC, LEARNED, PLAIN_PIPELINE, Options
 from bbmr.picture import Picture
 from bbmr.pipeline import compress, find_pipeline
-from bbmr.samples import to_samples as to_colour
+from bbmr.samples import to_samples
 from bbmr.upscaling import Upscaler
 
 STEPS = (1, 2, 3, 5, 10, 20)
 PIPELINES = tuple(learned + name for learned in ("", LEARNED) for name in (PLAIN_PIPELINE, BICUBIC_MOSAIC))
-Descent = Callable[[Task, dict[int, Tensor]], Iterator[dict[int, Tensor]]]
-"""A task and the samples of its start -> the samples after each step."""
+Method = Callable[[Restoration, dict[int, Tensor]], Iterator[dict[int, Tensor]]]
+"""A restoration and the samples of its start -> the samples after each step."""
 
 
-def ours(task: Task, start: dict[int, Tensor]) -> Iterator[dict[int, Tensor]]:
-    for _, samples in descend(task, start):
-        yield samples
+def ours(restoration: Restoration, start: dict[int, Tensor]) -> Iterator[dict[int, Tensor]]:
+    descent = Descent(restoration, start)
+    yield descent.samples
+    while descent.step():
+        yield descent.samples
 
 
-def adam(task: Task, start: dict[int, Tensor], rate: float) -> Iterator[dict[int, Tensor]]:
+def adam(restoration: Restoration, start: dict[int, Tensor], rate: float) -> Iterator[dict[int, Tensor]]:
     """Adam with torch's betas; rate: in grey levels.  Gradients are those at the rounded samples."""
     samples = {k: own.clone() for k, own in start.items()}
     changing = [own for k, own in samples.items() if k > 1]
     optimiser = torch.optim.Adam(changing, rate / 255)
-    weights = np.ones(task.scales.shape)
+    weights = np.ones(restoration.scales.shape)
     for _ in count():
-        _, gradients, _ = task.gradient(in_8_bit(samples), weights)
+        gradients, _ = restoration.gradient(in_8_bit(samples), weights)
         for k, gradient in gradients.items():
             samples[k].grad = gradient
         optimiser.step()
         for k in gradients:
             samples[k].clamp_(0, 1)
-            task.fill(samples[k], k)
+            restoration.fill(samples[k], k)
         yield samples
 
 
-METHODS: dict[str, Descent] = {
+METHODS: dict[str, Method] = {
     "`--effort`": ours,
     "Adam, 2 grey levels": partial(adam, rate=2),
     "Adam, 4 grey levels": partial(adam, rate=4),
@@ -73,26 +77,23 @@ Gains = dict[str, dict[int, list[tuple[float, float]]]]
 def measure(colour: NDArray[np.uint8], pipeline: str, gains: Gains) -> None:
     options = Options(pipeline=pipeline) if "mosaic" not in pipeline else Options(pipeline=pipeline, tune="psnr")
     rescaled, upscaler = compress(Picture(colour), options), find_pipeline(pipeline).upscaler()
-    start = to_samples(LRBlocks.of(rescaled))
+    start = as_floats(LRBlocks.of(rescaled))
     before = quality(LRBlocks(rescaled.grid, rescaled.scales, start), upscaler, colour)
     for name, method in METHODS.items():
-        task = Task(colour, upscaler, rescaled.grid, rescaled.scales)
-        steps = method(task, start)
-        gain = (0.0, 0.0)
+        steps = method(Restoration(colour, upscaler, rescaled.grid, rescaled.scales), start)
+        samples = start
         for step in range(1, max(STEPS) + 1):
-            samples = next(steps, None)  # none where it ended, and stays what it was
-            if samples is not None and step in STEPS:
-                after = quality(LRBlocks(rescaled.grid, rescaled.scales, in_8_bit(samples)), upscaler, colour)
-                gain = (after[0] - before[0], after[1] - before[1])
+            samples = next(steps, samples)  # what it was where the descent has ended
             if step in STEPS:
-                gains[name][step].append(gain)
+                after = quality(LRBlocks(rescaled.grid, rescaled.scales, in_8_bit(samples)), upscaler, colour)
+                gains[name][step].append((after[0] - before[0], after[1] - before[1]))
 
 
 @torch.inference_mode()
 def quality(stored: LRBlocks, upscaler: Upscaler, colour: NDArray[np.uint8]) -> tuple[float, float]:
     restored = np.empty_like(colour)
     for tile, core in upscaler.restored_tiles(stored):
-        restored[tile.core] = to_colour(core)
+        restored[tile.core] = to_samples(core)
     return psnr_y(restored, colour), psnr_rgb(restored, colour)
 
 

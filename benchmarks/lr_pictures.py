@@ -23,6 +23,7 @@ from rich.progress import track
 
 from bbmr.downscaling import bicubic_planes
 from bbmr.downscaling.downnet import LearnedPlanes
+from bbmr.errors import BbmrError
 from bbmr.evaluation.metrics import psnr_rgb, psnr_y
 from bbmr.evaluation.pictures import side_by_side
 from bbmr.fileformat.jpegxl import encode
@@ -45,7 +46,8 @@ def downscalers() -> dict[str, LearnedPlanes]:
 def measure(colour: NDArray[np.uint8], learned: LearnedPlanes) -> dict[int, Figures]:
     """By scale."""
     bicubic, planes = bicubic_planes(colour, learned.factors), learned(colour, learned.factors)
-    return {factor: compare(plane, bicubic[factor], colour.size // 3) for factor, plane in planes.items()}
+    pixels = colour.shape[0] * colour.shape[1]
+    return {factor: compare(plane, bicubic[factor], pixels) for factor, plane in planes.items()}
 
 
 def compare(plane: NDArray[np.uint8], bicubic: NDArray[np.uint8], pixels: int) -> Figures:
@@ -88,7 +90,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if (options.photo is None) != (options.figure is None) or not (options.data or options.photo):
         parser.error("give --data, or --photo and --figure, or all three")
     if options.photo:
-        Image.fromarray(draw(read_picture(options.photo).colour, *options.at)).save(options.figure)
+        try:
+            colour = read_picture(options.photo).colour
+        except BbmrError as error:
+            parser.error(str(error))
+        if min(options.at) < 0 or options.at[0] + SIDE > colour.shape[1] or options.at[1] + SIDE > colour.shape[0]:
+            parser.error(f"--at {options.at[0]} {options.at[1]}: {SIDE} x {SIDE} pixels have to lie in the photograph")
+        Image.fromarray(draw(colour, *options.at)).save(options.figure)
     if options.data:
         makers = downscalers()
         for name, paths in find_sets(options.data, options.sets, options.limit).items():

@@ -5,7 +5,8 @@
 With `--network omnisr` (or `craft`) the rows are those of that network, beside the best of `fast`: whole pictures,
 separate blocks, Joint SR without and with deblocking, as the paper has it and with context, and the mosaic; those whose
 weights are missing are named and left out.  Joint SR is given the maps of separate blocks, so that the two restore the
-same samples.  `--network downnet-fast` (`downnet-omnisr`, ...) has the same on the LR planes of Down-Nets.
+same samples.  `--network downnet-fast` (`downnet-omnisr`, ...) has the same on the LR planes of Down-Nets, those of
+Joint SR its own.
 
 With `--efforts 2 5 8` the rows are instead those of whole pictures and of the mosaic, on bicubic LR planes and on
 Down-Nets', as they are and with their samples refined for as long; with `--budgets x3 x6` each for these budgets.
@@ -60,7 +61,7 @@ from bbmr.options import (
     Options,
 )
 from bbmr.picture import Picture
-from bbmr.pipeline import compress, compress_uniform, find_pipeline, measure_distortion, restore
+from bbmr.pipeline import compress, compress_uniform, find_pipeline, find_sender, measure_distortion, restore
 from bbmr.rescaled import RescaledImage
 from bbmr.samples import to_samples, to_tensor
 from bbmr.upscaling.joint import JointUpscaler
@@ -186,7 +187,8 @@ def family_systems(family: str, learned: str = "") -> list[System]:
             rows.append(allocating(f"{title}, {name}, separate", chosen(pipeline=separate), tune))
         if joint in present:
             row = allocating(f"{title}, {name}, Joint SR", chosen(pipeline=joint), tune)
-            row = replace(row, measured_by=separate if separate in present else joint)
+            if separate in present and not learned:  # whose Down-Nets make other planes
+                row = replace(row, measured_by=separate)
             for band, context in ((0, 0), (BAND, 0), (BAND, CONTEXT)):
                 how = partial(restore_joint, band=band, context=context)
                 rows.append(replace(row, name=f"{row.name}, band {band}, context {context}", restore=how))
@@ -221,7 +223,7 @@ def refined_systems(network: str, efforts: Sequence[int], budgets: Sequence[str]
 def has_weights(pipeline: str) -> bool:
     """Whether the pipeline can run here; says so where it cannot."""
     try:
-        find_pipeline(pipeline)
+        find_sender(pipeline)
     except BbmrError as error:
         print(f"left out: {error}", file=sys.stderr)
         return False
@@ -280,7 +282,7 @@ class NetworkDistortion:
         choice = PIPELINE_CHOICES[measured_by]
         smallest = min(choice.blocks)
         if measured_by not in self._errors:
-            pipeline = find_pipeline(measured_by)
+            pipeline = find_sender(measured_by).suited_to(self._picture)
             grid = BlockGrid(self._picture.height, self._picture.width, smallest)
             planes = pipeline.downscaler(self._picture.colour, choice.scales)  # charged to each row as it compresses
             start = time.perf_counter()
@@ -449,6 +451,13 @@ def to_csv(summary: Sequence[Row]) -> str:
     return text.getvalue()
 
 
+def budget_text(text: str) -> str:
+    try:
+        return Budget(text).text
+    except BbmrError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def find_sets(data: Path, names: Sequence[str], limit: int | None) -> dict[str, list[Path]]:
     sets = {}
     for name in names:
@@ -479,11 +488,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--efforts",
         nargs="+",
         type=int,
-        choices=EFFORTS,
+        choices=EFFORTS[1:],
         default=[],
-        help="rows for these efforts, in place of those of what each step is worth",
+        help="rows for these efforts and none, in place of those of what each step is worth",
     )
-    parser.add_argument("--budgets", nargs="+", default=["x4"], help="of these rows, as in bbmr compress")
+    parser.add_argument(
+        "--budgets", nargs="+", type=budget_text, default=["x4"], help="of these rows, as in bbmr compress"
+    )
     parser.add_argument("--out", type=Path, nargs="+", default=[], help="files to write, .md or .csv")
     parser.add_argument("--cache", type=Path, default=Path("runs/quality.jsonl"), help="results known so far")
     options = parser.parse_args(arguments)

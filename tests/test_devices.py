@@ -5,9 +5,12 @@ import pytest
 import torch
 from upscaling.tiny_networks import random_map, rescale, textured, tiny_joint, tiny_mosaic, tiny_sr
 
+from bbmr import pipeline
 from bbmr.devices import find_device
 from bbmr.errors import BbmrError
 from bbmr.lr_blocks import LRBlocks
+from bbmr.options import Options
+from bbmr.picture import Picture
 from bbmr.upscaling import Upscaler
 from bbmr.upscaling.joint import JointUpscaler
 from bbmr.upscaling.mosaic import MosaicUpscaler
@@ -20,7 +23,7 @@ def test_devices_by_torchs_names() -> None:
     assert find_device("cpu:0").type == "cpu"
 
 
-@pytest.mark.parametrize("name", ["gpu", "cuda:999", "meta", "", 3])
+@pytest.mark.parametrize("name", ["gpu", "cuda:999", "meta", "", 3, "privateuseone", "hpu", "mkldnn"])
 def test_those_that_cannot_be_used_are_refused_by_name(name: str) -> None:
     with pytest.raises(BbmrError, match=rf"device {name!r} cannot be used here \(.+\); take cpu$"):
         find_device(name)
@@ -28,7 +31,7 @@ def test_those_that_cannot_be_used_are_refused_by_name(name: str) -> None:
 
 @pytest.mark.parametrize("kind", ["mosaic", "plain", "separate", "joint"])
 def test_upscalers_work_where_their_networks_are(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On torch's device without memory: it refuses to meet tensors of another one, as GPUs do."""
+    """On torch's device without memory, which refuses to meet tensors of another one in most places."""
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # of which it knows nothing
     descriptors = {
         "mosaic": (tiny_mosaic(),),
@@ -47,3 +50,12 @@ def test_upscalers_work_where_their_networks_are(kind: str, monkeypatch: pytest.
         for tile, core in upscaler.restored_tiles(stored):
             assert core.device.type == "meta"
             assert core.shape[2:] == tuple(part.stop - part.start for part in tile.core)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_gpu_gives_nearly_the_same() -> None:
+    picture, options = Picture(textured(300, 410)), Options(effort=2, distortion="network")
+    on_cpu, on_gpu = (pipeline.compress(picture, options, device=device) for device in ("cpu", "cuda"))
+    assert on_gpu.recipe.expected_psnr == pytest.approx(on_cpu.recipe.expected_psnr, abs=0.05)
+    restored = [pipeline.restore(on_cpu, device=device).colour.astype(int) for device in ("cpu", "cuda")]
+    assert np.abs(restored[0] - restored[1]).max() <= 1

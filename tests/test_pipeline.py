@@ -459,6 +459,9 @@ def test_gray_pictures_keep_bicubic_planes() -> None:
         chosen = Options(pipeline=learned)
         assert pipeline.compress(gray, chosen) == pipeline.compress(gray, Options(pipeline=usual))
         assert pipeline.compress(Picture(landscape()), chosen).recipe.pipeline == learned
+        assert pipeline.compress(gray, Options(pipeline=learned, weights=pipeline.PIPELINES[learned].weights)) == (
+            pipeline.compress(gray, Options(pipeline=usual))
+        )
     assert pipeline.compress_uniform(gray, 2).recipe.pipeline == BICUBIC_MOSAIC
 
 

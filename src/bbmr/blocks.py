@@ -20,6 +20,11 @@ PAPER_SIDE = 128
 """Of their blocks, in pixels; at x8 a smaller one has fewer than the 16 x 16 samples that Omni-SR needs."""
 
 
+def up_to_cell(length: int) -> int:
+    """The next multiple of 16 pixels."""
+    return -(-length // CELL) * CELL
+
+
 @dataclass(frozen=True)
 class BlockGrid:
     """A picture of `height` x `width` pixels cut into blocks of `side` x `side` pixels, row by row."""

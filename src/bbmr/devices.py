@@ -1,5 +1,6 @@
 """Where networks run, and that they give nearly the same everywhere."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,9 +14,11 @@ CPU = torch.device("cpu")
 def find_device(name: str) -> torch.device:
     """A device by torch's name of it: cpu, cuda, cuda:1, mps, ...  Raises BbmrError where there is none such here."""
     try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).cpu()
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of names that torch had once
+            device = torch.device(name)
+            torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError, ImportError) as error:
         reason = str(error).partition("\n")[0]
         raise BbmrError(f"device {name!r} cannot be used here ({reason}); take cpu") from error
     return device

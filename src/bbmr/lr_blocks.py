@@ -94,4 +94,5 @@ class LRBlocks:
 
 
 def _as_tensor(blocks: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(blocks).permute(0, 3, 1, 2)
+    writable = blocks if blocks.flags.writeable else blocks.copy()  # torch warns of others
+    return torch.from_numpy(writable).permute(0, 3, 1, 2)

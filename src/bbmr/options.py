@@ -48,7 +48,7 @@ def _choices_of(family: str, title: str) -> dict[str, PipelineChoice]:
             f"each block at its own scale, restored in one pass by {title}", helper_scales=PAPER_SCALES
         ),
         f"plain-{family}": PipelineChoice(
-            f"the whole picture at x4 by {title}, a yardstick that takes no other options",
+            f"the whole picture at x4 by {title}, a yardstick that takes no options but weights and effort",
             blocks=(128,),
             scales=(4,),
             uniform=True,
@@ -72,7 +72,7 @@ def _choices_of(family: str, title: str) -> dict[str, PipelineChoice]:
 BICUBIC_CHOICES = {
     BICUBIC_MOSAIC: PipelineChoice("each block at its own scale, restored in one pass by a small network"),
     PLAIN_PIPELINE: PipelineChoice(
-        "the whole picture at x4 by the same network, a yardstick that takes no other options",
+        "the whole picture at x4 by the same network, a yardstick that takes no options but weights and effort",
         blocks=(128,),
         scales=(4,),
         uniform=True,
@@ -100,9 +100,10 @@ class Options:
     stored.  tune: what is minimised, `visual` (squared error as the eye weighs it) or `psnr` (squared error);
     Algorithm 1 has a measure of its own and takes no notice.  distortion: where the errors come from.  allocator:
     `optimal` (least squared error) or `greedy` (Algorithm 1; three scales).  pipeline: downscaler, restorer and
-    weights, which also decide what else can be chosen.  weights: others to restore with, by name, those of
-    several networks joined by +; empty means the pipeline's own.  effort: how long the LR samples are refined, from 0,
-    not at all, to 9; `bbmr.downscaling.refined.STEPS` has the steps of each.
+    weights, which also decide what else can be chosen; of gray pictures the one without `downnet-` before its name.
+    weights: others to restore with, by name, those of several networks joined by +; empty means the pipeline's own;
+    with those that have no Down-Nets the default pipeline is `mosaic-fast`.  effort: how long the LR samples are
+    refined, from 0, not at all, to 9; `bbmr.downscaling.refined.STEPS` has the steps of each.
     Raises BbmrError, naming the option and the choices, for values that do not work.
     """
 

@@ -238,9 +238,7 @@ def compress(
     options = options or Options()
     pipeline = pipeline_for(options, device).suited_to(picture)
     if PIPELINE_CHOICES[pipeline.name].uniform:
-        return compress_uniform(
-            picture, options.scales[0], pipeline.name, options.weights, options.effort, progress, device
-        )
+        return _compress_uniform(picture, options.scales[0], pipeline, options.effort, progress)
     grid = BlockGrid(picture.height, picture.width, options.block)
     scales = tuple(sorted(options.scales))
     progress("downscale", 0.0)
@@ -274,21 +272,27 @@ def compress_uniform(
 ) -> RescaledImage:
     """Give every block the same scale: what usual image rescaling does.
 
-    weights, device: as in `find_pipeline`.  effort: as in `Options`.  Raises BbmrError for a scale that the pipeline
-    does not restore, or where weights are missing or do not suit.
+    weights, device: as in `find_sender`.  effort: as in `Options`.  Raises BbmrError for a scale that the pipeline does
+    not restore, or where weights are missing or do not suit.
     """
     chosen = find_sender(pipeline, weights, device).suited_to(picture)
-    possible = PIPELINE_CHOICES[pipeline].scales
+    return _compress_uniform(picture, factor, chosen, effort, progress)
+
+
+def _compress_uniform(
+    picture: Picture, factor: int, pipeline: Pipeline, effort: int, progress: Progress
+) -> RescaledImage:
+    possible = PIPELINE_CHOICES[pipeline.name].scales
     if factor not in possible:
-        raise BbmrError(f"{pipeline} works at scales {_listed(possible)}, not {factor}")
+        raise BbmrError(f"{pipeline.name} works at scales {_listed(possible)}, not {factor}")
     grid = BlockGrid(picture.height, picture.width, max(BLOCK_SIDES))
-    chosen.check(grid.side, (factor,))
-    chosen.check_filters((factor,))
+    pipeline.check(grid.side, (factor,))
+    pipeline.check_filters((factor,))
     scales = np.full((grid.rows, grid.cols), factor, np.uint8)
     progress("downscale", 0.0)
-    planes = chosen.downscaler(picture.colour, (factor,))
-    recipe = Recipe(chosen.name, chosen.weights, chosen.weights_sha256, "uniform")
-    return _refine(_store(picture, grid, scales, planes, recipe), picture, chosen, effort, progress)
+    planes = pipeline.downscaler(picture.colour, (factor,))
+    recipe = Recipe(pipeline.name, pipeline.weights, pipeline.weights_sha256, "uniform")
+    return _refine(_store(picture, grid, scales, planes, recipe), picture, pipeline, effort, progress)
 
 
 def measure_distortion(
@@ -436,6 +440,6 @@ def _load_upscaler(
 def _build(
     restorer: Callable[..., Upscaler], descriptors: tuple[NetworkDescriptor, ...], device: torch.device
 ) -> Upscaler:
-    if device != CPU:  # the weights as they were loaded stay where they are
+    if device.type != CPU.type:  # the weights as they were loaded stay where they are
         descriptors = tuple(replace(one, network=deepcopy(one.network).to(device)) for one in descriptors)
     return restorer(*descriptors)

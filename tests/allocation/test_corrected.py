@@ -6,6 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bbmr.allocation.corrected import (
+    FALLBACK,
     FEATURES,
     LIGHT,
     SUFFIX,
@@ -19,6 +20,8 @@ from bbmr.allocation.corrected import (
 from bbmr.allocation.distortion import bicubic_errors
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid
 from bbmr.downscaling import bicubic_planes
+from bbmr.options import DEFAULT_PIPELINE
+from bbmr.pipeline import PIPELINES
 from bbmr.weights.index import shipped_index
 
 
@@ -72,6 +75,12 @@ def test_text_keeps_the_correction() -> None:
 
 
 FITTED = [name for name in shipped_index() if is_fitted(name)]
+
+
+def test_the_default_has_corrections_of_its_own() -> None:
+    assert {FALLBACK, PIPELINES[DEFAULT_PIPELINE].weights} <= set(FITTED)
+    there = {path.name for path in files("bbmr.weights").iterdir() if path.name.endswith(SUFFIX)}
+    assert there == {name + SUFFIX for name in FITTED}
 
 
 @pytest.mark.parametrize("weights", FITTED)

@@ -186,7 +186,27 @@ def test_files_without_the_downscalers_asked_for_are_refused(tmp_path: Path) -> 
         "maps": {"uniform": 1, "uniform_scales": {4: 1}},
         "init_downscalers": str(tmp_path / "x2.safetensors"),
     }
-    with pytest.raises(RecipeError, match=r"init_downscalers: .*x2.safetensors: has no Down-Net for downscalers\.4"):
+    with pytest.raises(RecipeError, match=r"init_downscalers: .*x2.safetensors: has no Down-Net for 4\."):
         start_of(values)
+    with pytest.raises(RecipeError, match=r"init_downscalers: nothere.safetensors: cannot be read"):
+        start_of(values | {"init_downscalers": "nothere.safetensors"})
     with pytest.raises(RecipeError, match="init_downscalers: needs downscaler: downnet"):
         recipe_from(values | {"downscaler": "bicubic"})
+
+
+def test_a_checkpoint_goes_on_with_its_own_downscalers(tmp_path: Path) -> None:
+    whole = learned(build_network("fast").network)
+    state = {f"{prefix}.{key}": part for prefix in ("network", "averaged") for key, part in whole.state_dict().items()}
+    kept = {
+        "pytorch-lightning_version": "2",
+        "state_dict": state,
+        "first_step": 0,
+        "global_step": 7,
+        "optimizer_states": [{"state": {0: {"momentum": torch.zeros(1)}}}],
+    }
+    torch.save(kept, tmp_path / "last.ckpt")
+    recipe = recipe_from(
+        {"downscaler": "downnet", "init_from": str(tmp_path / "last.ckpt"), "init_downscalers": "x.safetensors"}
+    )
+    with pytest.raises(RecipeError, match=r"init_downscalers: .*last.ckpt is a checkpoint"):
+        read_initial(recipe, with_downscalers(build_network("fast"), recipe.maps.scales))

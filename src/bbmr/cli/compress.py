@@ -12,7 +12,7 @@ from bbmr.cli.description import describe, human_bytes
 from bbmr.cli.files import Job, find_sources, plan
 from bbmr.cli.options import Debug, Device, Effort, Json, MaxPixels, Overwrite, Quiet, Tune
 from bbmr.errors import BbmrError
-from bbmr.options import ALLOCATORS, BICUBIC_CHOICES, DEFAULT_SCALES, DISTORTIONS, LEARNED, Options
+from bbmr.options import ALLOCATORS, BICUBIC_CHOICES, BICUBIC_MOSAIC, DEFAULT_SCALES, DISTORTIONS, LEARNED, Options
 from bbmr.progress import Progress
 
 NAME = "compress"
@@ -93,14 +93,15 @@ def run(
             metavar="NAME",
             help="What shrinks and restores: "
             + "; ".join(f"{name}, {choice.summary}" for name, choice in BICUBIC_CHOICES.items())
-            + f". Each as {LEARNED}NAME too, on LR pictures that Down-Net makes.",
+            + f". Each as {LEARNED}NAME too, on LR pictures that Down-Net makes; of gray pictures that is NAME.",
         ),
     ] = DEFAULTS.pipeline,
     weights: Annotated[
         str,
         typer.Option(
             metavar="NAME",
-            help="Restore with these weights, as `bbmr weights list` has them; of several networks joined by +.",
+            help="Restore with these weights, as `bbmr weights list` has them; of several networks joined by +. "
+            f"For those without Down-Nets the default pipeline is {BICUBIC_MOSAIC}.",
             show_default="the pipeline's own",
         ),
     ] = DEFAULTS.weights,

@@ -24,8 +24,8 @@ class TrainingState:
     optimiser: Mapping[int, Any]
 
 
-def read_start(path: Path) -> TrainingState:
-    """Read what `init_from` names.
+def read_start(path: Path, key: str = "init_from") -> TrainingState:
+    """Read what `init_from`, or another key of a recipe, names.
 
     A checkpoint of a run (.ckpt) or a compacted one (.pt) is continued: weights, average, optimiser, step.  Weights
     (.safetensors) are where a run starts at step 0.  Raises RecipeError for any other file.
@@ -38,9 +38,9 @@ def read_start(path: Path) -> TrainingState:
         content = torch.load(path, map_location="cpu", weights_only=True)
         return _of_run(content) if "pytorch-lightning_version" in content else _of_compacted(content)
     except OSError as error:
-        raise RecipeError(f"init_from: {path}: cannot be read ({error.strerror or error})") from error
+        raise RecipeError(f"{key}: {path}: cannot be read ({error.strerror or error})") from error
     except Exception as error:  # pickles fail in many ways, and at length
-        raise RecipeError(f"init_from: {path}: is neither a checkpoint nor weights, or damaged") from error
+        raise RecipeError(f"{key}: {path}: is neither a checkpoint nor weights, or damaged") from error
 
 
 def compact(state: TrainingState) -> dict[str, Any]:

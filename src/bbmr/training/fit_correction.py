@@ -20,8 +20,8 @@ from bbmr.allocation.distortion import network_errors
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, merge
 from bbmr.downscaling import bicubic_planes
 from bbmr.errors import BbmrError
-from bbmr.options import DEFAULT_PIPELINE
-from bbmr.pipeline import Pipeline, find_pipeline
+from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES
+from bbmr.pipeline import Pipeline, find_sender
 from bbmr.training.data import find_photos
 from bbmr.weights import weights_index
 
@@ -32,12 +32,18 @@ def main() -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs")
-    parser.add_argument("--pipeline", default=DEFAULT_PIPELINE, help=f"its name; {DEFAULT_PIPELINE} by default")
+    parser.add_argument(
+        "--pipeline",
+        choices=[name for name, choice in PIPELINE_CHOICES.items() if choice.scales == SCALES],
+        metavar="NAME",
+        default=DEFAULT_PIPELINE,
+        help=f"one that restores all scales; {DEFAULT_PIPELINE} by default",
+    )
     parser.add_argument("--photos", type=int, help="take only so many, evenly spread; all by default")
     arguments = parser.parse_args()
     try:
         paths, _ = find_photos(arguments.data)
-        pipeline = find_pipeline(arguments.pipeline)
+        pipeline = find_sender(arguments.pipeline)
     except BbmrError as error:
         sys.exit(f"error: {error}")
     samples: dict[int, list[tuple[NDArray[np.float64], NDArray[np.float64]]]] = {side: [] for side in BLOCK_SIDES}

@@ -63,13 +63,19 @@ def _end_to_end(recipe: Recipe, descriptor: NetworkDescriptor, network: EndToEnd
 
 def _with_downscalers(recipe: Recipe, start: TrainingState | None, network: EndToEnd) -> TrainingState:
     """`start`, or the network's own first weights, with the Down-Nets of another run."""
-    assert recipe.init_downscalers is not None
-    nets = part(read_start(Path(recipe.init_downscalers)).averaged, DOWNSCALERS)
+    file = recipe.init_downscalers
+    assert file is not None
+    if start and start.optimiser:
+        raise RecipeError(
+            f"init_downscalers: {recipe.init_from} is a checkpoint, which goes on with its own Down-Nets; give weights "
+            "(.safetensors) as init_from, or none"
+        )
+    nets = part(read_start(Path(file), "init_downscalers").averaged, DOWNSCALERS)
     nets = {DOWNSCALERS + key: tensor for key, tensor in nets.items()}
     state = dict(start.averaged) if start else dict(network.state_dict())
-    missing = [key for key in state if key.startswith(DOWNSCALERS) and key not in nets]
-    if missing:
-        raise RecipeError(f"init_downscalers: {recipe.init_downscalers}: has no Down-Net for {missing[0]}")
+    for key, own in state.items():
+        if key.startswith(DOWNSCALERS) and (key not in nets or nets[key].shape != own.shape):
+            raise RecipeError(f"init_downscalers: {file}: has no Down-Net for {key.removeprefix(DOWNSCALERS)}")
     return _weights({key: nets.get(key, tensor) for key, tensor in state.items()})
 
 

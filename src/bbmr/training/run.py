@@ -96,7 +96,7 @@ def _require_same(old: Mapping[str, Any], recipe: Recipe, out: Path) -> None:
         if before != now:
             raise RecipeError(f"{key}: {out} holds a run with {before}, not {now}; give --out another folder")
     new = recipe_values(recipe)
-    for key, unsaid in (("init_from", None), ("init_parts", Recipe.init_parts)):
+    for key, unsaid in (("init_from", None), ("init_parts", Recipe.init_parts), ("init_downscalers", None)):
         begun, asked = ("nothing" if start is None else start for start in (old.get(key, unsaid), new[key]))
         if begun != asked:
             raise RecipeError(f"{key}: {out} holds a run begun from {begun}, not {asked}; give --out another folder")

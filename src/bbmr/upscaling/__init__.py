@@ -32,8 +32,8 @@ class Upscaler(ABC):
 
     @abstractmethod
     def restored_tiles(self, stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
-        """Restore the picture tile by tile, in memory that does not grow with it: each tile with its core (1, C, h, w),
-        nominally in [0, 1], neither clipped nor rounded.
+        """Restore the picture tile by tile, in memory that does not grow with it, or at most with its width: each tile
+        with its core (1, C, h, w), nominally in [0, 1], neither clipped nor rounded.
 
         Scales and block side are among those above, samples on its device.  Cores begin at multiples of 128 pixels, so
         that they hold whole blocks.  Differentiable in the samples, each tile by itself.

@@ -11,7 +11,7 @@ from bbmr.lr_blocks import LRBlocks
 from bbmr.tiles import Tile
 from bbmr.upscaling import Upscaler, like_stored
 
-# Blocks that go through a network at once, and where gradients are wanted: bounds the memory.
+# Blocks that go through a network at once, and where gradients are wanted: bounds the memory of a network's insides.
 _BATCH, _BATCH_WITH_GRADIENTS = 32, 4
 
 

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bbmr.blocks import BLOCK_SIDES, CELL, SCALES
+from bbmr.blocks import BLOCK_SIDES, CELL, SCALES, up_to_cell
 from bbmr.downscaling.bicubic import upscale
 from bbmr.lr_blocks import LRBlocks
 from bbmr.networks import NetworkDescriptor
@@ -75,7 +75,7 @@ def correct_mosaic(mosaic: Tensor, levels: Tensor, network: MosaicNetwork) -> Te
 
 def mosaic_halo(reach: int) -> int:
     """Pixels around a tile that decide its samples, in multiples of 16; reach: positions that the network sees."""
-    return -(-(POSITION * reach + _MOSAIC_REACH) // CELL) * CELL
+    return up_to_cell(POSITION * reach + _MOSAIC_REACH)
 
 
 def _scales_between(finest: int, coarsest: int) -> Sequence[int]:
@@ -110,7 +110,7 @@ class MosaicUpscaler(Upscaler):
         """As in `Upscaler`."""
         grid = stored.grid
         for tile in tiles(grid.height, grid.width, TILE, self.halo):
-            rows, cols = (slice(part.start, _round_up(part.stop)) for part in tile.outer)
+            rows, cols = (slice(part.start, up_to_cell(part.stop)) for part in tile.outer)
             levels = _levels(stored, rows, cols).to(stored.device)
             mosaic = build_mosaic(stored.planes_of(rows, cols), levels).expand(-1, 3, -1, -1)
             restored = correct_mosaic(mosaic, levels, self._network)
@@ -122,7 +122,3 @@ def _levels(stored: LRBlocks, rows: slice, cols: slice) -> Tensor:
     cells = stored.grid.side // CELL
     row, col = (np.arange(part.start // CELL, part.stop // CELL) // cells for part in (rows, cols))
     return torch.from_numpy(np.log2(stored.scales[np.ix_(row, col)]).astype(np.int64)[None])
-
-
-def _round_up(length: int) -> int:
-    return -(-length // CELL) * CELL

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
-from bbmr.blocks import BLOCK_SIDES, CELL
+from bbmr.blocks import BLOCK_SIDES, up_to_cell
 from bbmr.errors import BbmrError
 from bbmr.lr_blocks import LRBlocks
 from bbmr.networks import NetworkDescriptor
@@ -38,7 +38,7 @@ class PlainUpscaler(Upscaler):
         grid = stored.grid
         (factor,) = stored.samples
         for tile in tiles(grid.height, grid.width, TILE * factor, HALO * factor):
-            rows, cols = (slice(part.start, -(-part.stop // CELL) * CELL) for part in tile.outer)
+            rows, cols = (slice(part.start, up_to_cell(part.stop)) for part in tile.outer)
             height, width = (part.stop - part.start for part in tile.outer_at(factor))
             plane = stored.planes_of(rows, cols)[factor][:, :, :height, :width].contiguous()
             restored = self._networks[factor](plane.expand(-1, 3, -1, -1))
