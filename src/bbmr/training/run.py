@@ -19,6 +19,7 @@ from bbmr.networks import NetworkDescriptor, build_network
 from bbmr.training.data import find_photos, load_photos
 from bbmr.training.end_to_end import with_downscalers
 from bbmr.training.errors import RecipeError
+from bbmr.training.half_precision import bfloat16_is_slow
 from bbmr.training.initial import read_initial
 from bbmr.training.module import TrainingModule
 from bbmr.training.recipe import Recipe, differences, recipe_values, to_yaml
@@ -67,6 +68,8 @@ def train(recipe: Recipe, out: Path, devices: int | Literal["auto"] = "auto", mi
     wanted, maps = recipe.validation, find_task(descriptor, recipe).maps
     held_out = load_photos(validation_paths, wanted.crop, "validation", shown, maps.allocated > 0)
     _say(f"{folder}: {len(photos)} of {len(train_paths)} photographs to train on, {len(held_out)} held out")
+    if recipe.precision != "32-true" and not torch.cuda.is_available() and bfloat16_is_slow():
+        _say("bfloat16 is slower than float32 on this CPU: --set precision=32-true makes steps shorter")
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's advice: on loaders, loggers and processes that we do without
