@@ -1,7 +1,7 @@
 """What the LR pictures of Down-Nets look like and weigh: a Markdown table for each set, and a picture to look at.
 
     python benchmarks/lr_pictures.py --data DIR --sets test2k test4k
-    python benchmarks/lr_pictures.py --photo PHOTO --at 720 240 --figure lr.png
+    python benchmarks/lr_pictures.py --photo PHOTO --at 1060 310 --figure lr.png
 
 DIR holds one folder of pictures for each set.  For every pipeline with learned LR planes and every scale of theirs:
 PSNR-Y and PSNR-RGB of the LR picture against the MATLAB-bicubic one, and the bits of both as lossless JPEG XL, per
