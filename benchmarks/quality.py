@@ -495,6 +495,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--budgets", nargs="+", type=budget_text, default=["x4"], help="of these rows, as in bbmr compress"
     )
+    parser.add_argument(
+        "--only", nargs="+", metavar="TEXT", help='rows with one of these in their keys ("16, {", "psnr"), and plain x4'
+    )
     parser.add_argument("--out", type=Path, nargs="+", default=[], help="files to write, .md or .csv")
     parser.add_argument("--cache", type=Path, default=Path("runs/quality.jsonl"), help="results known so far")
     options = parser.parse_args(arguments)
@@ -508,6 +511,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = refined_systems(options.network, options.efforts, options.budgets)
     else:
         rows = systems(options.quick, options.network)
+    if options.only:
+        rows = [row for row in rows if row.name == YARDSTICK or any(text in row.key for text in options.only)]
     for row in rows:  # loading a network is no part of what is timed
         row.restore(compress_uniform(Picture(np.zeros((16, 16, 3), np.uint8)), 4, row.pipeline))
     results = measure_all(sets, rows, Cache(options.cache), Console(stderr=True))

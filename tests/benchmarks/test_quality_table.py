@@ -111,6 +111,12 @@ def test_whole_run(
     quality.main(arguments)
     assert capsys.readouterr().out == first
 
+    quality.main([*arguments, "--only", "16}, corrected"])
+    fewer = capsys.readouterr().out.split("Over plain x4")[0]
+    assert set(fewer.splitlines()) < set(first.splitlines())
+    assert "| plain x4 |" in fewer
+    assert fewer.count("{1, 2, 4, 8, 16} | corrected |") == fewer.count("least squared error") > 1
+
 
 def test_rows_of_omnisr(quality: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     networks = tiny_families()
