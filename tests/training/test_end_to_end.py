@@ -8,8 +8,9 @@ from networks.at_random import at_random
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from bbmr import weights
 from bbmr.downscaling import bicubic_planes
-from bbmr.downscaling.downnet import DownNet, LearnedPlanes
+from bbmr.downscaling.downnet import DownNet, LearnedPlanes, fold
 from bbmr.networks import build_network
 from bbmr.networks.end_to_end import EndToEnd, take_apart
 from bbmr.training.data import Batch, lr_planes
@@ -21,9 +22,11 @@ from bbmr.training.objective import training_loss
 from bbmr.training.recipe import Loss, recipe_from
 from bbmr.training.run import train
 from bbmr.training.tasks import Example, MosaicTask, SRTask
+from bbmr.weights import load_filters
 from bbmr.weights.index import read_index
 
 SCALES = (2, 4, 8, 16)
+FOLDER = Path(weights.__file__).parent
 
 
 def learned(network: nn.Module) -> EndToEnd:
@@ -176,6 +179,34 @@ def test_downscalers_may_be_those_of_another_network(from_weights: bool, tmp_pat
     assert all(torch.equal(part, other.state_dict()[key]) for key, part in nets.items())
     taken = all(torch.equal(state[f"restorer.{key}"], part) for key, part in alone.items())
     assert taken == from_weights
+
+
+def test_downscalers_may_be_given_as_the_filters_that_ship(tmp_path: Path) -> None:
+    """Their layers are found again, and fold into the same."""
+    state = start_of(
+        {
+            "network": "omnisr-light-x2",
+            "maps": {"uniform": 1, "uniform_scales": {2: 1}},
+            "init_downscalers": str(FOLDER / "downnet-mosaic-fast.lr.safetensors"),
+        }
+    )
+    filters, _ = take_apart(state)
+    shipped = load_filters("downnet-mosaic-fast.lr")[2]
+    bicubic = fold(DownNet(2))
+    assert (filters["2"] - shipped).norm() < 1e-3 * (bicubic - shipped).norm()
+
+
+def test_filters_that_are_none_of_a_downnet_are_refused(tmp_path: Path) -> None:
+    taps = torch.rand(3, 3, 8, 8)  # reaches further than a Down-Net's does
+    save_file({"2": taps}, tmp_path / "noise.safetensors")
+    with pytest.raises(RecipeError, match=r"noise.safetensors: its filter for x2 is none of a Down-Net"):
+        start_of(
+            {
+                "network": "omnisr-light-x2",
+                "maps": {"uniform": 1, "uniform_scales": {2: 1}},
+                "init_downscalers": str(tmp_path / "noise.safetensors"),
+            }
+        )
 
 
 def test_files_without_the_downscalers_asked_for_are_refused(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """What a run begins from, as `init_from` and `init_parts` of its recipe say."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,14 +10,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bbmr.blocks import PAPER_SCALES
+from bbmr.downscaling.downnet import as_filters
 from bbmr.networks import Family, NetworkDescriptor, is_end
 from bbmr.networks.end_to_end import DOWNSCALERS, RESTORER, EndToEnd, part
 from bbmr.networks.joint import HALF
 from bbmr.training.checkpoints import TrainingState, read_start
 from bbmr.training.errors import RecipeError
 from bbmr.training.recipe import Recipe
+from bbmr.training.unfold import unfold
 
 _KINDS = ("weight", "bias")
+_LEFT = 1e-3  # share of what a filter has learned that may be missing where its Down-Net is found again
 
 
 def read_initial(recipe: Recipe, descriptor: NetworkDescriptor) -> TrainingState | None:
@@ -70,13 +73,29 @@ def _with_downscalers(recipe: Recipe, start: TrainingState | None, network: EndT
             f"init_downscalers: {recipe.init_from} is a checkpoint, which goes on with its own Down-Nets; give weights "
             "(.safetensors) as init_from, or none"
         )
-    nets = part(read_start(Path(file), "init_downscalers").averaged, DOWNSCALERS)
-    nets = {DOWNSCALERS + key: tensor for key, tensor in nets.items()}
     state = dict(start.averaged) if start else dict(network.state_dict())
+    given = read_start(Path(file), "init_downscalers").averaged
+    nets = part(given, DOWNSCALERS) or _unfolded(file, given, [int(scale) for scale in network.downscalers])
+    nets = {DOWNSCALERS + key: tensor for key, tensor in nets.items()}
     for key, own in state.items():
         if key.startswith(DOWNSCALERS) and (key not in nets or nets[key].shape != own.shape):
             raise RecipeError(f"init_downscalers: {file}: has no Down-Net for {key.removeprefix(DOWNSCALERS)}")
     return _weights({key: nets.get(key, tensor) for key, tensor in state.items()})
+
+
+def _unfolded(file: str, filters: Mapping[str, Tensor], scales: Iterable[int]) -> dict[str, Tensor]:
+    """The layers of Down-Nets, of which a file has the filters (NAME.lr among the weights)."""
+    try:
+        taps = as_filters(filters)
+    except ValueError:
+        return {}
+    nets: dict[str, Tensor] = {}
+    for scale in sorted(taps.keys() & set(scales)):
+        downnet, left = unfold(taps[scale], scale)
+        if left > _LEFT:
+            raise RecipeError(f"init_downscalers: {file}: its filter for x{scale} is none of a Down-Net")
+        nets |= {f"{scale}.{key}": tensor for key, tensor in downnet.state_dict().items()}
+    return nets
 
 
 def _read_each(paths: Mapping[int, str]) -> dict[int, Mapping[str, Tensor]]:

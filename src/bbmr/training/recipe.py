@@ -161,7 +161,8 @@ class Recipe:
     # 8: ...}: the SR networks that its branches start from.
     init_from: str | Mapping[int, str] | None = None
     init_parts: Literal["all", "body"] = "all"  # body: first and last layer may differ
-    # Weights (.safetensors) whose Down-Nets the run begins with, also where they were trained with another network.
+    # Weights (.safetensors) whose Down-Nets the run begins with, also where they were trained with another network; or
+    # the filters of some (NAME.lr.safetensors).
     init_downscalers: str | None = None
     steps: int = 20000
     batch: int = 8  # crops a step, over all processes together
