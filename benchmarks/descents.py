@@ -22,9 +22,6 @@ from rich.progress import track
 from torch import Tensor
 
 from bbmr.blocks import CELL
-from bbmr.downscaling.descent import Descent
-from bbmr.downscaling.refined import as_floats, in_8_bit
-from bbmr.downscaling.restoration import Restoration
 from bbmr.errors import BbmrError
 from bbmr.evaluation.metrics import psnr_rgb, psnr_y
 from bbmr.imageio import read_picture
@@ -32,6 +29,9 @@ from bbmr.lr_blocks import LRBlocks
 from bbmr.options import BICUBIC_MOSAIC, LEARNED, PLAIN_PIPELINE, Options
 from bbmr.picture import Picture
 from bbmr.pipeline import compress, find_pipeline
+from bbmr.refinement.descent import Descent
+from bbmr.refinement.refine import as_floats, in_8_bit
+from bbmr.refinement.restoration import Restoration
 from bbmr.samples import to_samples
 from bbmr.upscaling import Upscaler
 

@@ -103,7 +103,7 @@ class Options:
     weights, which also decide what else can be chosen; of gray pictures the one without `downnet-` before its name.
     weights: others to restore with, by name, those of several networks joined by +; empty means the pipeline's own;
     with those that have no Down-Nets the default pipeline is `mosaic-fast`.  effort: how long the LR samples are
-    refined, from 0, not at all, to 9; `bbmr.downscaling.refined.STEPS` has the steps of each.
+    refined, from 0, not at all, to 9; `bbmr.refinement.refine.STEPS` has the steps of each.
     Raises BbmrError, naming the option and the choices, for values that do not work.
     """
 

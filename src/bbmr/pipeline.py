@@ -27,7 +27,6 @@ from bbmr.blocks import BLOCK_SIDES, PAPER_SCALES, SCALES, BlockGrid, split
 from bbmr.devices import CPU, find_device, full_float32
 from bbmr.downscaling import Downscaler, bicubic_planes
 from bbmr.downscaling.downnet import LearnedPlanes
-from bbmr.downscaling.refined import STEPS, refine
 from bbmr.errors import BbmrError
 from bbmr.networks import NetworkDescriptor
 from bbmr.options import (
@@ -41,6 +40,7 @@ from bbmr.options import (
 )
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
+from bbmr.refinement.refine import STEPS, refine
 from bbmr.rescaled import Recipe, RescaledImage
 from bbmr.upscaling import Upscaler
 from bbmr.upscaling.joint import JointUpscaler

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bbmr.downscaling.restoration import Restoration, Samples, total
+from bbmr.refinement.restoration import Restoration, Samples, total
 
 _FIRST_RATE = 0.15  # of 1/(2 k^2), where one step would do if enlarging repeated samples; SR networks do more with them
 _RATES = 0.01, 4.0  # within which the others lie: a few blocks of a scale tell little of it

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bbmr.downscaling.bicubic import round_to_8_bit
-from bbmr.downscaling.descent import Descent
-from bbmr.downscaling.restoration import Errors, Restoration, Samples, total
 from bbmr.lr_blocks import LRBlocks
 from bbmr.progress import Progress, silent
+from bbmr.refinement.descent import Descent
+from bbmr.refinement.restoration import Errors, Restoration, Samples, total
 from bbmr.rescaled import RescaledImage
 from bbmr.upscaling import Upscaler
 

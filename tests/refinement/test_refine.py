@@ -15,17 +15,17 @@ from upscaling.tiny_networks import random_map, rescale, textured
 from bbmr import fileformat
 from bbmr.allocation.budget import Budget
 from bbmr.blocks import SCALES, BlockGrid
-from bbmr.downscaling import descent as descent_room
-from bbmr.downscaling import refined as refined_room
 from bbmr.downscaling.bicubic import upscale
-from bbmr.downscaling.descent import Descent
-from bbmr.downscaling.refined import MAY_GROW, STEPS, UNSEEN, as_floats, refine
-from bbmr.downscaling.restoration import Restoration, total
 from bbmr.lr_blocks import LRBlocks
 from bbmr.networks import FAMILIES, build_network
 from bbmr.options import EFFORTS, Options
 from bbmr.picture import Picture
 from bbmr.pipeline import compress
+from bbmr.refinement import descent as descent_room
+from bbmr.refinement import refine as refine_room
+from bbmr.refinement.descent import Descent
+from bbmr.refinement.refine import MAY_GROW, STEPS, UNSEEN, as_floats, refine
+from bbmr.refinement.restoration import Restoration, total
 from bbmr.rescaled import RescaledImage
 from bbmr.tiles import Tile, tiles
 from bbmr.training.initial import join_branches
@@ -187,8 +187,8 @@ def test_no_block_is_restored_worse_than_that_is_allowed(height: int, width: int
 def test_blocks_that_become_worse_are_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing at all may be lost, wider and wider parts are put back until nothing is."""
     rescaled, colour = mixed(128, 128)
-    monkeypatch.setattr(refined_room, "MAY_GROW", 0)
-    monkeypatch.setattr(refined_room, "UNSEEN", 1e-6)
+    monkeypatch.setattr(refine_room, "MAY_GROW", 0)
+    monkeypatch.setattr(refine_room, "UNSEEN", 1e-6)
     before = block_errors(fast_upscaler(), rescaled, colour)
     found = refine(rescaled, colour, fast_upscaler(), 3).rescaled
     assert (block_errors(fast_upscaler(), found, colour) <= before + 1e-3).all()
@@ -205,8 +205,8 @@ class RoundingOtherwise(MosaicUpscaler):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_putting_back_ends_whatever_the_last_digits(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refined_room, "MAY_GROW", 0)
-    monkeypatch.setattr(refined_room, "UNSEEN", 0)
+    monkeypatch.setattr(refine_room, "MAY_GROW", 0)
+    monkeypatch.setattr(refine_room, "UNSEEN", 0)
     noise = np.random.default_rng(seed).normal(128, 9, (37, 50, 3)).clip(0, 255).astype(np.uint8)
     rescaled = compress(Picture(noise), Options(block=16, budget=Budget("x4"), distortion="bicubic"))
     found = refine(rescaled, noise, RoundingOtherwise(load_weights("mosaic-fast")), 3)

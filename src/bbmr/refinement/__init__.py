@@ -1,0 +1,1 @@
+"""LR samples refined at the sender, for the network that will restore them."""
