@@ -3,7 +3,8 @@
     python benchmarks/descents.py PICTURE... --side 512
 
 Of every picture its middle, at most SIDE x SIDE pixels.  Gains in PSNR-Y and PSNR-RGB over the samples that each
-pipeline begins with, rounded to 8 bit, after so many gradients; no samples are put back.  Means over the pictures: a
+pipeline begins with, rounded to 8 bit, after so many gradients; no samples are put back.  Adam takes its gradients at
+the samples in 8 bit, straight through the rounding.  Means over the pictures: a
 Markdown table for each pipeline.
 """
 
@@ -76,7 +77,8 @@ Gains = dict[str, dict[int, list[tuple[float, float]]]]
 
 def measure(colour: NDArray[np.uint8], pipeline: str, gains: Gains) -> None:
     options = Options(pipeline=pipeline) if "mosaic" not in pipeline else Options(pipeline=pipeline, tune="psnr")
-    rescaled, upscaler = compress(Picture(colour), options), find_pipeline(pipeline).upscaler()
+    rescaled = compress(Picture(colour), options)
+    upscaler = find_pipeline(rescaled.recipe.pipeline).upscaler()  # of a gray picture another one
     start = as_floats(LRBlocks.of(rescaled))
     before = quality(LRBlocks(rescaled.grid, rescaled.scales, start), upscaler, colour)
     for name, method in METHODS.items():

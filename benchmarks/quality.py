@@ -11,12 +11,12 @@ Joint SR its own.
 With `--efforts 2 5 8` the rows are instead those of whole pictures and of the mosaic, on bicubic LR planes and on
 Down-Nets', as they are and with their samples refined for as long; with `--budgets x3 x6` each for these budgets.
 
-DIR holds one folder of pictures for each set.  Every system stores at most the LR pixels of a uniform x4; its file is
-really written and read back.  The network's own distortions are measured once for each picture and shared by the rows
-that go by them; each of these is charged the seconds they took.  Results are kept picture by picture in a cache (JSON
-lines), so a run that was stopped goes on where it was; the key is the picture's SHA-256, the system's name, and the
-SHA-256 of its weights.  After changes to the code, not the weights, give another cache.  Seconds are wall-clock: run it
-on an idle machine.
+DIR holds one folder of pictures for each set.  Every system stores at most the LR pixels of a uniform x4, or those of
+`--budgets`; its file is really written and read back.  The network's own distortions are measured once for each picture
+and shared by the rows that go by them; each of these is charged the seconds they took.  Results are kept picture by
+picture in a cache (JSON lines), so a run that was stopped goes on where it was; the key is the picture's SHA-256, the
+system's name, and the SHA-256 of its weights.  After changes to the code, not the weights, give another cache.  Seconds
+are wall-clock: run it on an idle machine.
 """
 
 import argparse
@@ -493,7 +493,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="rows for these efforts and none, in place of those of what each step is worth",
     )
     parser.add_argument(
-        "--budgets", nargs="+", type=budget_text, default=["x4"], help="of these rows, as in bbmr compress"
+        "--budgets", nargs="+", type=budget_text, help="of the mosaics of --efforts, as in bbmr compress"
     )
     parser.add_argument(
         "--only", nargs="+", metavar="TEXT", help='rows with one of these in their keys ("16, {", "psnr"), and plain x4'
@@ -506,11 +506,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             parser.error(f"{path}: tables are written as .md or .csv")
     if options.limit is not None and options.limit < 1:
         parser.error(f"--limit {options.limit}: take at least one picture")
+    if (options.budgets and not options.efforts) or (options.quick and options.efforts):
+        parser.error("--budgets goes with --efforts, --quick without")
     sets = find_sets(options.data, options.sets, options.limit)
     if options.efforts:
-        rows = refined_systems(options.network, options.efforts, options.budgets)
+        rows = refined_systems(options.network, options.efforts, options.budgets or ["x4"])
     else:
         rows = systems(options.quick, options.network)
+    for text in options.only or ():
+        if not any(text in row.key for row in rows):
+            parser.error(f"--only {text!r}: there is no such row; there are:\n" + "\n".join(row.key for row in rows))
     if options.only:
         rows = [row for row in rows if row.name == YARDSTICK or any(text in row.key for text in options.only)]
     for row in rows:  # loading a network is no part of what is timed

@@ -25,7 +25,7 @@ class LRBlocks:
 
     @classmethod
     def of(cls, rescaled: RescaledImage) -> "LRBlocks":
-        """Those of a RescaledImage, whose memory they share."""
+        """Those of a RescaledImage, whose memory they share where it may be written."""
         return cls(rescaled.grid, rescaled.scales, {k: _as_tensor(own) for k, own in rescaled.blocks.items()})
 
     @classmethod

@@ -121,8 +121,7 @@ class Options:
         self._check_names()
         self._check_weights()
         choice = PIPELINE_CHOICES[self.pipeline]
-        if not isinstance(self.effort, int) or self.effort not in EFFORTS:
-            raise BbmrError(f"effort {self.effort!r} is not possible; choose one from {EFFORTS[0]} to {EFFORTS[-1]}")
+        check_effort(self.effort)
         if choice.uniform and self._differs_from_defaults():
             raise BbmrError(
                 f"{self.pipeline} stores a uniform x4 and takes no options but weights and effort; leave the others out"
@@ -208,3 +207,9 @@ class Options:
 
 def _listed(numbers: tuple[int, ...]) -> str:
     return ", ".join(map(str, numbers))
+
+
+def check_effort(effort: int) -> None:
+    """Raise BbmrError for what is none of EFFORTS."""
+    if not isinstance(effort, int) or effort not in EFFORTS:
+        raise BbmrError(f"effort {effort!r} is not possible; choose one from {EFFORTS[0]} to {EFFORTS[-1]}")

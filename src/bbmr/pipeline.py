@@ -37,6 +37,7 @@ from bbmr.options import (
     PLAIN_PIPELINE,
     SR_FAMILIES,
     Options,
+    check_effort,
 )
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
@@ -107,7 +108,7 @@ class Pipeline:
         colours of LR planes, and in gray ones it would be lost.
         """
         twin = PIPELINES[self.name.removeprefix(LEARNED)]
-        by_others = self != PIPELINES[self.name]  # weights
+        by_others = self.networks != PIPELINES[self.name].networks
         if picture.colour.shape[2] > 1 or by_others or not set(twin.networks) <= set(weights_index()):
             return self
         return replace(twin, device=self.device)
@@ -252,7 +253,7 @@ def compress(
     costs = np.stack([grid.costs(factor) for factor in scales])
     rows = _allocate(picture, grid, options, errors, costs)
     expected = None
-    own = pipeline == PIPELINES[pipeline.name]
+    own = pipeline.networks == PIPELINES[pipeline.name].networks
     fitted = options.distortion == "corrected" and own and is_fitted(pipeline.weights)
     if options.distortion == "network" or fitted:
         expected = _psnr(np.take_along_axis(errors.reshape(len(scales), -1), rows[None], 0).sum(), picture)
@@ -273,8 +274,9 @@ def compress_uniform(
     """Give every block the same scale: what usual image rescaling does.
 
     weights, device: as in `find_sender`.  effort: as in `Options`.  Raises BbmrError for a scale that the pipeline does
-    not restore, or where weights are missing or do not suit.
+    not restore, for an effort that there is not, or where weights are missing or do not suit.
     """
+    check_effort(effort)
     chosen = find_sender(pipeline, weights, device).suited_to(picture)
     return _compress_uniform(picture, factor, chosen, effort, progress)
 
@@ -306,7 +308,8 @@ def measure_distortion(
 ) -> NDArray[np.float64]:
     """Estimate the summed squared luma error of every block at every one of `scales`, (len(scales), rows, cols).
 
-    planes: the LR planes of all scales.  distortion: one of DISTORTIONS.  scales: those that the pipeline restores, and
+    planes: bicubic LR planes of all scales, which the estimators were made for; with `distortion` "network" those that
+    are stored, of `scales` at least.  distortion: one of DISTORTIONS.  scales: those that the pipeline restores, and
     its helper where that is asked for.
     """
     progress("measure distortion", 0.0)
@@ -384,7 +387,8 @@ def _refine(
     """Refine the LR samples; the PSNR-Y that is expected is then the one that they are restored with."""
     if not STEPS[effort]:
         return rescaled
-    with full_float32():
+    # Gradients, also where the caller has turned them off.
+    with full_float32(), torch.inference_mode(False), torch.enable_grad():
         refined = refine(rescaled, picture.colour, pipeline.upscaler(), STEPS[effort], progress)
     recipe = replace(rescaled.recipe, expected_psnr=_psnr(refined.luma_error, picture))
     return replace(refined.rescaled, recipe=recipe)

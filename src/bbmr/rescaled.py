@@ -21,7 +21,9 @@ class Recipe:
     tune: str
     """What the scales were chosen by: "visual" or "psnr" (see `bbmr.options`), "algorithm 1", or "uniform"."""
     expected_psnr: float | None = None
-    """PSNR-Y in dB that the sender's distortion estimate promises; None where it makes no such promise."""
+    """PSNR-Y in dB that the sender promises, by its distortion estimate, or measured where LR samples were refined;
+    None where it makes no such promise.
+    """
 
 
 class _Mapped:

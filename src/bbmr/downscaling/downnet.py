@@ -84,7 +84,7 @@ def _bicubic_taps(factor: int) -> Tensor:
     impulses = torch.eye(span, dtype=torch.float64, device="cpu").view(span, 1, span, 1).expand(-1, -1, -1, factor)
     begin = 4 * factor - _reach(factor)
     taps = downscale(impulses, factor)[begin : begin + 4 * factor, 0, 4, 0]
-    return torch.einsum("ab,y,x->abyx", torch.eye(3, dtype=torch.float64), taps, taps)
+    return torch.einsum("ab,y,x->abyx", torch.eye(3, dtype=torch.float64, device="cpu"), taps, taps)
 
 
 def as_filters(state: Mapping[str, Tensor]) -> dict[int, Tensor]:

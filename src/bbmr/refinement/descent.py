@@ -18,7 +18,7 @@ _FIRST_RATE = 0.15  # of 1/(2 k^2), where one step would do if enlarging repeate
 _RATES = 0.01, 4.0  # within which the others lie: a few blocks of a scale tell little of it
 _DECAY, _LEAST = 0.9, 0.3  # of the rates from step to step, down to this share
 _MOMENTUM = 0.6
-_ENOUGH = 2e-4  # share of the error that a step has to save for another to follow
+_WORTHWHILE = 2e-4  # share of the error that a step has to save for another to follow
 _ROUNDING = 1 / 12  # grey levels squared per pixel, the error of rounding to 8 bit
 _WEIGHT, _HEAVIEST = 1.5, 256.0  # what blocks that have become worse count more, after each step
 
@@ -41,7 +41,7 @@ class Descent:
         self._move()
 
     def step(self) -> bool:
-        """Take one more step; False where the last one has saved too little for that."""
+        """Take one more step; False where the last one has saved too little for that, or nothing is left to save."""
         if self.least == 0:
             return False
         gradients, errors = self._restoration.gradient(self.samples, self._weights)
@@ -54,10 +54,10 @@ class Descent:
             self.samples = {k: own.clone() if k > 1 else own for k, own in self.best.items()}
             self._velocity = {k: torch.zeros_like(own) for k, own in self._velocity.items()}
         else:
-            enough = self._steps > 1 and error > (1 - _ENOUGH) * self.least
+            settled = self._steps > 1 and error > (1 - _WORTHWHILE) * self.least
             self.best = {k: own.clone() if k > 1 else own for k, own in self.samples.items()}
             self.least, self._gradients = error, gradients
-            if enough:
+            if settled:
                 self.ahead = False
                 return False
             worse = (errors > self.before + _ROUNDING * self._restoration.grid.costs(1)).any(0)

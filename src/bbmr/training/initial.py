@@ -1,7 +1,7 @@
-"""What a run begins from, as `init_from` and `init_parts` of its recipe say."""
+"""What a run begins from, as `init_from`, `init_parts` and `init_downscalers` of its recipe say."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,27 +75,32 @@ def _with_downscalers(recipe: Recipe, start: TrainingState | None, network: EndT
         )
     state = dict(start.averaged) if start else dict(network.state_dict())
     given = read_start(Path(file), "init_downscalers").averaged
-    nets = part(given, DOWNSCALERS) or _unfolded(file, given, [int(scale) for scale in network.downscalers])
+    nets = part(given, DOWNSCALERS)
+    filters = {} if nets else _filters(given)
+    for scale in network.downscalers:
+        own = part(state, f"{DOWNSCALERS}{scale}.")
+        if int(scale) in filters:
+            nets |= {f"{scale}.{key}": tensor for key, tensor in _unfolded(file, filters, int(scale)).items()}
+        if any(f"{scale}.{key}" not in nets or nets[f"{scale}.{key}"].shape != own[key].shape for key in own):
+            raise RecipeError(f"init_downscalers: {file}: has no Down-Net for x{scale}")
     nets = {DOWNSCALERS + key: tensor for key, tensor in nets.items()}
-    for key, own in state.items():
-        if key.startswith(DOWNSCALERS) and (key not in nets or nets[key].shape != own.shape):
-            raise RecipeError(f"init_downscalers: {file}: has no Down-Net for {key.removeprefix(DOWNSCALERS)}")
     return _weights({key: nets.get(key, tensor) for key, tensor in state.items()})
 
 
-def _unfolded(file: str, filters: Mapping[str, Tensor], scales: Iterable[int]) -> dict[str, Tensor]:
-    """The layers of Down-Nets, of which a file has the filters (NAME.lr among the weights)."""
+def _filters(state: Mapping[str, Tensor]) -> dict[int, Tensor]:
+    """By scale, where a file has folded Down-Nets (NAME.lr among the weights)."""
     try:
-        taps = as_filters(filters)
+        return as_filters(state)
     except ValueError:
         return {}
-    nets: dict[str, Tensor] = {}
-    for scale in sorted(taps.keys() & set(scales)):
-        downnet, left = unfold(taps[scale], scale)
-        if left > _LEFT:
-            raise RecipeError(f"init_downscalers: {file}: its filter for x{scale} is none of a Down-Net")
-        nets |= {f"{scale}.{key}": tensor for key, tensor in downnet.state_dict().items()}
-    return nets
+
+
+def _unfolded(file: str, filters: Mapping[int, Tensor], scale: int) -> dict[str, Tensor]:
+    """The layers of a Down-Net, of which a file has the filter."""
+    downnet, left = unfold(filters[scale], scale)
+    if left > _LEFT:
+        raise RecipeError(f"init_downscalers: {file}: its filter for x{scale} is none of a Down-Net")
+    return downnet.state_dict()
 
 
 def _read_each(paths: Mapping[int, str]) -> dict[int, Mapping[str, Tensor]]:

@@ -1,4 +1,4 @@
-"""The receiver's side: from a RescaledImage to a picture."""
+"""The receiver's side: from a RescaledImage to a picture.  Senders go through it too, to foresee what will be lost."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
