@@ -137,7 +137,7 @@ def yardsticks() -> list[System]:
     """bicubic, plain x4 and the mosaic weights on the uniform map."""
     bicubic = partial(compress_uniform, factor=4, pipeline=PLAIN_PIPELINE)
     return [
-        System("bicubic x4", bicubic, enlarge_bicubic, "none", PLAIN_PIPELINE),
+        System("bicubic x4", bicubic, restore_bicubic, "none", PLAIN_PIPELINE),
         uniform(YARDSTICK, PLAIN_PIPELINE),
         uniform("mosaic weights, uniform x4", BICUBIC_MOSAIC),
     ]
@@ -261,7 +261,7 @@ def restore_joint(rescaled: RescaledImage, band: int, context: int) -> Picture:
     return Picture(JointUpscaler(replace(descriptor, network=network)).restore(rescaled))
 
 
-def enlarge_bicubic(rescaled: RescaledImage) -> Picture:
+def restore_bicubic(rescaled: RescaledImage) -> Picture:
     """The LR plane of a uniform x4, enlarged by MATLAB's bicubic."""
     grid = rescaled.grid
     plane = stitch(rescaled.blocks[4].reshape(grid.rows, grid.cols, *rescaled.blocks[4].shape[1:]), grid, 4)
