@@ -119,7 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--weights",
         nargs="+",
-        choices=[name for name in weights_index() if not name.endswith(LR)],
+    networks = [name for name in weights_index() if not name.endswith(LR)]
+    parser.add_argument("--weights", nargs="+", choices=networks, metavar="NAME", help="only these")
         metavar="NAME",
         help="only these",
     )
