@@ -116,8 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
     parser.add_argument("--sets", nargs="+", default=["test2k", "test4k"], help="folders of pictures in it")
     parser.add_argument("--limit", type=int, help="take only the first N pictures of each set")
-    networks = [name for name in weights_index() if not name.endswith(LR)]
-    parser.add_argument("--weights", nargs="+", choices=networks, metavar="NAME", help="only these")
+    names = [name for name in weights_index() if not name.endswith(LR)]
+    parser.add_argument("--weights", nargs="+", choices=names, metavar="NAME", help="only these")
     parser.add_argument("--scales", nargs="+", type=int, choices=PAPER_SCALES, default=PAPER_SCALES, help="only these")
     options = parser.parse_args(arguments)
     networks = restorers(options.weights, options.scales)
