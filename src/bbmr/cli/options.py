@@ -37,6 +37,6 @@ Effort = Annotated[
         "--effort",
         metavar=f"{EFFORTS[0]}..{EFFORTS[-1]}",
         help="How long to refine the LR samples for the network that will restore them, from 0, not at all, to 9: a "
-        "better picture from as many of them.",
+        "better picture from as many of them. Compressing takes 3 times as long with 1, 7 times with 5.",
     ),
 ]
