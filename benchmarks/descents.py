@@ -4,12 +4,12 @@
 
 Of every picture its middle, at most SIDE x SIDE pixels.  Gains in PSNR-Y and PSNR-RGB over the samples that each
 pipeline begins with, rounded to 8 bit, after so many gradients; no samples are put back.  Adam takes its gradients at
-the samples in 8 bit, straight through the rounding.  Means over the pictures: a
-Markdown table for each pipeline.
+the samples in 8 bit, straight through the rounding.  Means over the pictures: a Markdown table for each pipeline.
 """
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -23,17 +23,18 @@ from rich.progress import track
 from torch import Tensor
 
 from bbmr.blocks import CELL
+from bbmr.catalogue import find_pipeline
 from bbmr.errors import BbmrError
 from bbmr.evaluation.metrics import psnr_rgb, psnr_y
 from bbmr.imageio import read_picture
 from bbmr.lr_blocks import LRBlocks
 from bbmr.options import BICUBIC_MOSAIC, LEARNED, PLAIN_PIPELINE, Options
 from bbmr.picture import Picture
-from bbmr.pipeline import compress, find_pipeline
+from bbmr.pipeline import compress
 from bbmr.refinement.descent import Descent
-from bbmr.refinement.refine import as_floats, in_8_bit
+from bbmr.refinement.refine import as_blocks, as_floats, in_8_bit
 from bbmr.refinement.restoration import Restoration
-from bbmr.samples import to_samples
+from bbmr.rescaled import RescaledImage
 from bbmr.upscaling import Upscaler
 
 STEPS = (1, 2, 3, 5, 10, 20)
@@ -80,22 +81,19 @@ def measure(colour: NDArray[np.uint8], pipeline: str, gains: Gains) -> None:
     rescaled = compress(Picture(colour), options)
     upscaler = find_pipeline(rescaled.recipe.pipeline).upscaler()  # of a gray picture another one
     start = as_floats(LRBlocks.of(rescaled))
-    before = quality(LRBlocks(rescaled.grid, rescaled.scales, start), upscaler, colour)
+    before = quality(rescaled, upscaler, colour)
     for name, method in METHODS.items():
         steps = method(Restoration(colour, upscaler, rescaled.grid, rescaled.scales), start)
         samples = start
         for step in range(1, max(STEPS) + 1):
             samples = next(steps, samples)  # what it was where the descent has ended
             if step in STEPS:
-                after = quality(LRBlocks(rescaled.grid, rescaled.scales, in_8_bit(samples)), upscaler, colour)
+                after = quality(replace(rescaled, blocks=as_blocks(samples)), upscaler, colour)
                 gains[name][step].append((after[0] - before[0], after[1] - before[1]))
 
 
-@torch.inference_mode()
-def quality(stored: LRBlocks, upscaler: Upscaler, colour: NDArray[np.uint8]) -> tuple[float, float]:
-    restored = np.empty_like(colour)
-    for tile, core in upscaler.restored_tiles(stored):
-        restored[tile.core] = to_samples(core)
+def quality(rescaled: RescaledImage, upscaler: Upscaler, colour: NDArray[np.uint8]) -> tuple[float, float]:
+    restored = upscaler.restore(rescaled)
     return psnr_y(restored, colour), psnr_rgb(restored, colour)
 
 

@@ -44,6 +44,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bbmr.allocation.budget import Budget
 from bbmr.allocation.corrected import FALLBACK, SUFFIX, is_fitted
 from bbmr.blocks import PAPER_SCALES, SCALES, BlockGrid, merge, stitch
+from bbmr.catalogue import find_pipeline, find_sender
 from bbmr.downscaling.bicubic import upscale
 from bbmr.errors import BbmrError
 from bbmr.evaluation.metrics import block_edge_ratio, decibels, ms_ssim_y, psnr_rgb, psnr_y, ssim_y
@@ -61,7 +62,7 @@ from bbmr.options import (
     Options,
 )
 from bbmr.picture import Picture
-from bbmr.pipeline import compress, compress_uniform, find_pipeline, find_sender, measure_distortion, restore
+from bbmr.pipeline import compress, compress_uniform, measure_distortion, restore
 from bbmr.rescaled import RescaledImage
 from bbmr.samples import to_samples, to_tensor
 from bbmr.upscaling.joint import JointUpscaler

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from upscaling.tiny_networks import ship, tiny_families, tiny_sr
 
-from bbmr import pipeline
+from bbmr import catalogue, pipeline
 from bbmr.allocation.budget import Budget
 from bbmr.allocation.distortion import bicubic_errors, luma_variance, network_errors
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, split
@@ -149,7 +149,7 @@ def test_bicubic_errors_are_those_of_enlarged_planes() -> None:
 def test_network_errors_are_those_of_the_restored_picture(size: tuple[int, int], side: int) -> None:
     picture = Picture(landscape(*size))
     grid = BlockGrid(picture.height, picture.width, side)
-    chosen = pipeline.find_pipeline(DEFAULT_PIPELINE)
+    chosen = catalogue.find_pipeline(DEFAULT_PIPELINE)
     errors = network_errors(picture.colour, chosen.downscaler(picture.colour, SCALES), grid, chosen.upscaler())
     for row, factor in enumerate(SCALES):
         restored = pipeline.restore(pipeline.compress_uniform(picture, factor))
@@ -216,13 +216,13 @@ def test_the_yardstick_takes_no_options_that_it_would_ignore() -> None:
 
 
 def test_the_names_of_the_pipelines_are_those_that_options_offer() -> None:
-    assert tuple(pipeline.PIPELINES) == PIPELINE_NAMES
+    assert tuple(catalogue.PIPELINES) == PIPELINE_NAMES
 
 
 @pytest.mark.parametrize("name", PIPELINE_NAMES)
 def test_what_options_offer_can_be_restored(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ship(monkeypatch, tiny_families())
-    chosen, choice = pipeline.find_pipeline(name), PIPELINE_CHOICES[name]
+    chosen, choice = catalogue.find_pipeline(name), PIPELINE_CHOICES[name]
     upscaler = chosen.upscaler()
     if choice.uniform:
         assert set(choice.scales) <= set(upscaler.scales)
@@ -258,7 +258,7 @@ def test_pipelines_of_sr_networks_go_through_a_file(name: str, channels: int, mo
 def test_the_networks_errors_are_those_of_the_pictures_own_restorer(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ship(monkeypatch, tiny_families())
     picture = Picture(landscape())
-    grid, chosen = BlockGrid(picture.height, picture.width, 128), pipeline.find_pipeline(name)
+    grid, chosen = BlockGrid(picture.height, picture.width, 128), catalogue.find_pipeline(name)
     planes = bicubic_planes(picture.colour, (2, 4, 8))
     errors = pipeline.measure_distortion(picture, planes, grid, "network", chosen, (2, 4, 8))
     for row, factor in enumerate((2, 4, 8)):
@@ -282,7 +282,7 @@ def test_the_helpers_errors_are_those_of_small_networks_over_whole_planes(
     grid = BlockGrid(picture.height, picture.width, options.block)
     planes = bicubic_planes(picture.colour, options.scales)
     errors = pipeline.measure_distortion(
-        picture, planes, grid, "helper", pipeline.pipeline_for(options), options.scales
+        picture, planes, grid, "helper", catalogue.pipeline_for(options), options.scales
     )
     for row, factor in enumerate(options.scales):
         repeated = planes[factor].repeat(factor, 0).repeat(factor, 1)[: picture.height, : picture.width]
@@ -296,7 +296,7 @@ def test_the_helpers_errors_are_those_of_small_networks_over_whole_planes(
 @pytest.mark.parametrize("name", FAMILIES)
 def test_missing_weights_are_named_with_what_to_do(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     networks = tiny_families()
-    missing = pipeline.PIPELINES[name].networks[-1]
+    missing = catalogue.PIPELINES[name].networks[-1]
     del networks[missing.removeprefix(LEARNED)]
     ship(monkeypatch, networks)
     advice = rf"{name} needs weights that are not there: {missing}; .*bbmr train.*bbmr weights import"
@@ -311,7 +311,7 @@ def test_down_nets_make_what_is_stored(options: dict[str, Any], monkeypatch: pyt
     """With filters that darken, so do the stored samples; the map is that of the estimator."""
     ship(monkeypatch, tiny_families())
     darker = {factor: 0.5 * fold(DownNet(factor)).detach() for factor in (2, 4, 8, 16)}
-    monkeypatch.setattr(pipeline, "load_filters", lambda name: darker)
+    monkeypatch.setattr(catalogue, "load_filters", lambda name: darker)
     picture = Picture(landscape())
     learned = pipeline.compress(picture, Options(pipeline="downnet-mosaic-fast", **options))
     assert learned.recipe.pipeline == learned.recipe.weights == "downnet-mosaic-fast"
@@ -330,7 +330,7 @@ def test_missing_filters_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     index = ship(monkeypatch, tiny_families())
     without = {name: entry for name, entry in index.items() if not name.endswith(LR)}
     rescaled = pipeline.compress(Picture(landscape(40, 40)), Options(pipeline="downnet-mosaic-fast"))
-    monkeypatch.setattr(pipeline, "weights_index", lambda: without)
+    monkeypatch.setattr(catalogue, "weights_index", lambda: without)
     with pytest.raises(BbmrError, match=r"needs weights .*downnet-mosaic-fast.lr; .*--name downnet-mosaic-fast`"):
         pipeline.compress(Picture(landscape(40, 40)), Options(pipeline="downnet-mosaic-fast"))
     pipeline.restore(rescaled)  # the receiver does without
@@ -338,7 +338,7 @@ def test_missing_filters_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_filters_of_other_scales_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     ship(monkeypatch, tiny_families())
-    monkeypatch.setattr(pipeline, "load_filters", lambda name: {4: fold(DownNet(4)).detach()})
+    monkeypatch.setattr(catalogue, "load_filters", lambda name: {4: fold(DownNet(4)).detach()})
     with pytest.raises(BbmrError, match=r"make LR pictures at scales 1, 4, not 1, 2, 4, 8, 16"):
         pipeline.compress(Picture(landscape(40, 40)), Options(pipeline="downnet-mosaic-fast"))
 
@@ -388,7 +388,7 @@ def test_uniform_maps_of_scales_that_a_pipeline_lacks_are_refused(
 
 def test_unknown_pipelines_are_refused_with_those_there_are() -> None:
     with pytest.raises(BbmrError, match=r"there are: mosaic-fast, plain-x4, .*downnet-mosaic-fast"):
-        pipeline.find_pipeline("magic")
+        catalogue.find_pipeline("magic")
 
 
 def test_other_weights_are_warned_of() -> None:
@@ -459,7 +459,7 @@ def test_gray_pictures_keep_bicubic_planes() -> None:
         chosen = Options(pipeline=learned)
         assert pipeline.compress(gray, chosen) == pipeline.compress(gray, Options(pipeline=usual))
         assert pipeline.compress(Picture(landscape()), chosen).recipe.pipeline == learned
-        assert pipeline.compress(gray, Options(pipeline=learned, weights=pipeline.PIPELINES[learned].weights)) == (
+        assert pipeline.compress(gray, Options(pipeline=learned, weights=catalogue.PIPELINES[learned].weights)) == (
             pipeline.compress(gray, Options(pipeline=usual))
         )
     assert pipeline.compress_uniform(gray, 2).recipe.pipeline == BICUBIC_MOSAIC

@@ -85,7 +85,7 @@ PIPELINE_CHOICES: Mapping[str, PipelineChoice] = BICUBIC_CHOICES | {
     LEARNED + name: replace(choice, summary=f"{name} on LR pictures that Down-Net makes")
     for name, choice in BICUBIC_CHOICES.items()
 }
-"""All pipelines by name; `bbmr.pipeline.PIPELINES` has what they are made of."""
+"""All pipelines by name; `bbmr.catalogue.PIPELINES` has what they are made of."""
 PIPELINE_NAMES = tuple(PIPELINE_CHOICES)
 DEFAULT_SCALES = {"optimal": SCALES, "greedy": PAPER_SCALES}
 """By allocator, as far as the pipeline restores them; those of Algorithm 1 are the paper's."""

@@ -19,9 +19,9 @@ from bbmr.allocation.corrected import (
 )
 from bbmr.allocation.distortion import bicubic_errors
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid
+from bbmr.catalogue import PIPELINES
 from bbmr.downscaling import bicubic_planes
 from bbmr.options import DEFAULT_PIPELINE
-from bbmr.pipeline import PIPELINES
 from bbmr.weights.index import shipped_index
 
 

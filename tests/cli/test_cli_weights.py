@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
+from bbmr.catalogue import PIPELINES, pipeline_for
 from bbmr.cli import app
 from bbmr.errors import BbmrError
 from bbmr.networks import build_network
 from bbmr.options import Options
-from bbmr.pipeline import PIPELINES, pipeline_for
 from bbmr.training.recipe import load_recipe
 from bbmr.weights.index import LR, shipped_index
 

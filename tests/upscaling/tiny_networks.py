@@ -11,7 +11,7 @@ from networks.at_random import at_random
 from numpy.typing import NDArray
 from torch import nn
 
-from bbmr import pipeline
+from bbmr import catalogue
 from bbmr.blocks import SCALES, BlockGrid, split
 from bbmr.downscaling import bicubic_planes
 from bbmr.downscaling.downnet import DownNet, fold
@@ -102,10 +102,10 @@ def ship(monkeypatch: pytest.MonkeyPatch, networks: Mapping[str, NetworkDescript
         known = name.removeprefix(LEARNED)
         return networks.get(known) or load_weights(known)
 
-    monkeypatch.setattr(pipeline, "weights_index", lambda: index)
-    monkeypatch.setattr(pipeline, "load_weights", load_tiny)
-    monkeypatch.setattr(pipeline, "load_filters", lambda name: filters)
-    monkeypatch.setattr(pipeline, "_build", pipeline._build.__wrapped__)  # nothing is kept beyond the test
+    monkeypatch.setattr(catalogue, "weights_index", lambda: index)
+    monkeypatch.setattr(catalogue, "load_weights", load_tiny)
+    monkeypatch.setattr(catalogue, "load_filters", lambda name: filters)
+    monkeypatch.setattr(catalogue, "_build", catalogue._build.__wrapped__)  # nothing is kept beyond the test
     return index
 
 

@@ -13,13 +13,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from bbmr.catalogue import PIPELINES
 from bbmr.downscaling.downnet import DownNet, fold
 from bbmr.errors import BbmrError
 from bbmr.networks import NetworkDescriptor, build_network, network_names
 from bbmr.networks.end_to_end import EndToEnd
 from bbmr.networks.fast import Fast
 from bbmr.options import LEARNED
-from bbmr.pipeline import PIPELINES
 from bbmr.weights import WeightsEntry, imported, index, load_filters, load_weights, weights_index
 from bbmr.weights.imported import HALF_BOUND, export_weights, import_weights, remove_weights
 from bbmr.weights.index import changing_index, read_index, shipped_index

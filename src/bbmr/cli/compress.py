@@ -124,7 +124,8 @@ def run(
 
     from bbmr import fileformat
     from bbmr.allocation.budget import Budget
-    from bbmr.pipeline import compress, pipeline_for
+    from bbmr.catalogue import pipeline_for
+    from bbmr.pipeline import compress
 
     try:
         options = Options(

@@ -67,8 +67,7 @@ def refine(
             break
     refined, after = _put_back_what_is_worse(restoration, start, descent)
     progress("refine", 1.0)
-    blocks = {k: own.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy() for k, own in refined.items()}
-    return Refined(replace(rescaled, blocks=blocks), float(after[0].sum()))
+    return Refined(replace(rescaled, blocks=as_blocks(refined)), float(after[0].sum()))
 
 
 def as_floats(stored: LRBlocks) -> Samples:
@@ -79,6 +78,11 @@ def as_floats(stored: LRBlocks) -> Samples:
 def in_8_bit(samples: Mapping[int, Tensor]) -> Samples:
     """Samples as they are when they are stored."""
     return {k: round_to_8_bit(own) for k, own in samples.items()}
+
+
+def as_blocks(samples: Mapping[int, Tensor]) -> dict[int, NDArray[np.uint8]]:
+    """Samples rounded to 8 bit, as a RescaledImage has them."""
+    return {k: own.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy() for k, own in samples.items()}
 
 
 def _put_back_what_is_worse(

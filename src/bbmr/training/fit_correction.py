@@ -18,10 +18,10 @@ import bbmr.weights
 from bbmr.allocation.corrected import LIGHT, SUFFIX, fit, measure_features, to_json
 from bbmr.allocation.distortion import network_errors
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, merge
+from bbmr.catalogue import Pipeline, find_sender
 from bbmr.downscaling import bicubic_planes
 from bbmr.errors import BbmrError
 from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES
-from bbmr.pipeline import Pipeline, find_sender
 from bbmr.training.data import find_photos
 from bbmr.weights import weights_index
 

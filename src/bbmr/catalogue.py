@@ -1,0 +1,248 @@
+"""Pipelines by name: which downscaler, weights, restorer and helper each stands for, and whether they are at hand."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from functools import cache
+from hashlib import sha256
+from shlex import quote
+
+import torch
+
+from bbmr.blocks import PAPER_SCALES
+from bbmr.devices import CPU, find_device
+from bbmr.downscaling import Downscaler, bicubic_planes
+from bbmr.downscaling.downnet import LearnedPlanes
+from bbmr.errors import BbmrError
+from bbmr.networks import NetworkDescriptor
+from bbmr.options import BICUBIC_MOSAIC, DEFAULT_PIPELINE, LEARNED, PLAIN_PIPELINE, SR_FAMILIES, Options
+from bbmr.picture import Picture
+from bbmr.upscaling import Upscaler
+from bbmr.upscaling.joint import JointUpscaler
+from bbmr.upscaling.mosaic import MosaicUpscaler
+from bbmr.upscaling.plain import PlainUpscaler
+from bbmr.upscaling.separate import SeparateUpscaler
+from bbmr.weights import load_filters, load_weights, weights_index
+from bbmr.weights.index import LR
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What a pipeline's name stands for.
+
+    networks: the names of its weights, which `restorer` takes in this order.  helper: those of its helper, SR networks
+    that foresee distortions; empty where it has none.  learned: LR planes come from the Down-Nets that the weights were
+    trained with, not from bicubic.
+    """
+
+    name: str
+    restorer: Callable[..., Upscaler]
+    networks: tuple[str, ...]
+    helper: tuple[str, ...] = ()
+    learned: bool = False
+    device: torch.device = field(default=CPU, compare=False)
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """The names of its folded Down-Nets, which only the sender needs."""
+        return tuple(name + LR for name in self.networks) if self.learned else ()
+
+    @property
+    def downscaler(self) -> Downscaler:
+        """The sender's.  Raises BbmrError for filters that are missing."""
+        if not self.learned:
+            return bicubic_planes
+        _require(self.filters, self.name)
+        return LearnedPlanes({factor: taps for name in self.filters for factor, taps in load_filters(name).items()})
+
+    @property
+    def weights(self) -> str:
+        """The name that the recipe records."""
+        return "+".join(self.networks)
+
+    @property
+    def has_own_weights(self) -> bool:
+        """Whether its networks are those that its name stands for, not others of the user's."""
+        return self.networks == PIPELINES[self.name].networks
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weights; of several, that of their SHA-256 one after another (32 bytes each)."""
+        digests = [weights_index()[name].sha256 for name in self.networks]
+        return digests[0] if len(digests) == 1 else sha256(bytes.fromhex("".join(digests))).hexdigest()
+
+    def upscaler(self) -> Upscaler:
+        """The receiver's restorer.  Raises BbmrError where the weights are of networks that it does not take."""
+        return _load_upscaler(self.restorer, self.networks, self.name, self.device)
+
+    def helper_upscaler(self) -> Upscaler:
+        """The restorer that the helper stands for: whole LR planes, enlarged by small SR networks.
+
+        Raises BbmrError as `upscaler`.
+        """
+        return _load_upscaler(PlainUpscaler, self.helper, f"the helper of {self.name}", self.device)
+
+    def suited_to(self, picture: Picture) -> "Pipeline":
+        """For a gray picture the same on bicubic LR planes, where its weights are there: Down-Nets hide detail in the
+        colours of LR planes, and in gray ones it would be lost.
+        """
+        twin = PIPELINES[self.name.removeprefix(LEARNED)]
+        if picture.colour.shape[2] > 1 or not self.has_own_weights or not set(twin.networks) <= set(weights_index()):
+            return self
+        return replace(twin, device=self.device)
+
+    def check(self, side: int, scales: Iterable[int]) -> None:
+        """Raise BbmrError unless blocks of `side` pixels at `scales` can be restored with these weights."""
+        upscaler = self.upscaler()
+        trained = _scales_of(self.networks)
+        possible = [factor for factor in upscaler.scales if not trained or factor in trained]
+        if side not in upscaler.sides or not set(scales) <= set(possible):
+            raise BbmrError(
+                f"with the weights {self.weights}, {self.name} restores blocks of {_listed(upscaler.sides)} pixels at "
+                f"scales {_listed(possible)}; it cannot restore blocks of {side} at {_listed(sorted(scales))}"
+            )
+
+    def check_filters(self, scales: Iterable[int]) -> None:
+        """Raise BbmrError unless there are Down-Nets for `scales`, where the pipeline has any; at scale 1 none is
+        needed.
+        """
+        _require(self.filters, self.name)
+        possible = [1, *sorted(factor for name in self.filters for factor in load_filters(name))]
+        if self.learned and not set(scales) <= set(possible):
+            raise BbmrError(
+                f"the filters {_listed(self.filters)} of {self.name} make LR pictures at scales {_listed(possible)}, "
+                f"not {_listed(sorted(scales))}"
+            )
+
+    def check_helper(self, scales: Iterable[int]) -> None:
+        """Raise BbmrError unless the helper foresees what is lost at `scales`; at scale 1 nothing is."""
+        possible = self.helper_upscaler().scales
+        if not set(scales) - {1} <= set(possible):
+            raise BbmrError(
+                f"with the weights {'+'.join(self.helper)}, the helper of {self.name} foresees scales "
+                f"{_listed(possible)}, not {_listed(sorted(scales))}"
+            )
+
+
+def _of_family(family: str) -> tuple[Pipeline, ...]:
+    networks = tuple(f"{family}-x{factor}" for factor in PAPER_SCALES)
+    helper = tuple(f"{family}-light-x{factor}" for factor in PAPER_SCALES)
+    return (
+        Pipeline(f"mosaic-{family}", MosaicUpscaler, (f"mosaic-{family}",), helper),
+        Pipeline(f"plain-{family}", PlainUpscaler, (f"{family}-x4",)),
+        Pipeline(f"separate-{family}", SeparateUpscaler, networks, helper),
+        Pipeline(f"joint-{family}", JointUpscaler, (f"joint-{family}",), helper),
+    )
+
+
+def _with_downnet(pipeline: Pipeline) -> Pipeline:
+    """The same on LR planes of Down-Nets.  Its helper, if any, stays that of bicubic planes: it only ranks blocks."""
+    networks = tuple(LEARNED + name for name in pipeline.networks)
+    return replace(pipeline, name=LEARNED + pipeline.name, networks=networks, learned=True)
+
+
+_BICUBIC = (
+    Pipeline(BICUBIC_MOSAIC, MosaicUpscaler, ("mosaic-fast",)),
+    # The yardstick: the same network, trained for uniform x4 alone.
+    Pipeline(PLAIN_PIPELINE, MosaicUpscaler, ("plain-fast-x4",)),
+    *(pipeline for family in SR_FAMILIES for pipeline in _of_family(family)),
+)
+
+
+PIPELINES: Mapping[str, Pipeline] = {pipeline.name: pipeline for pipeline in (*_BICUBIC, *map(_with_downnet, _BICUBIC))}
+
+
+def find_pipeline(name: str, weights: str = "", device: str = "cpu") -> Pipeline:
+    """The pipeline called `name`, its weights at hand.
+
+    weights: as a recipe records them, with `+` between those of several networks; empty for the pipeline's own.
+    device: torch's name of it.  Raises BbmrError for an unknown pipeline, for too many or too few weights, naming those
+    that are missing, and for a device that cannot be used.
+    """
+    if name not in PIPELINES:
+        raise BbmrError(f"no pipeline is called {name!r}; there are: {_listed(PIPELINES)}")
+    pipeline = replace(PIPELINES[name], device=find_device(device))
+    if weights:
+        networks = tuple(weights.split("+"))
+        if len(networks) != len(pipeline.networks):
+            raise BbmrError(
+                f"{name} takes the weights of {len(pipeline.networks)}, not of {len(networks)} ({weights}); "
+                f"its own are {pipeline.weights}"
+            )
+        pipeline = replace(pipeline, networks=networks)
+    _require(pipeline.networks, name)
+    return pipeline
+
+
+def find_sender(name: str, weights: str = "", device: str = "cpu") -> Pipeline:
+    """The pipeline called `name` as `find_pipeline` has it, with what only the sender needs.
+
+    With weights that were not trained with Down-Nets the default pipeline is its twin on bicubic LR planes.  Raises
+    BbmrError also where filters are missing.
+    """
+    pipeline = find_pipeline(name, weights, device)
+    if weights and name == DEFAULT_PIPELINE and not set(pipeline.filters) <= set(weights_index()):
+        return find_pipeline(name.removeprefix(LEARNED), weights, device)
+    _require(pipeline.filters, name)
+    return pipeline
+
+
+def pipeline_for(options: Options, device: str = "cpu") -> Pipeline:
+    """The pipeline that options ask for, with its helper where they go by it.
+
+    Raises BbmrError as `find_sender`, and where the weights do not serve the blocks and scales asked for.
+    """
+    pipeline = find_sender(options.pipeline, options.weights, device)
+    pipeline.check(options.block, options.scales)
+    pipeline.check_filters(options.scales)
+    if options.distortion == "helper":
+        _require(pipeline.helper, f"the helper of {pipeline.name}")
+        pipeline.check_helper(options.scales)
+    return pipeline
+
+
+def _require(weights: Sequence[str], user: str) -> None:
+    index = weights_index()
+    missing = [name for name in weights if name not in index]
+    if not missing:
+        return
+    first = missing[0]
+    recipe = first.removesuffix(LR)  # Down-Nets come from the run of their network
+    if any(recipe in pipeline.networks + pipeline.helper for pipeline in PIPELINES.values()):
+        advice = (
+            f"train them (`bbmr train {recipe}`, see docs/training.md) and import the result "
+            f"(`bbmr weights import runs/{recipe}/ema.safetensors --name {recipe}`)"
+        )
+    else:
+        # The name may be a file's.
+        advice = f"get the file that they were imported from and run `bbmr weights import FILE --name {quote(first)}`"
+    raise BbmrError(f"{user} needs weights that are not there: {_listed(missing)}; {advice}")
+
+
+def _scales_of(weights: Sequence[str]) -> set[int]:
+    """The scales that weights are for; none where they take maps of several."""
+    index = weights_index()
+    return {scale for name in weights if (scale := index[name].scale) is not None}
+
+
+def _listed(things: Iterable[object]) -> str:
+    return ", ".join(map(str, things))
+
+
+def _load_upscaler(
+    restorer: Callable[..., Upscaler], weights: Sequence[str], user: str, device: torch.device
+) -> Upscaler:
+    descriptors = tuple(map(load_weights, weights))
+    try:
+        return _build(restorer, descriptors, device)
+    except ValueError as error:
+        raise BbmrError(f"{user} cannot work with the weights {'+'.join(weights)}: {error}") from error
+
+
+@cache
+def _build(
+    restorer: Callable[..., Upscaler], descriptors: tuple[NetworkDescriptor, ...], device: torch.device
+) -> Upscaler:
+    if device.type != CPU.type:  # the weights as they were loaded stay where they are
+        descriptors = tuple(replace(one, network=deepcopy(one.network).to(device)) for one in descriptors)
+    return restorer(*descriptors)
