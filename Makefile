@@ -14,7 +14,7 @@ $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet $(TORCH)
-	$(BIN)/python -m pip install --quiet --editable ".[train]" --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[train,evaluate]" --group dev
 	touch $@
 
 demo: $(VENV)/installed

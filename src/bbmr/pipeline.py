@@ -14,17 +14,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bbmr.allocation.corrected import corrected_errors, is_fitted
+from bbmr.allocation.corrected import corrected_errors
 from bbmr.allocation.distortion import bicubic_errors, luma_variance, network_errors
 from bbmr.allocation.greedy import algorithm_1
 from bbmr.allocation.optimal import BudgetTooSmallError, least_squared_error
 from bbmr.allocation.visual import uniform_row, visual_distortion
-from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, split
-from bbmr.catalogue import Pipeline, find_pipeline, find_sender, pipeline_for
+from bbmr.blocks import SCALES, BlockGrid, split
+from bbmr.catalogue import OWN, Pipeline, find_pipeline, find_sender, pipeline_for
 from bbmr.devices import full_float32
 from bbmr.downscaling import bicubic_planes
 from bbmr.errors import BbmrError
 from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES, Options, check_effort
+from bbmr.parts import NO_PARTS, Parts
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
 from bbmr.refinement.refine import STEPS, refine
@@ -37,35 +38,38 @@ def compress(
     progress: Progress = silent,
     errors: NDArray[np.float64] | None = None,
     device: str = "cpu",
+    parts: Parts = NO_PARTS,
 ) -> RescaledImage:
     """Choose a scale for every block, within the budget, and keep its LR samples.
 
     errors: what `measure_distortion` gives for these options and their scales in rising order, where that is known.
-    device: torch's name of the one that runs the pipeline's networks.  Raises BbmrError where the budget is too small
-    for the scales, weights are missing or do not suit, or the device cannot be used.
+    device: torch's name of the one that runs the pipeline's networks.  parts: of one's own, in place of the pipeline's;
+    where one scale is stored all over an allocator is not asked.  Raises BbmrError where the budget is too small for
+    the scales, weights are missing or do not suit, the device cannot be used, or a part does not do what it has to.
     """
     options = options or Options()
-    pipeline = pipeline_for(options, device).suited_to(picture)
-    if PIPELINE_CHOICES[pipeline.name].uniform:
-        return _compress_uniform(picture, options.scales[0], pipeline, options.effort, progress)
+    pipeline = pipeline_for(options, device, parts).suited_to(picture)
+    scales = pipeline.scales_for(options)
+    if PIPELINE_CHOICES[options.pipeline].uniform:
+        return _compress_uniform(picture, scales[0], pipeline, options.effort, progress)
     grid = BlockGrid(picture.height, picture.width, options.block)
-    scales = tuple(sorted(options.scales))
     progress("downscale", 0.0)
     # The correction looks at all scales, chosen or not.
-    planes = pipeline.downscaler(picture.colour, scales if pipeline.learned else SCALES)
+    measured = SCALES if errors is None and options.distortion == "corrected" else scales
+    # All estimators but the network itself know no planes of Down-Nets.
+    foreign = pipeline.learned and options.distortion != "network"
+    planes = pipeline.downscaler(picture.colour, scales if foreign else measured)
     if errors is None:
-        # All estimators but the network itself know bicubic planes alone.
-        foreign = pipeline.learned and options.distortion != "network"
-        shown = bicubic_planes(picture.colour, SCALES) if foreign else planes
+        shown = bicubic_planes(picture.colour, measured) if foreign else planes
         errors = measure_distortion(picture, shown, grid, options.distortion, pipeline, scales, progress)
     costs = np.stack([grid.costs(factor) for factor in scales])
-    rows = _allocate(picture, grid, options, errors, costs)
+    rows = _allocate(picture, grid, options, pipeline, errors, costs)
     expected = None
-    fitted = options.distortion == "corrected" and pipeline.has_own_weights and is_fitted(pipeline.weights)
-    if options.distortion == "network" or fitted:
+    if pipeline.promises(options.distortion):
         expected = _psnr(np.take_along_axis(errors.reshape(len(scales), -1), rows[None], 0).sum(), picture)
     chosen = np.array(scales, np.uint8)[rows].reshape(grid.rows, grid.cols)
-    recipe = Recipe(pipeline.name, pipeline.weights, pipeline.weights_sha256, options.objective, expected)
+    chosen_by = options.objective if pipeline.allocator is None else OWN
+    recipe = Recipe(pipeline.name, pipeline.weights, pipeline.weights_sha256, chosen_by, expected)
     return _refine(_store(picture, grid, chosen, planes, recipe), picture, pipeline, options.effort, progress)
 
 
@@ -77,24 +81,25 @@ def compress_uniform(
     effort: int = 0,
     progress: Progress = silent,
     device: str = "cpu",
+    parts: Parts = NO_PARTS,
 ) -> RescaledImage:
     """Give every block the same scale: what usual image rescaling does.
 
-    weights, device: as in `find_sender`.  effort: as in `Options`.  Raises BbmrError for a scale that the pipeline does
-    not restore, for an effort that there is not, or where weights are missing or do not suit.
+    weights, device: as in `find_sender`.  effort: as in `Options`.  parts: as in `compress`.  Raises BbmrError for a
+    scale that the pipeline does not restore, for an effort that there is not, where weights are missing or do not suit,
+    or where a part does not do what it has to.
     """
     check_effort(effort)
-    chosen = find_sender(pipeline, weights, device).suited_to(picture)
+    chosen = find_sender(pipeline, weights, device, parts).suited_to(picture)
     return _compress_uniform(picture, factor, chosen, effort, progress)
 
 
 def _compress_uniform(
     picture: Picture, factor: int, pipeline: Pipeline, effort: int, progress: Progress
 ) -> RescaledImage:
-    possible = PIPELINE_CHOICES[pipeline.name].scales
-    if factor not in possible:
-        raise BbmrError(f"{pipeline.name} works at scales {', '.join(map(str, possible))}, not {factor}")
-    grid = BlockGrid(picture.height, picture.width, max(BLOCK_SIDES))
+    if factor not in pipeline.scales:
+        raise BbmrError(f"{pipeline.title} works at scales {', '.join(map(str, pipeline.scales))}, not {factor}")
+    grid = BlockGrid(picture.height, picture.width, max(pipeline.upscaler().sides))
     pipeline.check(grid.side, (factor,))
     pipeline.check_filters((factor,))
     scales = np.full((grid.rows, grid.cols), factor, np.uint8)
@@ -115,10 +120,12 @@ def measure_distortion(
 ) -> NDArray[np.float64]:
     """Estimate the summed squared luma error of every block at every one of `scales`, (len(scales), rows, cols).
 
-    planes: bicubic LR planes of all scales, which the estimators were made for; with `distortion` "network" those that
-    are stored, of `scales` at least.  distortion: one of DISTORTIONS.  scales: those that the pipeline restores, and
-    its helper where that is asked for.
+    planes: bicubic LR planes, which the estimators were made for, of all scales with `distortion` "corrected", else of
+    `scales` at least; with "network" those that are stored.  distortion: one of DISTORTIONS.  scales: those that the
+    pipeline restores, and its helper where that is asked for.  Raises BbmrError for an estimator that knows nothing of
+    an upscaler of one's own.
     """
+    pipeline.check_distortion(distortion)
     progress("measure distortion", 0.0)
     if distortion == "corrected":
         errors = corrected_errors(picture.colour, planes, grid, pipeline.weights, progress)
@@ -131,42 +138,50 @@ def measure_distortion(
         return network_errors(picture.colour, wanted, grid, upscaler, progress)
 
 
-def restore(rescaled: RescaledImage, progress: Progress = silent, device: str = "cpu") -> Picture:
+def restore(
+    rescaled: RescaledImage, progress: Progress = silent, device: str = "cpu", parts: Parts = NO_PARTS
+) -> Picture:
     """Restore the picture at its true size and mode, metadata and alpha included, with the weights that it names.
 
-    device: as for `compress`; another one rounds otherwise, by a grey level here and there.  Warns (UserWarning) where
-    weights of these names differ from those it was compressed for.  Raises BbmrError for an unknown pipeline, for
-    blocks or scales that it does not restore, and where weights are missing or do not suit.
+    device: as for `compress`; another one rounds otherwise, by a grey level here and there.  parts: an upscaler among
+    them restores in place of these weights; what was compressed for one needs it.  Warns (UserWarning) where weights of
+    these names, or upscaler, differ from those it was compressed for.  Raises BbmrError for an unknown pipeline, for
+    blocks or scales that it does not restore, and where weights or upscaler are missing or do not suit.
     """
-    pipeline = find_pipeline(rescaled.recipe.pipeline, rescaled.recipe.weights, device)
+    recipe = rescaled.recipe
+    pipeline = find_pipeline(recipe.pipeline, recipe.weights, device, parts)
     pipeline.check(rescaled.grid.side, rescaled.blocks)
-    if rescaled.recipe.weights_sha256 != pipeline.weights_sha256:
-        warnings.warn(
-            f"compressed for other weights of {pipeline.weights!r} than these: "
-            "the picture may come out slightly different",
-            stacklevel=2,
-        )
+    if other := pipeline.mismatch(recipe):
+        warnings.warn(f"compressed for {other}: the picture may come out slightly different", stacklevel=2)
     with full_float32():
         colour = pipeline.upscaler().restore(rescaled, progress)
     return Picture(colour, rescaled.alpha, rescaled.metadata)
 
 
 def _allocate(
-    picture: Picture, grid: BlockGrid, options: Options, errors: NDArray[np.float64], costs: NDArray[np.int64]
+    picture: Picture,
+    grid: BlockGrid,
+    options: Options,
+    pipeline: Pipeline,
+    errors: NDArray[np.float64],
+    costs: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """Row of the chosen scale for every block, (blocks,); errors and costs: (scales, rows, cols)."""
     budget = options.budget.pixels(grid.height, grid.width)
+    scales, pixels = pipeline.scales_for(options), grid.costs(1)
 
     def flat(maps: NDArray[Any]) -> NDArray[Any]:
         return maps.reshape(len(maps), -1)
 
     try:
+        if pipeline.allocator is not None:
+            return pipeline.allocator(flat(errors), pixels.ravel(), flat(costs), scales, budget)
         if options.allocator == "greedy":
-            small, middle, large = sorted(options.scales)
-            return algorithm_1(flat(errors), grid.costs(1).ravel(), flat(costs), (small, middle, large), budget)
+            small, middle, large = scales
+            return algorithm_1(flat(errors), pixels.ravel(), flat(costs), (small, middle, large), budget)
         if options.tune == "visual":
-            uniform = uniform_row(sorted(options.scales), grid.height * grid.width, budget)
-            errors = visual_distortion(errors, luma_variance(picture.colour, grid), grid.costs(1), uniform)
+            uniform = uniform_row(scales, grid.height * grid.width, budget)
+            errors = visual_distortion(errors, luma_variance(picture.colour, grid), pixels, uniform)
         return least_squared_error(flat(errors), flat(costs), budget)
     except BudgetTooSmallError as error:
         # Algorithm 1 starts from its middle scale, which can be the last but one at most.

@@ -65,4 +65,4 @@ def test_without_lightning_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
         monkeypatch.delitem(sys.modules, name)
     done = CliRunner().invoke(app, ["train", "fast-mosaic", "--data", "."])
     assert done.exit_code == 1
-    assert "training needs pytorch_lightning: pip install 'bbmr[train]'" in done.output
+    assert 'this needs pytorch_lightning, which is not installed: pip install "bbmr[train]"' in done.output

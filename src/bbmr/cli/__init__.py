@@ -4,12 +4,12 @@ Nothing here imports torch at the top: `bbmr --help` answers at once, the verbs 
 """
 
 import os
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
 
-from bbmr.cli import compare, compress, info, map, restore, train, weights
+from bbmr.cli import compare, compress, evaluate, info, map, restore, train, weights
+from bbmr.cli.console import version_text
 
 app = typer.Typer(
     rich_markup_mode="rich",
@@ -18,17 +18,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (compress, restore, info, map, compare, train):
+for verb in (compress, restore, info, map, compare, evaluate, train):
     app.command(verb.NAME, epilog=verb.EXAMPLES)(verb.run)
 app.add_typer(weights.verbs, name=weights.NAME, epilog=weights.EXAMPLES)
 
 
 def _print_version(asked: bool) -> None:
     if asked:
-        try:
-            typer.echo(f"bbmr {version('bbmr')}")
-        except PackageNotFoundError:
-            typer.echo("bbmr (not installed, run from its source)")
+        typer.echo(f"bbmr {version_text()}")
         raise typer.Exit
 
 

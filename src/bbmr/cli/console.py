@@ -7,6 +7,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ParamSpec, TextIO
 
 import typer
@@ -66,6 +67,14 @@ class Reporter:
                 bars.update(task, completed=done, description=escape(f"{title}: {stage}"))
 
             yield show
+
+
+def version_text() -> str:
+    """The version of this package, as people are told it."""
+    try:
+        return version("bbmr")
+    except PackageNotFoundError:
+        return "(not installed, run from its source)"
 
 
 def complain(text: str) -> None:

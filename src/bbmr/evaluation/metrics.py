@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bbmr.blocks import BlockGrid
+from bbmr.evaluation.planes import gaussian_means, weighed_plane
 from bbmr.luma import luma
 
 BORDER = 4
@@ -135,17 +136,7 @@ def _check(restored: NDArray[np.uint8], original: NDArray[np.uint8]) -> None:
 def _luma_planes(restored: NDArray[np.uint8], original: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
     """Y of both pictures, (H, W) float64, in grey levels."""
     _check(restored, original)
-    return _luma_plane(restored), _luma_plane(original)
-
-
-def _luma_plane(picture: NDArray[np.uint8]) -> Tensor:
-    height, width = picture.shape[:2]
-    plane = torch.empty(height, width, dtype=torch.float64)
-    for top in range(0, height, _STRIP):
-        rows = picture[top : top + _STRIP].reshape(-1, width, picture.shape[2] if picture.ndim == 3 else 1)
-        image = torch.from_numpy(rows.transpose(2, 0, 1).astype(np.float64)).unsqueeze(0).div_(_PEAK)
-        plane[top : top + _STRIP] = luma(image)[0, 0]
-    return plane
+    return weighed_plane(restored, luma), weighed_plane(original, luma)
 
 
 def _cropped(plane: Tensor, border: int, smallest: int) -> Tensor:
@@ -170,7 +161,9 @@ def _mean_ssim(plane: Tensor, reference: Tensor) -> tuple[float, float]:
     """Mean over all whole windows of SSIM, and of its contrast-structure part alone."""
     sum_ssim = sum_contrast = 0.0
     for x, y in _strips(plane, reference, _WINDOW - 1):
-        mean_x, mean_y, mean_squares, mean_product = _blurred(torch.stack([x, y, x * x + y * y, x * y]))
+        mean_x, mean_y, mean_squares, mean_product = gaussian_means(
+            torch.stack([x, y, x * x + y * y, x * y]), _WINDOW, _SIGMA
+        )
         means_product = mean_x * mean_y
         squared_means = mean_x.square() + mean_y.square()
         contrast = (2 * (mean_product - means_product) + _C2) / (mean_squares - squared_means + _C2)
@@ -182,20 +175,6 @@ def _mean_ssim(plane: Tensor, reference: Tensor) -> tuple[float, float]:
 
 def _power(mean: float, weight: float) -> float:
     return math.pow(max(mean, 0.0), weight)
-
-
-def _blurred(planes: Tensor) -> Tensor:
-    """Gaussian means of (C, H, W) over the whole windows, (C, H - 10, W - 10)."""
-    weights = [math.exp(-((offset - _WINDOW // 2) ** 2) / (2 * _SIGMA**2)) for offset in range(_WINDOW)]
-    first, *rest = (weight / sum(weights) for weight in weights)
-    for dim in (1, 2):
-        length = planes.shape[dim] - _WINDOW + 1
-        # Shifted sums: torch has no fast float64 convolution of single planes.
-        blurred = planes.narrow(dim, 0, length) * first
-        for start, weight in enumerate(rest, start=1):
-            blurred.add_(planes.narrow(dim, start, length), alpha=weight)
-        planes = blurred
-    return planes
 
 
 def _halved(plane: Tensor) -> Tensor:

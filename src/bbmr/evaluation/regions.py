@@ -16,9 +16,14 @@ class Region:
     height: int
     width: int
 
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Its rows and columns."""
+        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
+
     def cut_out(self, array: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W, ...) -> (height, width, ...)."""
-        return array[self.top : self.top + self.height, self.left : self.left + self.width]
+        return array[self.slices]
 
     def overlaps(self, other: "Region") -> bool:
         """Whether any pixel lies in both."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from bbmr.errors import BbmrError
+from bbmr.extras import from_extra
 
 
 def train_by_name(
@@ -20,11 +20,9 @@ def train_by_name(
     data: in place of the recipe's `data.folder`.  out: folder of the run, by default runs/NAME.  devices, minutes: as
     in `bbmr.training.run.train`.  Raises RecipeError for what is wrong with the command, BbmrError for all else.
     """
-    try:
+    with from_extra("train"):
         from bbmr.training.recipe import load_recipe  # noqa: PLC0415  # so that it can be said what is missing
         from bbmr.training.run import train  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise BbmrError(f"training needs {error.name}: pip install 'bbmr[train]'") from error
     recipe = load_recipe(name, overrides)
     if data is not None:
         recipe = replace(recipe, data=replace(recipe.data, folder=str(data)))

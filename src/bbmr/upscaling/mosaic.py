@@ -40,7 +40,12 @@ class MosaicNetwork(Protocol):
 
 
 def build_mosaic(planes: Mapping[int, Tensor], levels: Tensor) -> Tensor:
-    """The mosaic L_1, (N, C, H, W), of a picture whose sides are multiples of 16.
+    """The mosaic L_1, (N, C, H, W), of a picture whose sides are multiples of 16.  Arguments as of `build_mosaics`."""
+    return build_mosaics(planes, levels)[1]
+
+
+def build_mosaics(planes: Mapping[int, Tensor], levels: Tensor, finest_wanted: int = 1) -> dict[int, Tensor]:
+    """The mosaics L_k, (N, C, H/k, W/k) each, from the coarsest scale present to `finest_wanted`.
 
     planes: for every scale k present, the LR plane (N, C, H/k, W/k) in [0, 1]; read only where the scale is k.
     levels: (N, H/16, W/16) int64, base-2 logarithm of the scale of each 16 x 16 cell.
@@ -52,14 +57,15 @@ def build_mosaic(planes: Mapping[int, Tensor], levels: Tensor) -> Tensor:
         means = F.avg_pool2d(pyramid[factor // 2], 2)
         own = planes.get(factor)
         pyramid[factor] = (
-            means if own is None else torch.where(_per_sample(levels, factor) == _level(factor), own, means)
+            means if own is None else torch.where(per_sample(levels, factor) == _level(factor), own, means)
         )
-    mosaic = pyramid[coarsest]
-    for factor in reversed(_scales_between(1, coarsest)[:-1]):
-        mosaic = upscale(mosaic, 2)
+    mosaics = {coarsest: pyramid[coarsest]}
+    for factor in reversed(_scales_between(finest_wanted, coarsest)[:-1]):
+        mosaic = upscale(mosaics[2 * factor], 2)
         if factor in pyramid:
-            mosaic = torch.where(_per_sample(levels, factor) <= _level(factor), pyramid[factor], mosaic)
-    return mosaic
+            mosaic = torch.where(per_sample(levels, factor) <= _level(factor), pyramid[factor], mosaic)
+        mosaics[factor] = mosaic
+    return mosaics
 
 
 def correct_mosaic(mosaic: Tensor, levels: Tensor, network: MosaicNetwork) -> Tensor:
@@ -70,7 +76,7 @@ def correct_mosaic(mosaic: Tensor, levels: Tensor, network: MosaicNetwork) -> Te
     pixels = F.pixel_unshuffle(mosaic, POSITION).contiguous(memory_format=torch.channels_last)
     correction = network(pixels, _repeat(levels, CELL // POSITION)).to(mosaic.dtype)
     correction = F.pixel_shuffle(correction, POSITION)
-    return torch.where(_per_sample(levels, 1) == 0, mosaic, mosaic + correction)
+    return torch.where(per_sample(levels, 1) == 0, mosaic, mosaic + correction)
 
 
 def mosaic_halo(reach: int) -> int:
@@ -86,7 +92,7 @@ def _level(factor: int) -> int:
     return factor.bit_length() - 1
 
 
-def _per_sample(levels: Tensor, factor: int) -> Tensor:
+def per_sample(levels: Tensor, factor: int) -> Tensor:
     """(N, H/16, W/16) -> (N, 1, H/factor, W/factor)."""
     return _repeat(levels, CELL // factor).unsqueeze(1)
 
@@ -111,13 +117,13 @@ class MosaicUpscaler(Upscaler):
         grid = stored.grid
         for tile in tiles(grid.height, grid.width, TILE, self.halo):
             rows, cols = (slice(part.start, up_to_cell(part.stop)) for part in tile.outer)
-            levels = _levels(stored, rows, cols).to(stored.device)
+            levels = levels_of(stored, rows, cols).to(stored.device)
             mosaic = build_mosaic(stored.planes_of(rows, cols), levels).expand(-1, 3, -1, -1)
             restored = correct_mosaic(mosaic, levels, self._network)
             yield tile, like_stored(restored[:, :, *tile.core_in_outer_at(1)], stored.channels)
 
 
-def _levels(stored: LRBlocks, rows: slice, cols: slice) -> Tensor:
+def levels_of(stored: LRBlocks, rows: slice, cols: slice) -> Tensor:
     """Base-2 logarithms of the scales of the cells in a part of the picture, in pixels: (1, h/16, w/16) int64."""
     cells = stored.grid.side // CELL
     row, col = (np.arange(part.start // CELL, part.stop // CELL) // cells for part in (rows, cols))

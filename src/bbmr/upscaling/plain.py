@@ -4,7 +4,7 @@ Large pictures are restored in tiles with a halo.  Networks such as Omni-SR look
 exactly the crop of the restored whole; sender and receiver use the same tiles, and so get the same picture.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from torch import Tensor, nn
 
@@ -35,14 +35,22 @@ class PlainUpscaler(Upscaler):
         """As in `Upscaler`.  Raises BbmrError where there is more than one scale."""
         if len(stored.samples) > 1:
             raise BbmrError(f"plain super-resolution restores one scale all over, not {sorted(stored.samples)}")
-        grid = stored.grid
-        (factor,) = stored.samples
-        for tile in tiles(grid.height, grid.width, TILE * factor, HALO * factor):
-            rows, cols = (slice(part.start, up_to_cell(part.stop)) for part in tile.outer)
-            height, width = (part.stop - part.start for part in tile.outer_at(factor))
-            plane = stored.planes_of(rows, cols)[factor][:, :, :height, :width].contiguous()
-            restored = self._networks[factor](plane.expand(-1, 3, -1, -1))
-            yield tile, like_stored(restored[:, :, *tile.core_in_outer_at(1)], stored.channels)
+        return enlarged_tiles(stored, lambda plane, factor: self._networks[factor](plane))
+
+
+def enlarged_tiles(stored: LRBlocks, enlarge: Callable[[Tensor, int], Tensor]) -> Iterator[tuple[Tile, Tensor]]:
+    """A picture of one scale, as `Upscaler.restored_tiles` gives it.
+
+    enlarge: an LR plane (1, 3, h, w) in [0, 1] and its scale k -> (1, 3, h k, w k).
+    """
+    grid = stored.grid
+    (factor,) = stored.samples
+    for tile in tiles(grid.height, grid.width, TILE * factor, HALO * factor):
+        rows, cols = (slice(part.start, up_to_cell(part.stop)) for part in tile.outer)
+        height, width = (part.stop - part.start for part in tile.outer_at(factor))
+        plane = stored.planes_of(rows, cols)[factor][:, :, :height, :width].contiguous()
+        restored = enlarge(plane.expand(-1, 3, -1, -1), factor)
+        yield tile, like_stored(restored[:, :, *tile.core_in_outer_at(1)], stored.channels)
 
 
 def sr_networks(descriptors: Sequence[NetworkDescriptor]) -> dict[int, nn.Module]:

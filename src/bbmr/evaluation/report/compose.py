@@ -1,0 +1,155 @@
+"""From what was measured to a report."""
+
+from collections.abc import Iterable, Sequence
+
+from bbmr.blocks import BLOCK_SIDES
+from bbmr.evaluation.families import Family, Row, peers
+from bbmr.evaluation.report import tables
+from bbmr.evaluation.report.contents import Plan
+from bbmr.evaluation.report.document import Item, Plot, Section
+from bbmr.evaluation.report.figures import Figure
+from bbmr.evaluation.report.illustrations import Illustrator
+from bbmr.evaluation.report.plots import histogram, lines, scatter, strips
+from bbmr.evaluation.report.statistics import gains_by_picture, mean_of
+from bbmr.evaluation.report.table import slug
+from bbmr.evaluation.report.tables import Set
+from bbmr.evaluation.results import PictureResults
+from bbmr.evaluation.run import Outcome
+
+_BESIDE_THE_PAPER = (
+    "The paper tests on 100 photographs each of 2K and 4K, shrunk from DIV8K, which may not be passed on; these are "
+    "other photographs. A mean PSNR says more about the photographs than about the method: between two sets it differs "
+    "by several dB, so absolute values here and there have nothing to say to each other. The paper's networks were "
+    "trained for 1000 epochs of DIV2K and Flickr2K on several GPUs; those here have had a small part of that (the "
+    "training ledger says how much), and a network that restores less has less to gain from finer blocks.",
+    "What should agree are differences, since both sides of each are measured on the same photographs with the same "
+    "weights: the gain of BBMR over the plain network at the same LR pixels (the paper: +1.06 to +1.97 dB), the loss "
+    "by cutting into blocks (0.07 dB), the loss by the light helper (0.12 to 0.21 dB), the price of Joint SR (3 % more "
+    "multiply-accumulates, three times the parameters), and deblocking, which hardly changes PSNR and removes seams. "
+    "How much a photograph gains depends on how unevenly its detail is spread, so even these means come with the "
+    "standard errors beside them.",
+)
+
+
+def compose(plan: Plan, outcome: Outcome, illustrator: Illustrator) -> list[Section]:
+    """All sections that the plan asks for and there are results for."""
+    sets = [Set(name, pictures) for name, pictures in outcome.sets.items() if pictures]
+    families = plan.families
+    found: list[Section] = []
+    if not sets:
+        return found
+
+    def add(title: str, items: Iterable[Item | None], *text: str) -> None:
+        present = [item for item in items if item is not None]
+        if present:
+            found.append(Section(title, text, present))
+
+    if "2" in plan.tables:
+        add("Gains of BBMR over the plain network", (item for one in sets for item in _gains(one, families)))
+        add("Table 2: all methods", (item for one in sets for item in _methods(one, families)))
+    if "1" in plan.tables:
+        add("Table 1: blocks by class", (item for one in sets for item in _classes(one, plan)))
+    if "3" in plan.tables:
+        add("Table 3: Upscaling Module", (tables.upscaling(one, families) for one in sets))
+    if "4" in plan.tables:
+        add("Table 4: Downscaling Module", (tables.downscaling(one, families) for one in sets))
+    if "5" in plan.tables:
+        add("Table 5: step by step", (tables.steps(one, families) for one in sets))
+    if "sides" in plan.tables:
+        add("Sides of blocks and scales", (item for one in sets for item in _sides(one, families)))
+    add("Refined LR samples", (tables.efforts(one, families, plan.efforts) for one in sets))
+    if "2" in plan.tables:
+        add("Figures 1 and 4: crops side by side", _crops(sets, plan, illustrator))
+    if "5" in plan.tables:
+        add("Figure 5: a block corner without and with deblocking", _corners(sets, families, illustrator))
+    found.append(Section("Beside the paper", _BESIDE_THE_PAPER))
+    return found
+
+
+def _gains(one: Set, families: Sequence[Family]) -> Iterable[Item]:
+    yield tables.gains(one, families)
+    dots = {}
+    for family in families:
+        for row in family.methods():
+            if row.gained_over is not None:
+                values = gains_by_picture(one.pictures, row.system, row.gained_over, "psnr_y")
+                dots[f"{family.title}: {row.name}"] = list(values.values())
+    if any(dots.values()):
+        yield Plot(
+            f"gains-plot-{one.slug}",
+            f"Gain of each picture, {one.name}",
+            strips(dots, "PSNR-Y over the plain network, dB (bar: mean)"),
+        )
+
+
+def _methods(one: Set, families: Sequence[Family]) -> Iterable[Item]:
+    yield tables.methods(one, families)
+    groups = {"no network": peers()} | {family.title: family.methods() for family in families}
+    points: dict[str, dict[str, tuple[float, float]]] = {}
+    for title, rows in groups.items():
+        points[title] = {}
+        for row in rows:
+            bits, psnr = (mean_of(one.pictures, row.system, name) for name in ("file_bits", "psnr_y"))
+            if bits is not None and psnr is not None:
+                points[title][row.name] = (bits, psnr)
+    yield Plot(
+        f"bits-plot-{one.slug}",
+        f"PSNR-Y against bits of the file, {one.name}",
+        scatter(points, "bits of the lossless file per HR pixel", "PSNR-Y, dB"),
+    )
+
+
+def _classes(one: Set, plan: Plan) -> Iterable[Item | None]:
+    for family in plan.families:
+        table = tables.block_classes(one, family, plan.thresholds)
+        if table is not None:
+            yield table
+            psnr = tables.psnr_of_blocks(one, family)
+            title = f"What blocks gain and lose, {family.title}, {one.name}"
+            yield Plot(f"histogram-{one.slug}-{slug(family.title)}", title, histogram(psnr, plan.thresholds))
+
+
+def _sides(one: Set, families: Sequence[Family]) -> Iterable[Item | None]:
+    yield tables.sides(one, families)
+    series: dict[str, list[float | None]] = {}
+    for family in families:
+        for row in family.sides():
+            scales = row.name.partition(" / ")[2]
+            series.setdefault(f"{family.title}, {{{scales}}}", []).append(mean_of(one.pictures, row.system, "psnr_y"))
+    if series:
+        ticks = [str(side) for side in sorted(BLOCK_SIDES, reverse=True)]
+        yield Plot(
+            f"sides-plot-{one.slug}",
+            f"PSNR-Y by side of block, {one.name}",
+            lines(series, ticks, "pixels per side of a block", "PSNR-Y, dB"),
+        )
+
+
+def _crops(sets: Sequence[Set], plan: Plan, illustrator: Illustrator) -> Iterable[Figure]:
+    pictures = [picture for one in sets for picture in one.pictures]
+    for family in plan.families:
+        rows = family.methods()
+        if len(rows) < 3 or rows[0].gained_over is not None:
+            continue
+        most = _most_gained(pictures, rows[-1])
+        yield illustrator.crops(most, family)
+        yield illustrator.scale_map(most, family)
+        for crop in plan.crops:
+            for picture in pictures:
+                if crop.picture in (picture.name, picture.path.stem, str(picture.path)):
+                    yield illustrator.crops(picture, family, crop.region)
+
+
+def _most_gained(pictures: Sequence[PictureResults], row: Row) -> PictureResults:
+    assert row.gained_over is not None
+    gains = gains_by_picture(pictures, row.system, row.gained_over, "psnr_y")
+    return max(pictures, key=lambda picture: gains.get(picture.path, float("-inf")))
+
+
+def _corners(sets: Sequence[Set], families: Sequence[Family], illustrator: Illustrator) -> Iterable[Figure]:
+    pictures = [picture for one in sets for picture in one.pictures]
+    for family in families:
+        rows = family.deblocking()
+        if len(rows) > 1:
+            seams = gains_by_picture(pictures, rows[0].system, rows[-1].system, "edge_ratio")
+            yield illustrator.corner(max(pictures, key=lambda one: seams.get(one.path, float("-inf"))), family)

@@ -1,0 +1,327 @@
+"""The tables of a report, from what was measured: the paper's 1 to 5, and those of blocks' sides and of efforts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bbmr.allocation.corrected import LIGHT
+from bbmr.blocks import PAPER_SCALES
+from bbmr.catalogue import find_pipeline
+from bbmr.evaluation.complexity import _parameters_of as count_parameters
+from bbmr.evaluation.families import Family, Row, peers
+from bbmr.evaluation.report import paper
+from bbmr.evaluation.report.classes import Thresholds, all_psnr, classify
+from bbmr.evaluation.report.statistics import Gain, gain, mean, mean_of
+from bbmr.evaluation.report.table import Cell, Column, Table, slug
+from bbmr.evaluation.results import PictureResults
+from bbmr.evaluation.systems import System
+
+_NETWORK, _METHOD = Column("network"), Column("method")
+_QUALITY = (
+    ("psnr_y", Column("PSNR-Y, dB", ".2f")),
+    ("psnr_rgb", Column("PSNR-RGB, dB", ".2f")),
+    ("ssim", Column("SSIM", ".4f")),
+    ("ms_ssim", Column("MS-SSIM", ".5f")),
+    ("niqe", Column("NIQE", ".2f")),
+    ("pi", Column("PI", ".2f")),
+)
+"""Field of Measurement, and how it is shown."""
+_STORED = (
+    ("lr_share", Column("LR pixels", ".5f")),
+    ("map_bits", Column("map, bits", ".4f")),
+    ("file_bits", Column("file, bits", ".3f")),
+)
+_SEAMS = (("edge_ratio", Column("edge error", ".3f")),)
+_MILLION, _BILLION = 1e6, 1e9
+
+
+@dataclass(frozen=True)
+class Set:
+    """A set of pictures and what was measured on them."""
+
+    name: str
+    pictures: Sequence[PictureResults]
+
+    @property
+    def slug(self) -> str:
+        """For names of files."""
+        return slug(self.name)
+
+
+def block_classes(one: Set, family: Family, thresholds: Thresholds) -> Table | None:
+    """Table 1; None where the family restores no blocks."""
+    if family.block_measure is None:
+        return None
+    psnr = psnr_of_blocks(one, family)
+    scales = [f"x{factor}" for factor in PAPER_SCALES]
+    columns = [Column("class"), Column("blocks", "d"), Column("share", ".1%")]
+    columns += [Column(f"{scale}, dB", ".2f") for scale in scales]
+    columns += [Column("paper: share", ".1%"), *(Column(f"paper: {scale}", ".2f") for scale in scales)]
+    rows: list[tuple[Cell, ...]] = []
+    for group in classify(psnr, thresholds):
+        theirs = (paper.TABLE_1[factor].get(group.name) for factor in PAPER_SCALES)
+        rows.append((group.name, group.blocks, group.share, *group.psnr, paper.SHARES[group.name], *theirs))
+    return Table(
+        f"table-1-{one.slug}-{slug(family.title)}",
+        f"Blocks by class, {family.title}, {one.name}",
+        tuple(columns),
+        rows,
+        f"Mean PSNR-Y of whole blocks of 128 pixels, the picture restored at each scale. Simple: loses less than "
+        f"{thresholds.simple_below:g} dB from x4 to x8; hard: gains more than {thresholds.hard_above:g} dB from x4 to "
+        f"x2; medium: the rest. The paper (DIV2K, bicubic, Omni-SR) does not say where it draws these lines, and gives "
+        f"two scales of the simple and the hard.",
+    )
+
+
+def psnr_of_blocks(one: Set, family: Family) -> NDArray[np.float64]:
+    """PSNR-Y of the whole blocks of all pictures at PAPER_SCALES, (3, blocks)."""
+    assert family.block_measure is not None
+    return all_psnr([picture.blocks[family.block_measure] for picture in one.pictures])
+
+
+def methods(one: Set, families: Sequence[Family]) -> Table:
+    """Table 2."""
+    columns = (_NETWORK, _METHOD, *(column for _, column in (*_QUALITY, *_STORED)))
+    naturalness = [picture.original for picture in one.pictures if picture.original is not None]
+    original: tuple[Cell, ...] = (
+        "–", "original", None, None, None, None,
+        mean(natural.niqe for natural in naturalness), mean(natural.pi for natural in naturalness), 1.0, None, None,
+    )  # fmt: skip
+    rows = [original]
+    for title, row in _titled(families, Family.methods):
+        rows.append((title, row.name, *_means(one, row.system, (*_QUALITY, *_STORED))))
+    pi = "" if any(natural.pi is not None for natural in naturalness) else " PI needs the Ma model (`--ma-model`)."
+    return Table(
+        f"table-2-{one.slug}",
+        f"All methods, {one.name}, {_count(one)}",
+        columns,
+        rows,
+        "Means over the pictures, at the LR pixels of a uniform x4. PSNR-Y and SSIM crop 4 pixels at the border and "
+        "PSNR-RGB nothing; NIQE is LIVE's, on the gray picture, lower is better; bits are of the whole lossless file, "
+        "over HR pixels, and the map's share of them. Equal LR pixels are not equal bytes." + pi,
+    )
+
+
+def gains(one: Set, families: Sequence[Family]) -> Table:
+    """Table 2 as differences: BBMR over the plain network, beside the paper's."""
+    columns = (
+        _NETWORK,
+        _METHOD,
+        *_gain_columns("PSNR-Y, dB", "+.2f"),
+        Column("worst", "+.2f"),
+        Column("on"),
+        Column("paper: 2K", "+.2f"),
+        Column("paper: 4K", "+.2f"),
+        *_gain_columns("PSNR-RGB, dB", "+.2f"),
+        *_gain_columns("SSIM", "+.4f"),
+        *_gain_columns("MS-SSIM, dB", "+.2f"),
+        *_gain_columns("NIQE", "+.2f"),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for family in families:
+        for row in family.methods():
+            if row.gained_over is None:
+                continue
+            found = {
+                name: gain(one.pictures, row.system, row.gained_over, name)
+                for name in ("psnr_y", "psnr_rgb", "ssim", "ms_ssim_db", "niqe")
+            }
+            luma = found.pop("psnr_y")
+            theirs: tuple[Cell, ...] = (None, None)
+            if family.title in paper.TABLE_2 and row.system.options and row.system.options.allocator == "greedy":
+                theirs = tuple(result.gain for result in paper.TABLE_2[family.title])
+            worst = (luma.worst, luma.worst_picture) if luma else (None, None)
+            others = [cell for one_gain in found.values() for cell in _cells(one_gain)]
+            rows.append((family.title, row.name, *_cells(luma), *worst, *theirs, *others))
+    return Table(
+        f"gains-{one.slug}",
+        f"BBMR over the same network on whole pictures, {one.name}, {_count(one)}",
+        columns,
+        rows,
+        "Picture by picture: mean and its standard error (±). NIQE: lower is better. The paper's are those of its "
+        "Algorithm 1 with Joint SR.",
+    )
+
+
+def upscaling(one: Set, families: Sequence[Family]) -> Table:
+    """Table 3: what the receiver costs."""
+    columns = (
+        _NETWORK,
+        _METHOD,
+        Column("parameters, M", ".3f"),
+        Column("MACs, G", ".1f"),
+        Column("of whole picture's", ".0%"),
+        Column("PSNR-Y, dB", ".2f"),
+        Column("restore, s", ".2f"),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for family in families:
+        for row in _without_repeats(family.methods()):
+            macs = mean_of(one.pictures, row.system, "macs_restore")
+            whole = mean_of(one.pictures, row.gained_over, "macs_restore") if row.gained_over else macs
+            rows.append(
+                (
+                    family.title,
+                    row.name,
+                    _in(_parameters(row.system), _MILLION),
+                    _in(macs, _BILLION),
+                    macs / whole if macs and whole else None,
+                    mean_of(one.pictures, row.system, "psnr_y"),
+                    mean_of(one.pictures, row.system, "seconds_restore"),
+                )
+            )
+    for name, (parameters, *macs_of_sets) in paper.TABLE_3.items():
+        for label, macs in zip(("Test2K", "Test4K"), macs_of_sets, strict=True):
+            rows.append(("paper", f"{name}, {label}", parameters, macs, None, None, None))
+    return Table(
+        f"table-3-{one.slug}",
+        f"Upscaling Module, {one.name}, {_count(one)}",
+        columns,
+        rows,
+        "Multiply-accumulates as torch counts them, of all that runs for a picture: tiles with their halos, the "
+        "bicubic steps of the mosaic. Means over the pictures, whose sizes are not the paper's.",
+    )
+
+
+def downscaling(one: Set, families: Sequence[Family]) -> Table:
+    """Table 4: what it costs the sender to foresee distortions, and what each way gives."""
+    columns = (
+        _NETWORK,
+        _METHOD,
+        Column("parameters, M", ".3f"),
+        Column("MACs, G", ".1f"),
+        Column("of its own network's", ".1%"),
+        Column("estimate, s", ".2f"),
+        Column("PSNR-Y, dB", ".2f"),
+        *_gain_columns("PSNR-Y, dB", "+.2f"),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for family in families:
+        for row in family.estimators():
+            macs = mean_of(one.pictures, row.system, "macs_distortion")
+            own = mean_of(one.pictures, row.gained_over, "macs_distortion") if row.gained_over else macs
+            rows.append(
+                (
+                    family.title,
+                    row.name,
+                    _in(_parameters_of_distortion(row.system), _MILLION),
+                    _in(macs, _BILLION),
+                    macs / own if macs is not None and own else None,
+                    mean_of(one.pictures, row.system, "seconds_distortion"),
+                    mean_of(one.pictures, row.system, "psnr_y"),
+                    *_cells(gain(one.pictures, row.system, row.gained_over, "psnr_y") if row.gained_over else None),
+                )
+            )
+    for name, figures in paper.TABLE_4.items():
+        for label, macs, psnr in zip(("Test2K", "Test4K"), figures[::2], figures[1::2], strict=True):
+            rows.append(("paper", f"{name}, {label}", None, macs, None, None, psnr, None, None))
+    return Table(
+        f"table-4-{one.slug}",
+        f"Downscaling Module: what distortions are foreseen by, {one.name}, {_count(one)}",
+        columns,
+        rows,
+        "Gains (±: standard error) are over the network's own distortions. `corrected`: a light network and a fitted "
+        "model; `bicubic`: bicubic enlargement, which has convolutions but no parameters.",
+    )
+
+
+def steps(one: Set, families: Sequence[Family]) -> Table:
+    """Table 5: one step at a time."""
+    columns = (
+        _NETWORK,
+        _METHOD,
+        *(column for _, column in (*_QUALITY[:3], *_SEAMS)),
+        Column("MACs, G", ".1f"),
+        Column("restore, s", ".2f"),
+        Column("LR pixels", ".5f"),
+        Column("paper: PSNR-Y", ".2f"),
+        Column("paper: MACs, G", ".1f"),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for family in families:
+        for row in family.steps():
+            measured = _means(one, row.system, (*_QUALITY[:3], *_SEAMS))
+            macs = _in(mean_of(one.pictures, row.system, "macs_restore"), _BILLION)
+            costs = (macs, *_means(one, row.system, (("seconds_restore", columns[7]), _STORED[0])))
+            theirs = paper.TABLE_5.get(row.name, (None, None)) if family.title == "Omni-SR" else (None, None)
+            rows.append((family.title, row.name, *measured, *costs, *theirs))
+    return Table(
+        f"table-5-{one.slug}",
+        f"Step by step, {one.name}, {_count(one)}",
+        columns,
+        rows,
+        "Edge error: squared error in a band of 4 pixels along inner block edges over the error inside the same "
+        "blocks; 1 means that no seam shows. The paper's are those of Test4K.",
+    )
+
+
+def sides(one: Set, families: Sequence[Family]) -> Table | None:
+    """Sides of blocks and sets of scales at the same LR pixels; None where nothing restores small blocks."""
+    shown = (*_QUALITY[:2], *_STORED, *_SEAMS)
+    columns = (_NETWORK, Column("block / scales"), *(column for _, column in shown))
+    rows = [(title, row.name, *_means(one, row.system, shown)) for title, row in _titled(families, Family.sides)]
+    if not rows:
+        return None
+    return Table(
+        f"sides-{one.slug}",
+        f"Sides of blocks and scales, {one.name}, {_count(one)}",
+        columns,
+        rows,
+        "Least squared error by the default's estimator. Bits are over HR pixels.",
+    )
+
+
+def efforts(one: Set, families: Sequence[Family], chosen: Sequence[int]) -> Table | None:
+    """LR samples refined; None where no effort is asked for."""
+    if not chosen:
+        return None
+    shown = (*_QUALITY, *_STORED[::2], ("seconds_compress", Column("compress, s", ".1f")))
+    columns = (_NETWORK, _METHOD, *(column for _, column in shown))
+    named = _titled(families, lambda family: family.refined(chosen))
+    rows = [(title, row.name, *_means(one, row.system, shown)) for title, row in named]
+    return Table(f"efforts-{one.slug}", f"Refined LR samples, {one.name}, {_count(one)}", columns, rows)
+
+
+def _titled(families: Sequence[Family], rows: Callable[[Family], Sequence[Row]]) -> list[tuple[str, Row]]:
+    without = [("none", row) for row in peers()] if rows is Family.methods else []
+    return without + [(family.title, row) for family in families for row in rows(family)]
+
+
+def _without_repeats(rows: Sequence[Row]) -> list[Row]:
+    """Those that cost the receiver the same are one: how scales were chosen is no matter to it."""
+    return list({row.system.pipeline: row for row in reversed(rows)}.values())[::-1]
+
+
+def _means(one: Set, system: System, shown: Sequence[tuple[str, Column]]) -> tuple[float | None, ...]:
+    return tuple(mean_of(one.pictures, system, name) for name, _ in shown)
+
+
+def _gain_columns(heading: str, style: str) -> tuple[Column, Column]:
+    return Column(heading, style), Column("±", style.lstrip("+"))
+
+
+def _cells(one: Gain | None) -> tuple[float | None, float | None]:
+    return (one.mean, one.error) if one else (None, None)
+
+
+def _in(value: float | None, unit: float) -> float | None:
+    return None if value is None else value / unit
+
+
+def _count(one: Set) -> str:
+    return f"{len(one.pictures)} picture{'s' * (len(one.pictures) != 1)}"
+
+
+def _parameters(system: System) -> int | None:
+    """Of the networks that restore; None where they are a researcher's own."""
+    return None if system.own.upscaler else count_parameters(find_pipeline(system.pipeline).networks)
+
+
+def _parameters_of_distortion(system: System) -> int:
+    """Of the networks that the sender foresees distortions by."""
+    assert system.options is not None
+    pipeline = find_pipeline(system.measured_by or system.pipeline)
+    networks = {"network": pipeline.networks, "helper": pipeline.helper, "corrected": (LIGHT,), "bicubic": ()}
+    return count_parameters(networks[system.options.distortion])

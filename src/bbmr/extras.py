@@ -1,0 +1,17 @@
+"""Packages that only some of the work needs: they come with an extra of this one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bbmr.errors import BbmrError
+
+
+@contextmanager
+def from_extra(extra: str) -> Iterator[None]:
+    """Around imports: raises BbmrError that says how to install what is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.partition(".")[0] == "bbmr":
+            raise
+        raise BbmrError(f'this needs {error.name}, which is not installed: pip install "bbmr[{extra}]"') from error

@@ -1,0 +1,153 @@
+"""Parts of one's own in place of a pipeline's: upscaler, downscaler, allocator; what they take and give, and whether
+they do.
+
+docs/plug-ins.md has an example of each.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bbmr.blocks import PAPER_SCALES
+from bbmr.downscaling import Downscaler
+from bbmr.errors import BbmrError
+from bbmr.upscaling import Upscaler
+
+
+class SRFunction(Protocol):
+    """Super-resolution of whole pictures, by whatever means.
+
+    `scales`, an attribute that it may have, are the factors that it enlarges by, out of 2, 4, 8 and 16; without it they
+    are 2, 4 and 8.
+    """
+
+    def __call__(self, lr: Tensor, scale: int, /) -> Tensor:
+        """(1, 3, h, w) float32 in [0, 1], on the CPU -> (1, 3, h scale, w scale) floating point, nominally in [0, 1],
+        on any device; neither clipped nor rounded.
+        """
+        ...
+
+
+class Allocator(Protocol):
+    """Chooses the scale of every block of a picture."""
+
+    def __call__(
+        self,
+        errors: NDArray[np.float64],
+        pixels: NDArray[np.int64],
+        costs: NDArray[np.int64],
+        scales: tuple[int, ...],
+        budget: int,
+        /,
+    ) -> NDArray[np.int64]:
+        """errors: (scales, blocks), the summed squared luma error that each block would have at each scale, grey levels
+        squared.  pixels: (blocks,), true pixels of each block.  costs: (scales, blocks), LR pixels.  scales: rising.
+        budget: LR pixels that may be stored.
+
+        Blocks are in raster order.  Returns (blocks,), the row of the scale chosen for each block.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Parts in place of a pipeline's; None where the pipeline's own does its work.
+
+    Raises BbmrError for an SR function as the upscaler, which `bbmr.upscaling.own.OwnUpscaler` makes of it.
+    """
+
+    upscaler: Upscaler | None = None
+    downscaler: Downscaler | None = None
+    allocator: Allocator | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.upscaler, Upscaler | None):
+            raise BbmrError(
+                f"the upscaler {name_of(self.upscaler)} is a {type(self.upscaler).__name__}; of an SR function "
+                "bbmr.upscaling.own.OwnUpscaler(function) makes one"
+            )
+
+
+NO_PARTS: Final = Parts()
+"""The pipeline as it is."""
+
+
+def name_of(part: object) -> str:
+    """What messages and recipes call a part: its attribute `name`, else the name of the function or class."""
+    return str(getattr(part, "name", "") or getattr(part, "__name__", "") or type(part).__name__)
+
+
+def fingerprint_of(part: object) -> str:
+    """The SHA-256 that a part has as its attribute `fingerprint`, in hexadecimal; empty where it has none."""
+    return str(getattr(part, "fingerprint", ""))
+
+
+def scales_of(function: SRFunction) -> tuple[int, ...]:
+    """The factors that an SR function enlarges by, as it says."""
+    return tuple(getattr(function, "scales", PAPER_SCALES))
+
+
+def checked_planes(
+    downscaler: Downscaler, colour: NDArray[np.uint8], factors: Iterable[int]
+) -> dict[int, NDArray[np.uint8]]:
+    """The LR planes that a downscaler makes; that of factor 1, which it is not asked for, is the picture itself.
+
+    As `Downscaler`.  Raises BbmrError for what are no LR planes of the picture.
+    """
+    factors = tuple(factors)
+    shrinking = tuple(factor for factor in factors if factor > 1)
+    made: Any = downscaler(colour, shrinking) if shrinking else {}
+    if not isinstance(made, Mapping):
+        raise BbmrError(f"the downscaler {name_of(downscaler)} has to return LR planes by factor, not {_told(made)}")
+    for factor in shrinking:
+        shape = (-(-colour.shape[0] // factor), -(-colour.shape[1] // factor), colour.shape[2])
+        plane = made.get(factor)
+        if not isinstance(plane, np.ndarray) or plane.shape != shape or plane.dtype != np.uint8:
+            raise BbmrError(
+                f"the downscaler {name_of(downscaler)} made {_told(plane)} of a picture {colour.shape} at factor "
+                f"{factor}; its LR plane there has to be {shape} uint8"
+            )
+    return {factor: colour if factor == 1 else made[factor] for factor in factors}
+
+
+def checked_rows(
+    allocator: Allocator,
+    errors: NDArray[np.float64],
+    pixels: NDArray[np.int64],
+    costs: NDArray[np.int64],
+    scales: tuple[int, ...],
+    budget: int,
+) -> NDArray[np.int64]:
+    """The rows that an allocator chooses.
+
+    As `Allocator`.  Raises BbmrError for what are no rows of scales for all blocks, and where they exceed the budget.
+    """
+    chosen: Any = allocator(errors.copy(), pixels.copy(), costs.copy(), scales, budget)
+    rows = np.asarray(chosen)
+    if rows.shape != pixels.shape or rows.dtype.kind not in "iu":
+        raise BbmrError(
+            f"the allocator {name_of(allocator)} returned {_told(chosen)}; it has to return {pixels.shape} whole "
+            "numbers, a row for each block"
+        )
+    if rows.min() < 0 or rows.max() >= len(scales):
+        raise BbmrError(
+            f"the allocator {name_of(allocator)} returned rows from {rows.min()} to {rows.max()}; the rows of the "
+            f"scales {', '.join(map(str, scales))} are 0 to {len(scales) - 1}"
+        )
+    rows = rows.astype(np.int64)
+    stored = int(np.take_along_axis(costs, rows[None], 0).sum())
+    if stored > budget:
+        raise BbmrError(
+            f"the allocator {name_of(allocator)} chose scales that store {stored} LR pixels; the budget is {budget}"
+        )
+    return rows
+
+
+def _told(returned: object) -> str:
+    if isinstance(returned, np.ndarray | Tensor):
+        return f"{tuple(returned.shape)} {returned.dtype}"
+    return "nothing" if returned is None else f"a {type(returned).__name__}"

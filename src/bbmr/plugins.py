@@ -1,0 +1,146 @@
+"""Parts of one's own by text, as the command line takes them: `module:callable`, `folder/file.py:callable` or, for
+upscalers, an ONNX file.
+
+Runs the user's own code, with all that it may do.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from importlib import import_module, invalidate_caches
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import cast
+
+from bbmr.downscaling import Downscaler
+from bbmr.errors import BbmrError
+from bbmr.parts import Allocator, SRFunction
+from bbmr.upscaling import Upscaler
+from bbmr.upscaling.onnx import OnnxFunction
+from bbmr.upscaling.own import OwnUpscaler
+
+
+def load_part(text: str) -> tuple[object, str]:
+    """The callable that a text names, and its fingerprint, 64 hexadecimal digits.
+
+    text: `module:callable`, where the module is looked for in the current folder first; `folder/file.py:callable`,
+    where the file can import the modules beside it; or the path of an ONNX model, which becomes an `OnnxFunction`.
+    The fingerprint is the SHA-256 of the module's source file followed by the callable's name, or of the ONNX file; it
+    knows nothing of other files that these use.
+    Raises BbmrError for text of another form, for modules that are missing or fail, for a name that is missing there or
+    cannot be called, and as `OnnxFunction` does.
+    """
+    if _is_onnx(text):
+        function = OnnxFunction(text)
+        return function, sha256(Path(text).read_bytes()).hexdigest()
+    place, _, name = text.rpartition(":")
+    if not place or not name:
+        raise BbmrError(f"{text!r} names no part; give module:callable or folder/file.py:callable")
+    module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
+    source = getattr(module, "__file__", None)
+    if source is None:  # what is built in, and folders
+        raise BbmrError(f"{text}: {place} is no module in a file of its own; name one that is")
+    if not hasattr(module, name):
+        raise BbmrError(f"{text}: {source} has no {name!r}; it has: {_callables_of(module)}")
+    part = getattr(module, name)
+    if not callable(part):
+        raise BbmrError(f"{text}: {name!r} cannot be called; it is a {type(part).__name__}")
+    if isinstance(part, type):
+        raise BbmrError(f"{text}: {name!r} is a class; name a function, or an object of the class that can be called")
+    return part, sha256(Path(source).read_bytes() + name.encode()).hexdigest()
+
+
+def load_upscaler(text: str) -> tuple[Upscaler, str]:
+    """An upscaler over the `SRFunction` or the ONNX model that a text names, and its fingerprint.
+
+    Raises BbmrError as `load_part` and `OwnUpscaler`.
+    """
+    function, fingerprint = load_part(text)
+    # The file format records the name; folders are the sender's business.
+    return OwnUpscaler(cast(SRFunction, function), Path(text).name, fingerprint), fingerprint
+
+
+def load_downscaler(text: str) -> tuple[Downscaler, str]:
+    """The `Downscaler` that a text names, and its fingerprint.  Raises BbmrError as `load_part`, and for ONNX files."""
+    _refuse_onnx(text)
+    part, fingerprint = load_part(text)
+    return cast(Downscaler, part), fingerprint
+
+
+def load_allocator(text: str) -> tuple[Allocator, str]:
+    """The `Allocator` that a text names, and its fingerprint.  Raises BbmrError as `load_part`, and for ONNX files."""
+    _refuse_onnx(text)
+    part, fingerprint = load_part(text)
+    return cast(Allocator, part), fingerprint
+
+
+def _is_onnx(text: str) -> bool:
+    return text.lower().endswith(".onnx")
+
+
+def _refuse_onnx(text: str) -> None:
+    if _is_onnx(text):
+        raise BbmrError(f"{text}: an ONNX file can only be an upscaler; give module:callable")
+
+
+def _load_module(name: str) -> ModuleType:
+    folder = Path.cwd()
+    _look_in(folder)
+    invalidate_caches()  # the file may have been written a moment ago
+    with _importing(name):
+        try:
+            return import_module(name)
+        except ModuleNotFoundError as error:
+            # Else the module is there and misses another.
+            if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+                raise BbmrError(
+                    f"there is no module {name!r}, neither in {folder} nor installed; name a file with its .py"
+                ) from error
+            raise
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise BbmrError(f"{path}: there is no such file")
+    path = path.resolve()
+    _look_in(path.parent)
+    # Not the stem alone: that could be the name of an installed module.
+    name = f"{path.stem}_{sha256(bytes(path)).hexdigest()[:16]}"
+    spec = spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = module_from_spec(spec)  # where dataclasses and pickles look for it
+    with _importing(str(path)):
+        spec.loader.exec_module(module)
+    return module
+
+
+def _look_in(folder: Path) -> None:
+    """Let modules in a folder be imported, for as long as Python runs: functions import too."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+@contextmanager
+def _importing(place: str) -> Iterator[None]:
+    try:
+        yield
+    except BbmrError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise BbmrError(f"{place}: {type(error).__name__} while it was imported: {error}") from error
+
+
+def _callables_of(module: ModuleType) -> str:
+    """The names that may have been meant."""
+    names = [
+        name
+        for name, value in vars(module).items()
+        if callable(value)
+        and not isinstance(value, type)
+        and not name.startswith("_")
+        and getattr(value, "__module__", "") == module.__name__
+    ]
+    return ", ".join(names) or "nothing that can be called"
