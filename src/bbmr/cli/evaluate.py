@@ -111,7 +111,7 @@ def run(
     from bbmr.devices import find_device
     from bbmr.evaluation.families import find_families
     from bbmr.evaluation.report.classes import Thresholds
-    from bbmr.evaluation.report.compose import compose
+    from bbmr.evaluation.report.compose import compose, raw_tables
     from bbmr.evaluation.report.contents import Plan, find_tasks
     from bbmr.evaluation.report.document import Document
     from bbmr.evaluation.report.illustrations import Crop, Illustrator
@@ -140,6 +140,8 @@ def run(
         jobs or ((os.cpu_count() or 1) if device == "cpu" else 1),
         max_pixels or MAX_PIXELS,
     )
+    for one in plan.crops:
+        one.check([path for paths in sets.values() for path in paths], settings.max_pixels)
     tasks = find_tasks(plan, settings.ma_model)
     try_out([task.system for task in tasks if task.system], device)
     reporter = Reporter(json, quiet)
@@ -151,7 +153,8 @@ def run(
             settings.cache / "figures", device, settings.max_pixels, lambda title: progress(f"draw {title}", 1.0)
         )
         sections = compose(plan, outcome, illustrator)
-        document = Document("Evaluation", _facts(outcome, settings), sections, [*failures, *left_out])
+        facts, problems = _facts(outcome, settings), [*failures, *left_out]
+        document = Document("Evaluation", facts, sections, problems, raw_tables(plan, outcome))
         written = write_report(document, out)
     for path in written[:2]:
         reporter.line(str(path))

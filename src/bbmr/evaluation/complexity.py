@@ -79,7 +79,7 @@ def count_upscaling(pipeline: Pipeline, scales: NDArray[np.uint8], grid: BlockGr
         for _ in upscaler.restored_tiles(LRBlocks(grid, scales, samples)):
             pass
 
-    return Complexity(_parameters_of(pipeline.networks), count_macs(restore))
+    return Complexity(count_parameters(pipeline.networks), count_macs(restore))
 
 
 def count_distortion(
@@ -93,7 +93,7 @@ def count_distortion(
     the helper or its weights are missing, ValueError as `count_upscaling`.
     """
     networks = {"corrected": (LIGHT,), "bicubic": (), "network": pipeline.networks, "helper": pipeline.helper}
-    parameters = _parameters_of(networks[distortion])
+    parameters = count_parameters(networks[distortion])
     if distortion == "network":
         _check_networks(pipeline)
         pipeline.check(max(pipeline.upscaler().sides), scales)
@@ -125,8 +125,8 @@ def _check_networks(pipeline: Pipeline) -> None:
         raise ValueError(f"{pipeline.name} restores with no network of this package, so what it costs is not known")
 
 
-def _parameters_of(networks: Iterable[str]) -> int:
-    """Of weights by name, which are loaded then."""
+def count_parameters(networks: Iterable[str]) -> int:
+    """Trained numbers of weights, by name."""
     return sum(_count_parameters(load_weights(name).network) for name in networks)
 
 

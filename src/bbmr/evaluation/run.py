@@ -2,15 +2,17 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.queues import Queue
 from pathlib import Path
 from queue import Empty
+from typing import Any
 
 import torch
 
@@ -143,7 +145,14 @@ def _begin(messages: "Queue[tuple[str, str, int]]", threads: int) -> None:
 
 
 def _in_worker(job: Job) -> PictureResults | str:
-    return _evaluate_picture(job, lambda *message: _messages.put(message))
+    parent = parent_process()
+
+    def tell(*message: Any) -> None:
+        if parent is None or not parent.is_alive():
+            sys.exit("the process that wants these results is gone")
+        _messages.put(message)
+
+    return _evaluate_picture(job, tell)
 
 
 def _evaluate_picture(job: Job, told: Told) -> PictureResults | str:

@@ -11,7 +11,7 @@ from bbmr.evaluation.report.figures import Figure
 from bbmr.evaluation.report.illustrations import Illustrator
 from bbmr.evaluation.report.plots import histogram, lines, scatter, strips
 from bbmr.evaluation.report.statistics import gains_by_picture, mean_of
-from bbmr.evaluation.report.table import slug
+from bbmr.evaluation.report.table import Table, slug
 from bbmr.evaluation.report.tables import Set
 from bbmr.evaluation.results import PictureResults
 from bbmr.evaluation.run import Outcome
@@ -64,6 +64,12 @@ def compose(plan: Plan, outcome: Outcome, illustrator: Illustrator) -> list[Sect
         add("Figure 5: a block corner without and with deblocking", _corners(sets, families, illustrator))
     found.append(Section("Beside the paper", _BESIDE_THE_PAPER))
     return found
+
+
+def raw_tables(plan: Plan, outcome: Outcome) -> list[Table]:
+    """All that was measured, set by set."""
+    sets = [Set(name, pictures) for name, pictures in outcome.sets.items() if pictures]
+    return [tables.every_picture(one, plan.families, plan.efforts) for one in sets]
 
 
 def _gains(one: Set, families: Sequence[Family]) -> Iterable[Item]:
@@ -136,7 +142,7 @@ def _crops(sets: Sequence[Set], plan: Plan, illustrator: Illustrator) -> Iterabl
         yield illustrator.scale_map(most, family)
         for crop in plan.crops:
             for picture in pictures:
-                if crop.picture in (picture.name, picture.path.stem, str(picture.path)):
+                if crop.shows(picture.path):
                     yield illustrator.crops(picture, family, crop.region)
 
 

@@ -1,7 +1,7 @@
 """A report as data: sections of text, tables, plots and figures, in the order they are read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bbmr.evaluation.report.figures import Figure
 from bbmr.evaluation.report.table import Table, slug
@@ -39,14 +39,17 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """facts: what was run, when, on what.  problems: pictures that were skipped, pipelines that were left out."""
+    """facts: what was run, when, on what.  problems: pictures that were skipped, pipelines that were left out.  beside:
+    tables that are too long to be read, for CSV files alone.
+    """
 
     title: str
     facts: Sequence[tuple[str, str]]
     sections: Sequence[Section]
-    problems: Sequence[str] = field(default=())
+    problems: Sequence[str] = ()
+    beside: Sequence[Table] = ()
 
     @property
     def items(self) -> list[Item]:
-        """Of all sections."""
-        return [item for section in self.sections for item in section.items]
+        """Of all sections, and those beside them."""
+        return [item for section in self.sections for item in section.items] + list(self.beside)

@@ -1,7 +1,7 @@
 """Which figures a report has: of each family the picture that gains most, and crops that the user asks for."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,12 +14,13 @@ from bbmr.atomic import replacing
 from bbmr.errors import BbmrError
 from bbmr.evaluation.families import Family, Row, peers
 from bbmr.evaluation.measurement import VERSION
+from bbmr.evaluation.pictures import upright
 from bbmr.evaluation.regions import Region
 from bbmr.evaluation.report.figures import Figure, Restored, draw_corner, draw_crops, draw_scale_map, find_regions
 from bbmr.evaluation.report.table import slug
 from bbmr.evaluation.results import PictureResults
 from bbmr.evaluation.systems import System
-from bbmr.imageio import read_picture
+from bbmr.imageio import PictureError, orientation, read_picture
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,28 @@ class Crop:
         if not name or min(left, top) < 0 or min(width, height) < 1:
             raise BbmrError(f"crop {text!r}: give a picture's name and pixels, such as photo.jpg:640,200,256,256")
         return cls(name, Region(top, left, height, width))
+
+    def shows(self, path: Path) -> bool:
+        """Whether `path` is the picture that is meant: by path, name, or name without suffix."""
+        return self.picture in (str(path), path.name, path.stem)
+
+    def check(self, paths: Iterable[Path], max_pixels: int) -> None:
+        """Raise BbmrError where no picture is meant, or one that has no such part."""
+        meant = [path for path in paths if self.shows(path)]
+        if not meant:
+            raise BbmrError(f"crop {self.picture}: no such picture; give the name of one that is evaluated")
+        for path in meant:
+            try:
+                picture = read_picture(path, max_pixels)
+            except PictureError:  # the run names it, and goes on
+                continue
+            height, width = upright(picture.colour, orientation(picture.metadata)).shape[:2]
+            bottom, right = self.region.slices[0].stop, self.region.slices[1].stop
+            if bottom > height or right > width:
+                raise BbmrError(
+                    f"crop {self.picture}: {path.name} has {width} x {height} pixels, and the crop ends at {right}, "
+                    f"{bottom}; choose a part inside"
+                )
 
 
 class Illustrator:

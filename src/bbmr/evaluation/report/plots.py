@@ -26,6 +26,7 @@ _STYLE: Any = {
 }
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Distinct for all common forms of colour blindness (Okabe & Ito 2008)."""
+_SHAPES = "o^vDPX*<>hd"
 _BINS = [half / 2 for half in range(-8, 33)]  # dB
 
 
@@ -82,20 +83,25 @@ def strips(gains: Mapping[str, Sequence[float]], along: str) -> str:
 
 
 def scatter(points: Mapping[str, Mapping[str, tuple[float, float]]], across: str, up: str) -> str:
-    """One colour for each group, one point (x, y) for each of its names."""
+    """Points (x, y) by group and name: a colour for each group, a shape for each name."""
+    names = list(dict.fromkeys(name for named in points.values() for name in named))
+    shapes = {name: _SHAPES[index % len(_SHAPES)] for index, name in enumerate(names)}
+    colours = dict(zip(points, _cycled(len(points)), strict=True))
 
     def draw(axes: "Axes") -> None:
-        for (group, named), colour in zip(points.items(), _cycled(len(points)), strict=True):
-            places = np.array(list(named.values())).reshape(-1, 2)
-            axes.plot(*places.T, "o", color=colour, label=group)
+        for group, named in points.items():
             for name, place in named.items():
-                axes.annotate(name, place, xytext=(5, 4), textcoords="offset points", fontsize=7, color=colour)
-        axes.margins(x=0.25)
+                axes.plot(*place, shapes[name], color=colours[group], markersize=7, alpha=0.85)
+        # The two legends in one: what colours mean, then what shapes do.
+        for group, colour in colours.items():
+            axes.plot([], [], "s", color=colour, label=group)
+        for name, shape in shapes.items():
+            axes.plot([], [], shape, color="#777777", label=name)
         axes.set_xlabel(across)
         axes.set_ylabel(up)
-        axes.legend(fontsize=8, loc="lower right")
+        axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
 
-    return _svg(9, 5, draw)
+    return _svg(10, 4.6, draw)
 
 
 def _cycled(count: int) -> list[str]:

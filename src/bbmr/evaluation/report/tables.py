@@ -1,5 +1,6 @@
 """The tables of a report, from what was measured: the paper's 1 to 5, and those of blocks' sides and of efforts."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,9 @@ from numpy.typing import NDArray
 from bbmr.allocation.corrected import LIGHT
 from bbmr.blocks import PAPER_SCALES
 from bbmr.catalogue import find_pipeline
-from bbmr.evaluation.complexity import _parameters_of as count_parameters
+from bbmr.evaluation.complexity import count_parameters
 from bbmr.evaluation.families import Family, Row, peers
+from bbmr.evaluation.measurement import Measurement
 from bbmr.evaluation.report import paper
 from bbmr.evaluation.report.classes import Thresholds, all_psnr, classify
 from bbmr.evaluation.report.statistics import Gain, gain, mean, mean_of
@@ -20,8 +22,8 @@ from bbmr.evaluation.systems import System
 
 _NETWORK, _METHOD = Column("network"), Column("method")
 _QUALITY = (
-    ("psnr_y", Column("PSNR-Y, dB", ".2f")),
-    ("psnr_rgb", Column("PSNR-RGB, dB", ".2f")),
+    ("psnr_y", Column("PSNR-Y", ".2f")),
+    ("psnr_rgb", Column("PSNR-RGB", ".2f")),
     ("ssim", Column("SSIM", ".4f")),
     ("ms_ssim", Column("MS-SSIM", ".5f")),
     ("niqe", Column("NIQE", ".2f")),
@@ -35,6 +37,7 @@ _STORED = (
 )
 _SEAMS = (("edge_ratio", Column("edge error", ".3f")),)
 _MILLION, _BILLION = 1e6, 1e9
+_WITHOUT_MA = "needs the Ma model"
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def block_classes(one: Set, family: Family, thresholds: Thresholds) -> Table | N
     psnr = psnr_of_blocks(one, family)
     scales = [f"x{factor}" for factor in PAPER_SCALES]
     columns = [Column("class"), Column("blocks", "d"), Column("share", ".1%")]
-    columns += [Column(f"{scale}, dB", ".2f") for scale in scales]
+    columns += [Column(scale, ".2f") for scale in scales]
     columns += [Column("paper: share", ".1%"), *(Column(f"paper: {scale}", ".2f") for scale in scales)]
     rows: list[tuple[Cell, ...]] = []
     for group in classify(psnr, thresholds):
@@ -83,24 +86,23 @@ def psnr_of_blocks(one: Set, family: Family) -> NDArray[np.float64]:
 
 def methods(one: Set, families: Sequence[Family]) -> Table:
     """Table 2."""
-    columns = (_NETWORK, _METHOD, *(column for _, column in (*_QUALITY, *_STORED)))
-    naturalness = [picture.original for picture in one.pictures if picture.original is not None]
-    original: tuple[Cell, ...] = (
-        "–", "original", None, None, None, None,
-        mean(natural.niqe for natural in naturalness), mean(natural.pi for natural in naturalness), 1.0, None, None,
-    )  # fmt: skip
-    rows = [original]
+    shown = (*_QUALITY, *_STORED)
+    originals = [picture.original for picture in one.pictures if picture.original is not None]
+    naturalness = {name: mean(getattr(original, name) for original in originals) for name in ("niqe", "pi")}
+    rows: list[tuple[Cell, ...]] = [("–", "original", *(naturalness.get(name) for name, _ in shown))]
     for title, row in _titled(families, Family.methods):
-        rows.append((title, row.name, *_means(one, row.system, (*_QUALITY, *_STORED))))
-    pi = "" if any(natural.pi is not None for natural in naturalness) else " PI needs the Ma model (`--ma-model`)."
+        rows.append((title, row.name, *_means(one, row.system, shown)))
+    if naturalness["pi"] is None:
+        place = 2 + [name for name, _ in shown].index("pi")
+        rows = [(*row[:place], _WITHOUT_MA, *row[place + 1 :]) for row in rows]
     return Table(
         f"table-2-{one.slug}",
         f"All methods, {one.name}, {_count(one)}",
-        columns,
+        (_NETWORK, _METHOD, *(column for _, column in shown)),
         rows,
-        "Means over the pictures, at the LR pixels of a uniform x4. PSNR-Y and SSIM crop 4 pixels at the border and "
-        "PSNR-RGB nothing; NIQE is LIVE's, on the gray picture, lower is better; bits are of the whole lossless file, "
-        "over HR pixels, and the map's share of them. Equal LR pixels are not equal bytes." + pi,
+        "Means over the pictures, at the LR pixels of a uniform x4. PSNR in dB; PSNR-Y and SSIM crop 4 pixels at the "
+        "border, PSNR-RGB nothing. NIQE is LIVE's, on the gray picture; PI takes PIRM's; lower is better. Bits are of "
+        "the whole lossless file, over HR pixels, and the map's share of them: equal LR pixels are not equal bytes.",
     )
 
 
@@ -109,12 +111,11 @@ def gains(one: Set, families: Sequence[Family]) -> Table:
     columns = (
         _NETWORK,
         _METHOD,
-        *_gain_columns("PSNR-Y, dB", "+.2f"),
+        *_gain_columns("PSNR-Y", "+.2f"),
         Column("worst", "+.2f"),
-        Column("on"),
         Column("paper: 2K", "+.2f"),
         Column("paper: 4K", "+.2f"),
-        *_gain_columns("PSNR-RGB, dB", "+.2f"),
+        *_gain_columns("PSNR-RGB", "+.2f"),
         *_gain_columns("SSIM", "+.4f"),
         *_gain_columns("MS-SSIM, dB", "+.2f"),
         *_gain_columns("NIQE", "+.2f"),
@@ -132,16 +133,16 @@ def gains(one: Set, families: Sequence[Family]) -> Table:
             theirs: tuple[Cell, ...] = (None, None)
             if family.title in paper.TABLE_2 and row.system.options and row.system.options.allocator == "greedy":
                 theirs = tuple(result.gain for result in paper.TABLE_2[family.title])
-            worst = (luma.worst, luma.worst_picture) if luma else (None, None)
+            worst = luma.worst if luma else None
             others = [cell for one_gain in found.values() for cell in _cells(one_gain)]
-            rows.append((family.title, row.name, *_cells(luma), *worst, *theirs, *others))
+            rows.append((family.title, row.name, *_cells(luma), worst, *theirs, *others))
     return Table(
         f"gains-{one.slug}",
         f"BBMR over the same network on whole pictures, {one.name}, {_count(one)}",
         columns,
         rows,
-        "Picture by picture: mean and its standard error (±). NIQE: lower is better. The paper's are those of its "
-        "Algorithm 1 with Joint SR.",
+        "Picture by picture, PSNR and MS-SSIM in dB: mean, its standard error (±), and the worst picture. NIQE: lower "
+        "is better. The paper's are those of its Algorithm 1 with Joint SR.",
     )
 
 
@@ -153,7 +154,7 @@ def upscaling(one: Set, families: Sequence[Family]) -> Table:
         Column("parameters, M", ".3f"),
         Column("MACs, G", ".1f"),
         Column("of whole picture's", ".0%"),
-        Column("PSNR-Y, dB", ".2f"),
+        Column("PSNR-Y", ".2f"),
         Column("restore, s", ".2f"),
     )
     rows: list[tuple[Cell, ...]] = []
@@ -180,8 +181,9 @@ def upscaling(one: Set, families: Sequence[Family]) -> Table:
         f"Upscaling Module, {one.name}, {_count(one)}",
         columns,
         rows,
-        "Multiply-accumulates as torch counts them, of all that runs for a picture: tiles with their halos, the "
-        "bicubic steps of the mosaic. Means over the pictures, whose sizes are not the paper's.",
+        "Multiply-accumulates as torch counts them, of all that runs for a picture: tiles with their halos, context "
+        "around blocks, bicubic steps. Means over the pictures. The paper does not give its sizes, and no size of 2K "
+        "or 4K fits its counts: compare ratios.",
     )
 
 
@@ -194,8 +196,8 @@ def downscaling(one: Set, families: Sequence[Family]) -> Table:
         Column("MACs, G", ".1f"),
         Column("of its own network's", ".1%"),
         Column("estimate, s", ".2f"),
-        Column("PSNR-Y, dB", ".2f"),
-        *_gain_columns("PSNR-Y, dB", "+.2f"),
+        Column("PSNR-Y", ".2f"),
+        *_gain_columns("gain", "+.2f"),
     )
     rows: list[tuple[Cell, ...]] = []
     for family in families:
@@ -282,6 +284,24 @@ def efforts(one: Set, families: Sequence[Family], chosen: Sequence[int]) -> Tabl
     named = _titled(families, lambda family: family.refined(chosen))
     rows = [(title, row.name, *_means(one, row.system, shown)) for title, row in named]
     return Table(f"efforts-{one.slug}", f"Refined LR samples, {one.name}, {_count(one)}", columns, rows)
+
+
+def every_picture(one: Set, families: Sequence[Family], efforts: Sequence[int]) -> Table:
+    """All that was measured of each picture and system, for other people's statistics."""
+    kinds: tuple[Callable[[Family], Sequence[Row]], ...]
+    kinds = (Family.methods, Family.steps, Family.estimators, Family.sides, lambda family: family.refined(efforts))
+    names: dict[System, tuple[str, str]] = {}
+    for kind in kinds:
+        for title, row in _titled(families, kind):
+            names.setdefault(row.system, (title, row.name))
+    fields = [column.name for column in dataclasses.fields(Measurement)]
+    rows: list[tuple[Cell, ...]] = [
+        (picture.name, *names[system], system.key, *dataclasses.astuple(measured))
+        for picture in one.pictures
+        for system, measured in picture.systems.items()
+    ]
+    columns = (Column("picture"), _NETWORK, _METHOD, Column("system"), *(Column(name, "g") for name in fields))
+    return Table(f"pictures-{one.slug}", f"Every picture, {one.name}", columns, rows)
 
 
 def _titled(families: Sequence[Family], rows: Callable[[Family], Sequence[Row]]) -> list[tuple[str, Row]]:
