@@ -16,8 +16,8 @@ from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
+from photos import find_sets
 from PIL import Image
-from quality import find_sets
 from rich.console import Console
 from rich.progress import track
 

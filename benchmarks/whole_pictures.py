@@ -16,7 +16,7 @@ from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
-from quality import find_sets
+from photos import find_sets
 from rich.console import Console
 from rich.progress import track
 

@@ -19,7 +19,9 @@ class Recipe:
     weights: str
     weights_sha256: str
     tune: str
-    """What the scales were chosen by: "visual" or "psnr" (see `bbmr.options`), "algorithm 1", or "uniform"."""
+    """What the scales were chosen by: "visual" or "psnr" (see `bbmr.options`), "algorithm 1", "uniform", or "own" for an
+    allocator of the sender's own.
+    """
     expected_psnr: float | None = None
     """PSNR-Y in dB that the sender promises, by its distortion estimate, or measured where LR samples were refined;
     None where it makes no such promise.
