@@ -19,8 +19,8 @@ class Recipe:
     weights: str
     weights_sha256: str
     tune: str
-    """What the scales were chosen by: "visual" or "psnr" (see `bbmr.options`), "algorithm 1", "uniform", or "own" for an
-    allocator of the sender's own.
+    """What the scales were chosen by: "visual" or "psnr" (see `bbmr.options`), "algorithm 1", "uniform", or "own", an
+    allocator of the sender's.
     """
     expected_psnr: float | None = None
     """PSNR-Y in dB that the sender promises, by its distortion estimate, or measured where LR samples were refined;
