@@ -17,17 +17,16 @@ from bbmr.evaluation.results import PictureResults
 from bbmr.evaluation.run import Outcome
 
 _BESIDE_THE_PAPER = (
-    "The paper tests on 100 photographs each of 2K and 4K, shrunk from DIV8K, which may not be passed on; these are "
-    "other photographs. A mean PSNR says more about the photographs than about the method: between two sets it differs "
-    "by several dB, so absolute values here and there have nothing to say to each other. The paper's networks were "
-    "trained for 1000 epochs of DIV2K and Flickr2K on several GPUs; those here have had a small part of that (the "
-    "training ledger says how much), and a network that restores less has less to gain from finer blocks.",
+    "The paper tests on 100 photographs each of 2K and 4K, shrunk from DIV8K; these are other photographs. A mean PSNR "
+    "says more about the photographs than about the method: the same method differs by several dB between two sets, so "
+    "absolute values there and here have nothing to say to each other. The paper's networks were trained for 1000 "
+    "epochs on GPUs; those that ship here have had a small part of that (docs/training.md says how much of it each).",
     "What should agree are differences, since both sides of each are measured on the same photographs with the same "
     "weights: the gain of BBMR over the plain network at the same LR pixels (the paper: +1.06 to +1.97 dB), the loss "
     "by cutting into blocks (0.07 dB), the loss by the light helper (0.12 to 0.21 dB), the price of Joint SR (3 % more "
     "multiply-accumulates, three times the parameters), and deblocking, which hardly changes PSNR and removes seams. "
     "How much a photograph gains depends on how unevenly its detail is spread, so even these means come with the "
-    "standard errors beside them.",
+    "standard errors beside them. The paper does not give its threshold t of Algorithm 1; here it is 0 dB.",
 )
 
 

@@ -73,7 +73,7 @@ class Illustrator:
 
     def __init__(self, folder: Path, device: str, max_pixels: int, told: Callable[[str], None]) -> None:
         self._folder, self._device, self._max_pixels, self._told = folder, device, max_pixels, told
-        self._restored: tuple[Path, Restored] | None = None
+        self._restored: tuple[str, Restored] | None = None
 
     def crops(self, one: PictureResults, family: Family, region: Region | None = None) -> Figure:
         """Figures 1 and 4: a part of the picture by every method; without `region` the parts that differ most."""
@@ -128,22 +128,23 @@ class Illustrator:
         systems: Sequence[System],
         draw: Callable[[Restored], NDArray[np.uint8]],
     ) -> Figure:
-        decided_by = [VERSION, name, sha256(one.path.read_bytes()).hexdigest()]
+        content = sha256(one.path.read_bytes()).hexdigest()
+        decided_by = [VERSION, name, content]
         decided_by += [f"{system.key} {system.fingerprint}" for system in systems]
         kept = self._folder / f"{sha256(json.dumps(decided_by).encode()).hexdigest()[:32]}.png"
         if kept.exists():
             with Image.open(kept) as picture:
                 return Figure(name, title, caption, np.asarray(picture))
         self._told(title)
-        figure = Figure(name, title, caption, draw(self._restored_of(one.path)))
+        figure = Figure(name, title, caption, draw(self._restored_of(one.path, content)))
         self._folder.mkdir(parents=True, exist_ok=True)
         with replacing(kept, overwrite=True) as file:
             file.write(figure.png())
         return figure
 
-    def _restored_of(self, path: Path) -> Restored:
-        if self._restored is None or self._restored[0] != path:  # one picture at a time: they are large
-            self._restored = path, Restored(read_picture(path, self._max_pixels), self._device)
+    def _restored_of(self, path: Path, content: str) -> Restored:
+        if self._restored is None or self._restored[0] != content:  # one picture at a time: they are large
+            self._restored = content, Restored(read_picture(path, self._max_pixels), self._device)
         return self._restored[1]
 
 
