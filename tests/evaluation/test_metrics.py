@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from bbmr.evaluation.metrics import block_edge_ratio, decibels, ms_ssim_y, psnr_rgb, psnr_y, ssim_y
+from bbmr.evaluation.metrics import block_edge_ratio, decibels, ms_ssim_y, psnr_rgb, psnr_y, ssim_rgb, ssim_y
 
 Metric = Callable[[NDArray[np.uint8], NDArray[np.uint8]], float]
-METRICS: tuple[Metric, ...] = (psnr_y, psnr_rgb, ssim_y, ms_ssim_y)
+METRICS: tuple[Metric, ...] = (psnr_y, psnr_rgb, ssim_y, ssim_rgb, ms_ssim_y)
 GRAY_Y_SLOPE = (65.481 + 128.553 + 24.966) / 255  # levels of Y for each level of gray
 
 
@@ -91,6 +91,22 @@ def test_ssim_is_that_of_scikit_image(size: tuple[int, int]) -> None:
     whole_windows = similarity[border + 5 : size[0] - border - 5, border + 5 : size[1] - border - 5]
     # scikit-image lets its windows at the crop's edge see past it; those of whole windows inside the crop do not.
     assert ssim_y(restored, original) == pytest.approx(whole_windows.mean(), abs=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(61, 40, 3), (40, 61, 1), (40, 61)])
+def test_ssim_of_all_channels_is_that_of_scikit_image(shape: tuple[int, ...]) -> None:
+    original = photo(shape[0], shape[1], channels=(*shape, 1)[2]).reshape(shape)
+    restored = noisy(original, 12)
+    expected = structural_similarity(  # type: ignore[no-untyped-call]
+        restored.reshape(*shape[:2], -1),
+        original.reshape(*shape[:2], -1),
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=255,
+        channel_axis=2,
+    )
+    assert ssim_rgb(restored, original) == pytest.approx(expected, abs=1e-9)
 
 
 def plain_ms_ssim(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

@@ -51,7 +51,7 @@ def test_what_is_measured(photos: Path, tmp_path: Path) -> None:
     assert [len(row) for row in large.blocks["mosaic-fast"].squared_error] == [2, 2, 2]  # whole blocks alone
     # Too small for MS-SSIM, and for NIQE's statistics of several blocks.
     assert middle.systems[PLAIN].ms_ssim is None
-    assert middle.systems[PLAIN].ssim is not None
+    assert middle.systems[PLAIN].ssim_rgb is not None
     assert small.systems[PLAIN].niqe is None
     assert small.blocks["mosaic-fast"].squared_error == ((), (), ())
 

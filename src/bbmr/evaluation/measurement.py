@@ -13,7 +13,7 @@ from bbmr.blocks import PAPER_SIDE, SCALES, BlockGrid, merge
 from bbmr.catalogue import find_pipeline, find_sender
 from bbmr.downscaling import bicubic_planes
 from bbmr.evaluation.complexity import count_distortion
-from bbmr.evaluation.metrics import block_edge_ratio, decibels, ms_ssim_y, psnr_rgb, psnr_y, ssim_y
+from bbmr.evaluation.metrics import block_edge_ratio, decibels, ms_ssim_y, psnr_rgb, psnr_y, ssim_rgb, ssim_y
 from bbmr.evaluation.no_reference.ma import MaModel, perceptual_index
 from bbmr.evaluation.no_reference.niqe import niqe_live, niqe_pirm
 from bbmr.evaluation.systems import System
@@ -60,7 +60,8 @@ class Measurement:
     file_bits: float
     psnr_y: float
     psnr_rgb: float
-    ssim: float | None
+    ssim_y: float | None
+    ssim_rgb: float | None
     ms_ssim: float | None
     niqe: float | None
     pi: float | None
@@ -133,7 +134,8 @@ class Bench:
             file_bits=8 * file_bytes / pixels,
             psnr_y=psnr_y(restored, original),
             psnr_rgb=psnr_rgb(restored, original),
-            ssim=_if_large_enough(lambda: ssim_y(restored, original)),
+            ssim_y=_if_large_enough(lambda: ssim_y(restored, original)),
+            ssim_rgb=_if_large_enough(lambda: ssim_rgb(restored, original)),
             ms_ssim=_if_large_enough(lambda: ms_ssim_y(restored, original)),
             **vars(Naturalness.of(restored, self._ma)),
             edge_ratio=seams if np.isfinite(seams) else None,

@@ -6,6 +6,8 @@ for other shapes and TypeError for other types.  Y is the luma of `bbmr.luma`, n
 
 import math
 from collections.abc import Iterator
+from functools import partial
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -59,11 +61,18 @@ def ssim_y(restored: NDArray[np.uint8], original: NDArray[np.uint8], border: int
     Raises ValueError for pictures of less than 11 x 11 pixels.
     """
     plane, reference = (_cropped(plane, border, _WINDOW) for plane in _luma_planes(restored, original))
-    if min(plane.shape) < _WINDOW:
-        raise ValueError(
-            f"SSIM needs pictures of at least {_WINDOW} x {_WINDOW} pixels, not {plane.shape[1]} x {plane.shape[0]}"
-        )
-    return _mean_ssim(plane, reference)[0]
+    return _ssim(plane, reference)
+
+
+def ssim_rgb(restored: NDArray[np.uint8], original: NDArray[np.uint8]) -> float:
+    """Mean SSIM of R, G and B, or of gray, nothing cut off: the "honest" one; window and constants of `ssim_y`.
+
+    Raises ValueError for pictures of less than 11 x 11 pixels.
+    """
+    _check(restored, original)
+    channels = range(original.shape[2] if original.ndim == 3 else 1)
+    planes = ([weighed_plane(one, partial(_channel, index)) for one in (restored, original)] for index in channels)
+    return fmean(_ssim(plane, reference) for plane, reference in planes)
 
 
 def ms_ssim_y(restored: NDArray[np.uint8], original: NDArray[np.uint8]) -> float:
@@ -155,6 +164,19 @@ def _strips(plane: Tensor, reference: Tensor, overlap: int = 0) -> Iterator[tupl
 
 def _psnr(mean_squared_error: float) -> float:
     return 10 * math.log10(_PEAK**2 / mean_squared_error) if mean_squared_error else math.inf
+
+
+def _channel(index: int, image: Tensor) -> Tensor:
+    """(1, C, h, w) in [0, 1] -> grey levels of one channel."""
+    return image[:, index : index + 1] * _PEAK
+
+
+def _ssim(plane: Tensor, reference: Tensor) -> float:
+    if min(plane.shape) < _WINDOW:
+        raise ValueError(
+            f"SSIM needs pictures of at least {_WINDOW} x {_WINDOW} pixels, not {plane.shape[1]} x {plane.shape[0]}"
+        )
+    return _mean_ssim(plane, reference)[0]
 
 
 def _mean_ssim(plane: Tensor, reference: Tensor) -> tuple[float, float]:

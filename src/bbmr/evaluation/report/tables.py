@@ -24,7 +24,8 @@ _NETWORK, _METHOD = Column("network"), Column("method")
 _QUALITY = (
     ("psnr_y", Column("PSNR-Y", ".2f")),
     ("psnr_rgb", Column("PSNR-RGB", ".2f")),
-    ("ssim", Column("SSIM", ".4f")),
+    ("ssim_y", Column("SSIM-Y", ".4f")),
+    ("ssim_rgb", Column("SSIM-RGB", ".4f")),
     ("ms_ssim", Column("MS-SSIM", ".5f")),
     ("niqe", Column("NIQE", ".2f")),
     ("pi", Column("PI", ".2f")),
@@ -100,9 +101,10 @@ def methods(one: Set, families: Sequence[Family]) -> Table:
         f"All methods, {one.name}, {_count(one)}",
         (_NETWORK, _METHOD, *(column for _, column in shown)),
         rows,
-        "Means over the pictures, at the LR pixels of a uniform x4. PSNR in dB; PSNR-Y and SSIM crop 4 pixels at the "
-        "border, PSNR-RGB nothing. NIQE is LIVE's, on the gray picture; PI takes PIRM's; lower is better. Bits are of "
-        "the whole lossless file, over HR pixels, and the map's share of them: equal LR pixels are not equal bytes.",
+        "Means over the pictures, at the LR pixels of a uniform x4. PSNR in dB; PSNR-Y and SSIM-Y crop 4 pixels at the "
+        "border, those of RGB nothing. NIQE is LIVE's, on the gray picture; PI takes PIRM's; lower is better. Bits "
+        "are of the whole lossless file, over HR pixels, and the map's share of them: equal LR pixels are not equal "
+        "bytes.",
     )
 
 
@@ -116,7 +118,7 @@ def gains(one: Set, families: Sequence[Family]) -> Table:
         Column("paper: 2K", "+.2f"),
         Column("paper: 4K", "+.2f"),
         *_gain_columns("PSNR-RGB", "+.2f"),
-        *_gain_columns("SSIM", "+.4f"),
+        *_gain_columns("SSIM-Y", "+.4f"),
         *_gain_columns("MS-SSIM, dB", "+.2f"),
         *_gain_columns("NIQE", "+.2f"),
     )
@@ -127,7 +129,7 @@ def gains(one: Set, families: Sequence[Family]) -> Table:
                 continue
             found = {
                 name: gain(one.pictures, row.system, row.gained_over, name)
-                for name in ("psnr_y", "psnr_rgb", "ssim", "ms_ssim_db", "niqe")
+                for name in ("psnr_y", "psnr_rgb", "ssim_y", "ms_ssim_db", "niqe")
             }
             luma = found.pop("psnr_y")
             theirs: tuple[Cell, ...] = (None, None)
