@@ -14,7 +14,8 @@ from bbmr.cli.console import FAILED, Reporter, UsageError, complain, guarded, ve
 from bbmr.cli.files import find_sources
 from bbmr.cli.options import Debug, Device, Json, MaxPixels, Quiet
 from bbmr.errors import BbmrError
-from bbmr.options import BICUBIC_MOSAIC, EFFORTS, LEARNED, PIPELINE_NAMES, PLAIN_PIPELINE
+from bbmr.evaluation.choices import DEFAULT_PIPELINES, HARD_ABOVE, SIMPLE_BELOW, TABLES
+from bbmr.options import EFFORTS, PIPELINE_NAMES
 from bbmr.progress import Progress
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ EXAMPLES = "\n\n".join(
     )
 )
 ALL = "all"
-TABLES = ("1", "2", "3", "4", "5", "sides")
-DEFAULT_PIPELINES = ",".join(kind + name for kind in ("", LEARNED) for name in (PLAIN_PIPELINE, BICUBIC_MOSAIC))
 
 
 @guarded
@@ -50,7 +49,7 @@ def run(
             help=f"Whose rows, or {ALL}: those of `bbmr compress --pipeline`. Each has plain super-resolution by the "
             "same network beside it.",
         ),
-    ] = DEFAULT_PIPELINES,
+    ] = ",".join(DEFAULT_PIPELINES),
     tables: Annotated[
         str, typer.Option(metavar="TABLE,...", help="The paper's tables by number; sides: of blocks, and scales.")
     ] = ",".join(TABLES),
@@ -72,12 +71,13 @@ def run(
     ] = None,
     simple_below: Annotated[
         float, typer.Option(metavar="DB", help="Table 1: a simple block loses less than this from x4 to x8.")
-    ] = 2.0,
+    ] = SIMPLE_BELOW,
     hard_above: Annotated[
         float, typer.Option(metavar="DB", help="Table 1: a hard block gains more than this from x4 to x2.")
-    ] = 6.0,
+    ] = HARD_ABOVE,
     ma_model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="NRQM_model.mat, the model of Ma et al. that PI needs.")
+        Path | None,
+        typer.Option(metavar="FILE", help="The model of Ma et al. (model.mat, NRQM_model.mat), which PI needs."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only the first pictures of each set.")] = None,
     cache: Annotated[

@@ -11,10 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bbmr.blocks import PAPER_SCALES
+from bbmr.evaluation.choices import HARD_ABOVE, SIMPLE_BELOW
 from bbmr.evaluation.measurement import BlockErrors
-
-SIMPLE_BELOW = 2.0
-HARD_ABOVE = 6.0
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from bbmr.blocks import PAPER_SCALES
+from bbmr.evaluation.choices import TABLES
 from bbmr.evaluation.families import Family, Row, peers
 from bbmr.evaluation.no_reference.ma import MaModel
 from bbmr.evaluation.report.classes import Thresholds
@@ -13,7 +14,7 @@ from bbmr.evaluation.report.illustrations import Crop
 from bbmr.evaluation.results import Task
 from bbmr.evaluation.systems import System, hash_of_weights
 
-ROWS: Mapping[str, Callable[[Family], Sequence[Row]]] = {
+_ROWS: Mapping[str, Callable[[Family], Sequence[Row]]] = {
     "1": lambda family: (),
     "2": Family.methods,
     "3": Family.methods,
@@ -21,17 +22,17 @@ ROWS: Mapping[str, Callable[[Family], Sequence[Row]]] = {
     "5": Family.steps,
     "sides": Family.sides,
 }
-"""The tables, the paper's by number, and the rows that each has of a family."""
+"""Those that each of TABLES has of a family."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """families: whose rows.  tables: which, out of ROWS.  efforts: of one more, of refined LR samples.  thresholds: of
+    """families: whose rows.  tables: which, out of TABLES.  efforts: of one more, of refined LR samples.  thresholds: of
     table 1.  crops: to be shown beside those that are found.
     """
 
     families: Sequence[Family]
-    tables: Collection[str] = tuple(ROWS)
+    tables: Collection[str] = TABLES
     efforts: Sequence[int] = ()
     thresholds: Thresholds = field(default_factory=Thresholds)
     crops: Sequence[Crop] = ()
@@ -63,6 +64,6 @@ def _rows(plan: Plan) -> list[Row]:
     rows = peers() if "2" in plan.tables else []
     for family in plan.families:
         for table in plan.tables:
-            rows += ROWS[table](family)
+            rows += _ROWS[table](family)
         rows += family.refined(plan.efforts)
     return rows
