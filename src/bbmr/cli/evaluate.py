@@ -77,7 +77,7 @@ def run(
     ] = HARD_ABOVE,
     ma_model: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The model of Ma et al. (model.mat, NRQM_model.mat), which PI needs."),
+        typer.Option(metavar="FILE", help="Model of Ma et al. (model.mat, NRQM_model.mat), which PI needs."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only the first pictures of each set.")] = None,
     cache: Annotated[

@@ -27,8 +27,8 @@ _ROWS: Mapping[str, Callable[[Family], Sequence[Row]]] = {
 
 @dataclass(frozen=True)
 class Plan:
-    """families: whose rows.  tables: which, out of TABLES.  efforts: of one more, of refined LR samples.  thresholds: of
-    table 1.  crops: to be shown beside those that are found.
+    """families: whose rows.  tables: which, out of TABLES.  efforts: of one more, of refined LR samples.  thresholds:
+    of table 1.  crops: to be shown beside those that are found.
     """
 
     families: Sequence[Family]
