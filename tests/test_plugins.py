@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from typer.testing import CliRunner
-from upscaling.test_onnx import nearest
+from upscaling.test_onnx import nearest, save_with_external_data
 from upscaling.tiny_networks import textured
 
 import bbmr
@@ -179,8 +179,10 @@ def test_several_models_are_one_function() -> None:
     for scale in (2, 4):
         nearest(Path(f"my_x{scale}.onnx"), scale)
     example("my_models")
-    upscaler, _ = load_upscaler("my_models:enlarge")
+    upscaler, fingerprint = load_upscaler("my_models:enlarge")
     assert upscaler.scales == (1, 2, 4)
+    models = b"".join(sha256(Path(f"my_x{scale}.onnx").read_bytes()).digest() for scale in (2, 4))
+    assert fingerprint == sha256(Path("my_models.py").read_bytes() + b"enlarge" + models).hexdigest()
     for factor in (2, 4):
         parts = Parts(upscaler)
         rescaled = compress_uniform(Picture(textured(50, 70)), factor, parts=parts)
@@ -202,6 +204,66 @@ def test_parts_are_found_by_module_and_by_file() -> None:
         assert fingerprint == expected
     write("pack/deep.py", code.decode() + "# changed\n")
     assert load_part("pack/deep.py:f")[1] != expected
+
+
+READS_A_FILE = """
+from pathlib import Path
+
+def f(*given):
+    return Path(__file__).with_name("w.txt").read_text()
+
+f.files = ["w.txt"]
+"""
+
+
+@pytest.mark.parametrize("text", ["net:f", "net.py:f", "pack.net:f", "pack/net.py:f"])
+def test_files_that_a_part_names_are_in_its_fingerprint(text: str) -> None:
+    """Wherever the current folder is, and whichever part it is."""
+    folder = "pack" if "pack" in text else "."
+    code = write(f"{folder}/net.py", READS_A_FILE).read_bytes()
+    weights = write(f"{folder}/w.txt", "old")
+    before = load_part(text)[1]
+    assert before == sha256(code + b"f" + sha256(b"old").digest()).hexdigest()
+    assert {load(text)[1] for load in (load_upscaler, load_downscaler, load_allocator)} == {before}
+    weights.write_text("new")
+    assert load_part(text)[1] != before
+    weights.write_text("old")
+    assert load_part(text)[1] == before
+
+
+def test_files_have_an_order_and_absolute_paths() -> None:
+    first, second = write("there/1.txt", "one").resolve(), write("2.txt", "two")
+    code = f"from pathlib import Path\ndef f(): ...\nf.files = (Path({str(first)!r}), {second.name!r})"
+    write("net.py", code)
+    digests = sha256(b"one").digest() + sha256(b"two").digest()
+    assert load_part("net.py:f")[1] == sha256(code.encode() + b"f" + digests).hexdigest()
+
+
+def test_weights_of_another_training_are_another_version() -> None:
+    """The receiver is told."""
+    write("w.txt", "old")
+    write("my_sr.py", EXAMPLES["my_sr"] + "enlarge.files = ['w.txt']\n")
+    rescaled = compress_uniform(Picture(textured(40, 40)), 4, parts=Parts(load_upscaler("my_sr.py:enlarge")[0]))
+    write("w.txt", "new")
+    with pytest.warns(UserWarning, match=r"another version of 'my_sr\.py:enlarge' than this"):
+        restore(rescaled, parts=Parts(load_upscaler("my_sr.py:enlarge")[0]))
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ('["w.pt"]', r"its `files` name .*w\.pt, which is no file; relative paths start at the folder of its source"),
+        ('["."]', "its `files` name .*, which is no file"),
+        ('"w.pt"', r"its `files` have to be a list or tuple of paths, not 'w\.pt'"),
+        ("[1]", r"its `files` have to be a list or tuple of paths, not \[1\]"),
+        ("None", "its `files` have to be a list or tuple of paths, not None"),
+    ],
+)
+def test_files_that_are_not_there_are_refused(files: str, told: str) -> None:
+    write("net.py", f"def f(): ...\nf.files = {files}")
+    for load in (load_upscaler, load_downscaler, load_allocator):
+        with pytest.raises(BbmrError, match=rf"net\.py:f: {told}"):
+            load("net.py:f")
 
 
 def test_files_import_what_lies_beside_them() -> None:
@@ -273,6 +335,22 @@ def test_onnx_files_are_upscalers_alone() -> None:
     for load in (load_downscaler, load_allocator):
         with pytest.raises(BbmrError, match=r"models_x4\.onnx: an ONNX file can only be an upscaler"):
             load("models_x4.onnx")
+
+
+@pytest.mark.parametrize("location", ["conv.onnx.data", "weights.bin"])
+def test_external_data_of_onnx_models_are_in_the_fingerprint(location: str) -> None:
+    """By itself and in a function that picks the model; the models' own files are the same."""
+    write("mine.py", "from bbmr.upscaling.onnx import OnnxFunction\nnet = OnnxFunction('conv.onnx')")
+    models, fingerprints = set(), set()
+    for seed in range(3):
+        save_with_external_data(Path("conv.onnx"), seed, location)
+        model, data = Path("conv.onnx").read_bytes(), Path(location).read_bytes()
+        models.add(model)
+        expected = sha256(model + sha256(data).digest()).hexdigest()
+        assert load_upscaler("conv.onnx")[1] == expected
+        fingerprints |= {expected, load_upscaler("mine.py:net")[1]}
+    assert len(models) == 1
+    assert len(fingerprints) == 6
 
 
 def test_what_needs_no_onnx_does_not_import_it() -> None:
@@ -521,6 +599,7 @@ def test_an_allocator_is_given_what_it_is_promised() -> None:
     [
         (lambda *given: None, r"returned nothing; it has to return \(20,\) whole numbers, a row for each block"),
         (lambda *given: np.full(19, 2), r"returned \(19,\) int64; "),
+        (lambda *given: [[1], [2, 3]], "raised ValueError: "),
         (lambda *given: np.full((4, 5), 2), r"returned \(4, 5\) int64; "),
         (lambda *given: np.full(20, 2.0), r"returned \(20,\) float64; "),
         (lambda *given: np.full(20, True), r"returned \(20,\) bool; "),
@@ -532,6 +611,37 @@ def test_an_allocator_is_given_what_it_is_promised() -> None:
 def test_choices_that_cannot_be_stored_are_refused(returns: Callable[..., Any], told: str) -> None:
     with pytest.raises(BbmrError, match=f"the allocator <lambda> {told}"):
         compress(Picture(textured(56, 80)), Options(distortion="bicubic"), parts=Parts(allocator=returns))
+
+
+def as_each_part(function: Any) -> dict[str, Parts]:
+    return {
+        "upscaler": Parts(OwnUpscaler(function)),
+        "downscaler": Parts(downscaler=function),
+        "allocator": Parts(allocator=function),
+    }
+
+
+@pytest.mark.parametrize("error", [ValueError("my bug"), SystemExit("my bug")])
+def test_errors_of_parts_name_them(error: BaseException) -> None:
+    def broken(*given: Any) -> Any:
+        raise error
+
+    picture, kind = Picture(textured(56, 80)), type(error).__name__
+    for name, parts in as_each_part(broken).items():
+        with pytest.raises(BbmrError, match=f"^the {name} broken raised {kind}: my bug$") as raised:
+            compress(picture, MEASURED, parts=parts)
+        assert raised.value.__cause__ is error
+
+
+@pytest.mark.parametrize("error", [BbmrError("no room left"), KeyboardInterrupt()])
+def test_errors_for_the_user_and_interruptions_pass_through_parts(error: BaseException) -> None:
+    def stopping(*given: Any) -> Any:
+        raise error
+
+    for parts in as_each_part(stopping).values():
+        with pytest.raises(type(error)) as raised:
+            compress(Picture(textured(56, 80)), MEASURED, parts=parts)
+        assert raised.value is error
 
 
 def test_lists_and_small_numbers_are_rows_too() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
 from bbmr.errors import BbmrError
 
@@ -15,3 +16,10 @@ def from_extra(extra: str) -> Iterator[None]:
         if error.name is not None and error.name.partition(".")[0] == "bbmr":
             raise
         raise BbmrError(f'this needs {error.name}, which is not installed: pip install "bbmr[{extra}]"') from error
+
+
+def require(extra: str, *modules: str) -> None:
+    """Raise BbmrError, before long work, where one of them is missing."""
+    for module in modules:
+        with from_extra(extra):
+            import_module(module)

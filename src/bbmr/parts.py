@@ -1,10 +1,13 @@
 """Parts of one's own in place of a pipeline's: upscaler, downscaler, allocator; what they take and give, and whether
 they do.
 
-docs/plug-ins.md has an example of each.
+docs/plug-ins.md has an example of each.  Any of the three may have an attribute `files`, which `bbmr.plugins` heeds: a
+list or tuple of the paths of what decides its results besides its source, such as weights; relative ones start at the
+folder of the source.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -91,16 +94,33 @@ def scales_of(function: SRFunction) -> tuple[int, ...]:
     return tuple(getattr(function, "scales", PAPER_SCALES))
 
 
+@contextmanager
+def blamed_on(part: str) -> Iterator[None]:
+    """Around a call of somebody's own function: what it raises becomes a BbmrError that names it, with the error as its
+    cause.  BbmrError itself passes, and so does KeyboardInterrupt.
+
+    part: what it is, and its name.
+    """
+    try:
+        yield
+    except BbmrError:
+        raise
+    except (Exception, SystemExit) as error:
+        told = f": {error}" if str(error) else ""
+        raise BbmrError(f"{part} raised {type(error).__name__}{told}") from error
+
+
 def checked_planes(
     downscaler: Downscaler, colour: NDArray[np.uint8], factors: Iterable[int]
 ) -> dict[int, NDArray[np.uint8]]:
     """The LR planes that a downscaler makes; that of factor 1, which it is not asked for, is the picture itself.
 
-    As `Downscaler`.  Raises BbmrError for what are no LR planes of the picture.
+    As `Downscaler`.  Raises BbmrError for what are no LR planes of the picture, and for whatever the downscaler raises.
     """
     factors = tuple(factors)
     shrinking = tuple(factor for factor in factors if factor > 1)
-    made: Any = downscaler(colour, shrinking) if shrinking else {}
+    with blamed_on(f"the downscaler {name_of(downscaler)}"):
+        made: Any = downscaler(colour, shrinking) if shrinking else {}
     if not isinstance(made, Mapping):
         raise BbmrError(f"the downscaler {name_of(downscaler)} has to return LR planes by factor, not {_told(made)}")
     for factor in shrinking:
@@ -124,10 +144,12 @@ def checked_rows(
 ) -> NDArray[np.int64]:
     """The rows that an allocator chooses.
 
-    As `Allocator`.  Raises BbmrError for what are no rows of scales for all blocks, and where they exceed the budget.
+    As `Allocator`.  Raises BbmrError for what are no rows of scales for all blocks, where they exceed the budget, and
+    for whatever the allocator raises.
     """
-    chosen: Any = allocator(errors.copy(), pixels.copy(), costs.copy(), scales, budget)
-    rows = np.asarray(chosen)
+    with blamed_on(f"the allocator {name_of(allocator)}"):
+        chosen: Any = allocator(errors.copy(), pixels.copy(), costs.copy(), scales, budget)
+        rows = np.asarray(chosen)  # which fails too: ragged lists, tensors on a GPU
     if rows.shape != pixels.shape or rows.dtype.kind not in "iu":
         raise BbmrError(
             f"the allocator {name_of(allocator)} returned {_told(chosen)}; it has to return {pixels.shape} whole "

@@ -5,11 +5,12 @@ Runs the user's own code, with all that it may do.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from importlib import import_module, invalidate_caches
 from importlib.util import module_from_spec, spec_from_file_location
+from os import PathLike
 from pathlib import Path
 from types import ModuleType
 from typing import cast
@@ -27,14 +28,16 @@ def load_part(text: str) -> tuple[object, str]:
 
     text: `module:callable`, where the module is looked for in the current folder first; `folder/file.py:callable`,
     where the file can import the modules beside it; or the path of an ONNX model, which becomes an `OnnxFunction`.
-    The fingerprint is the SHA-256 of the module's source file followed by the callable's name, or of the ONNX file; it
-    knows nothing of other files that these use.
+    The fingerprint is the SHA-256 of the module's source file followed by the callable's name and by the SHA-256 (32
+    bytes) of each of the callable's `files`, see `bbmr.parts`; or of the ONNX file followed by the SHA-256 of each file
+    with its external data.  It knows nothing of other files that these use.
     Raises BbmrError for text of another form, for modules that are missing or fail, for a name that is missing there or
-    cannot be called, and as `OnnxFunction` does.
+    cannot be called, for `files` that are not there, and as `OnnxFunction` does.
     """
     if _is_onnx(text):
         function = OnnxFunction(text)
-        return function, sha256(Path(text).read_bytes()).hexdigest()
+        model, *data = function.files
+        return function, _fingerprint(model.read_bytes(), data)
     place, _, name = text.rpartition(":")
     if not place or not name:
         raise BbmrError(f"{text!r} names no part; give module:callable or folder/file.py:callable")
@@ -49,7 +52,7 @@ def load_part(text: str) -> tuple[object, str]:
         raise BbmrError(f"{text}: {name!r} cannot be called; it is a {type(part).__name__}")
     if isinstance(part, type):
         raise BbmrError(f"{text}: {name!r} is a class; name a function, or an object of the class that can be called")
-    return part, sha256(Path(source).read_bytes() + name.encode()).hexdigest()
+    return part, _fingerprint(Path(source).read_bytes() + name.encode(), _files_of(part, Path(source).parent, text))
 
 
 def load_upscaler(text: str) -> tuple[Upscaler, str]:
@@ -74,6 +77,28 @@ def load_allocator(text: str) -> tuple[Allocator, str]:
     _refuse_onnx(text)
     part, fingerprint = load_part(text)
     return cast(Allocator, part), fingerprint
+
+
+def _fingerprint(head: bytes, others: Iterable[Path]) -> str:
+    digest = sha256(head)
+    for path in others:
+        with path.open("rb") as file:
+            digest.update(file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _files_of(part: object, folder: Path, text: str) -> list[Path]:
+    """What a part's `files` name, in their order.  folder: that of its source."""
+    named = getattr(part, "files", ())
+    if not isinstance(named, list | tuple) or not all(isinstance(path, str | PathLike) for path in named):
+        raise BbmrError(f"{text}: its `files` have to be a list or tuple of paths, not {named!r}")
+    paths = [folder / path for path in named]
+    for path in paths:
+        if not path.is_file():
+            raise BbmrError(
+                f"{text}: its `files` name {path}, which is no file; relative paths start at the folder of its source"
+            )
+    return paths
 
 
 def _is_onnx(text: str) -> bool:

@@ -65,7 +65,7 @@ def test_a_whole_report(photos: Path) -> None:
     assert page.count('src="data:image/png;base64,') == 3
     for name in re.findall(r"\]\((results/[^)]+)\)", markdown):
         assert Path("report", name).stat().st_size > 0
-    with Image.open(next(Path("report/results").glob("crops-fast-first-png-at-100-60.png"))) as drawn:
+    with Image.open(next(Path("report/results").glob("crops-fast-photos-first-png-80-x-64-at-100-60.png"))) as drawn:
         assert drawn.width > 5 * 80
 
     rows = table("table-2-photos.csv")
@@ -75,14 +75,15 @@ def test_a_whole_report(photos: Path) -> None:
         "Lanczos x4, both ways",
         "whole picture at x4",
     ]
-    assert {row["PI"] for row in rows} == {"needs the Ma model"}
+    assert {row["PI"] for row in rows} == {""}
+    assert '<td class="number">needs the Ma model</td>' in page
     raw = table("pictures-photos.csv")
     plain = [float(row["psnr_y"]) for row in raw if row["method"] == "whole picture at x4"]
     assert float(rows[3]["PSNR-Y"]) == pytest.approx(sum(plain) / 2)
     gains = table("gains-photos.csv")
     ours = [float(row["psnr_y"]) for row in raw if row["method"] == gains[0]["method"]]
     assert float(gains[0]["PSNR-Y"]) == pytest.approx((sum(ours) - sum(plain)) / 2)
-    assert float(gains[0]["±"]) > 0
+    assert float(gains[0]["± PSNR-Y"]) > 0
 
 
 def test_a_killed_run_goes_on(photos: Path) -> None:
@@ -133,9 +134,10 @@ def test_nothing_is_done_twice(photos: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_picture_that_cannot_be_read(photos: Path) -> None:
     (photos / "broken.png").write_bytes((photos / "first.png").read_bytes()[:999])
+    Path("empty").mkdir()
     done = evaluate("photos", "empty", "-o", "report", "--tables", "2", "--pipelines", "plain-x4")
     assert done.exit_code == 1
-    assert "2 of 4 skipped" in done.stderr
+    assert "2 skipped, 2 measured" in done.stderr
     assert "broken.png" in done.stderr
     page = Path("report/report.html").read_text("utf-8")
     assert "<dt>skipped</dt><dd>2</dd>" in page
@@ -164,6 +166,13 @@ def test_a_picture_that_cannot_be_read(photos: Path) -> None:
         (["--device", "abacus"], "device 'abacus' cannot be used here"),
         (["--ma-model", "none.mat"], "none.mat: cannot be read"),
         (["--upscaler", "nowhere:none"], "nowhere"),
+        (["nowhere"], "nowhere: there is no such folder"),
+        (["--simple-below", "nan"], "nan dB is no threshold"),
+        (["--tables", ","], "--tables: none is asked for"),
+        (["--pipelines", "mosaic-craft"], "mosaic-craft needs weights that are not there: mosaic-craft"),
+        (["-o", ""], "the name of the output is empty"),
+        (["-o", "photos/first.png"], "photos/first.png: this folder cannot be made"),
+        (["-o", "report", "--cache", "photos/first.png/in"], "photos/first.png/in: this folder cannot be made"),
     ],
 )
 def test_what_is_wrong_is_said_before_long_work(photos: Path, options: list[str], said: str) -> None:
@@ -171,7 +180,8 @@ def test_what_is_wrong_is_said_before_long_work(photos: Path, options: list[str]
     assert done.exit_code in (1, 2)
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
-    assert not Path("report").exists()
+    assert not Path("report/results.md").exists()
+    assert not list(Path().glob("**/*.jsonl"))
 
 
 def test_no_pictures(photos: Path) -> None:
@@ -195,3 +205,62 @@ def test_rows_of_ones_own(photos: Path) -> None:
     bicubic = next(float(row["PSNR-Y"]) for row in rows if row["method"] == "bicubic x4")
     assert mine["whole picture at x4"] < bicubic  # repeated samples
     assert mine["mosaic, blocks of 16, psnr"] > mine["whole picture at x4"] + 1
+
+
+def test_without_matplotlib_it_says_so_before_long_work(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = evaluate("photos", "-o", "report")
+    assert done.exit_code == 1
+    assert "this needs matplotlib" in done.stderr
+    assert not Path("report").exists()
+
+
+def test_sets_of_one_name_and_single_files(photos: Path) -> None:
+    for folder in ("a/set", "b/set", "b-set"):
+        shutil.copytree(photos, folder)
+    Path("b/set/first.png").unlink()
+    singles = [str(path) for path in sorted(photos.iterdir())]
+    done = evaluate("a/set", "b/set", "b-set", *singles, "-o", "report", "--tables", "2", "--pipelines", "plain-x4")
+    assert done.exit_code == 0, done.output
+    page = Path("report/report.html").read_text("utf-8")
+    assert "a/set (2), b/set (1), b-set (2), pictures (2)" in page
+    assert len(set(re.findall(r' id="([^"]+)"', page))) == len(re.findall(r' id="([^"]+)"', page))
+    assert len(table("pictures-a-set.csv")) == 2 * len(table("pictures-b-set.csv"))
+    assert {row["picture"] for row in table("pictures-b-set-2.csv")} == {"b-set/first.png", "b-set/<b>second&.png"}
+
+
+def test_a_report_is_not_its_own_input(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(photos)
+    for _ in range(2):
+        done = evaluate(".", "-o", "report", "--tables", "2", "--pipelines", "mosaic-fast")
+        assert done.exit_code == 0, done.output
+        assert "photos (2)" in Path("report/report.html").read_text("utf-8")
+
+
+def test_what_has_no_place_is_said(photos: Path) -> None:
+    Path("mine.py").write_text(
+        "import torch\n\ndef twice(lr, scale):\n    return torch.nn.functional.interpolate(lr, scale_factor=2.0)\n"
+        "twice.scales = (2,)\n\n"
+        "def choose(errors, pixels, costs, scales, budget):\n    raise ValueError('never asked')\n"
+    )
+    own = ["--upscaler", "mine:twice", "--allocator", "mine:choose", "--crop", "first.png:0,0,64,64"]
+    done = evaluate("photos", "-o", "report", "--tables", "2", "--pipelines", "plain-x4", *own)
+    assert done.exit_code == 0, done.output
+    notes = done.stderr.splitlines()
+    assert notes == [
+        "note: mine:twice enlarges by 2; for rows of whole pictures it has to by 4",
+        "note: mine:twice enlarges by 2; for rows of blocks it has to by 2, 4, 8",
+        "note: mine:choose: no pipeline here restores blocks whose scales it could choose",
+        "note: crops are shown beside table 2, of pipelines that restore blocks, which is not asked for",
+    ]
+    page = Path("report/report.html").read_text("utf-8")
+    assert all(note.removeprefix("note: ") in page for note in notes)
+
+
+def test_a_part_that_fails_is_named(photos: Path) -> None:
+    Path("faulty.py").write_text("def enlarge(lr, scale):\n    raise ValueError('my bug')\n")
+    done = evaluate("photos", "-o", "report", "--tables", "2", "--upscaler", "faulty:enlarge")
+    assert done.exit_code == 1
+    assert done.stderr.strip() == "error: the upscaler faulty:enlarge raised ValueError: my bug"
+    done = evaluate("photos", "-o", "report", "--tables", "2", "--upscaler", "faulty:enlarge", "--debug")
+    assert "raise ValueError('my bug')" in done.stderr

@@ -21,7 +21,7 @@ from bbmr.blocks import PAPER_SCALES, SCALES, BlockGrid
 from bbmr.catalogue import PIPELINES, find_pipeline
 from bbmr.downscaling import bicubic, bicubic_planes
 from bbmr.errors import BbmrError
-from bbmr.evaluation.complexity import Complexity, count_distortion, count_macs, count_network, count_upscaling
+from bbmr.evaluation.complexity import Complexity, count_distortion, count_macs, count_upscaling
 from bbmr.networks import NetworkDescriptor, build_network
 from bbmr.networks.joint import JointSR
 from bbmr.options import DISTORTIONS
@@ -40,6 +40,13 @@ def uniform(grid: BlockGrid, factor: int = 4) -> NDArray[np.uint8]:
 
 def without_data(*shape: int) -> Tensor:
     return torch.empty(shape, device="meta")
+
+
+def count_network(network: nn.Module, lr_height: int, lr_width: int) -> Complexity:
+    """A network on a whole LR picture, without tiles: what papers give."""
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    with torch.no_grad():
+        return Complexity(parameters, count_macs(lambda: network(without_data(1, 3, lr_height, lr_width))))
 
 
 def really_counted(run: Callable[[], object]) -> int:

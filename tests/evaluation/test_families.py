@@ -1,5 +1,6 @@
 """Rows of tables: which systems there are, and that all of them store at most what the plain network does."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from bbmr.evaluation.systems import Own
 from bbmr.networks.joint import BAND, CONTEXT
 from bbmr.options import PIPELINE_NAMES
 from bbmr.picture import Picture
-from bbmr.weights import load_weights
+from bbmr.weights import load_weights, weights_index
 
 TABLES = (Family.methods, Family.steps, Family.estimators, Family.sides)
 
@@ -32,7 +33,7 @@ def test_every_family_has_its_yardstick() -> None:
     assert not left_out
     for family in families:
         plain, *others = family.methods()
-        assert plain.system.uniform
+        assert plain.system.options is None
         assert {row.gained_over for row in others} == {plain.system}
 
 
@@ -113,13 +114,36 @@ def test_parts_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         assert Bench(picture).measure(row.system).lr_share <= 1 / 16
 
 
+@pytest.mark.parametrize(
+    ("weights", "decided_by"),
+    [
+        ("luma-fast", "distortion corrected"),
+        ("omnisr-light-x4", "distortion helper"),
+        ("omnisr-x2", "measured by separate-omnisr"),
+        ("joint-omnisr", "joint-omnisr"),
+        ("mosaic-fast", "downnet-mosaic-fast"),  # of gray pictures
+    ],
+)
+def test_all_weights_decide(weights: str, decided_by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    families, _ = find_families(["joint-omnisr", "downnet-mosaic-fast"])
+    found = {row.system for family in families for row in family.estimators()}
+    before = {system: system.fingerprint for system in found}
+    index = weights_index()
+    altered = index | {weights: replace(index[weights], sha256="ab" * 32)}
+    for module in (systems, catalogue):
+        monkeypatch.setattr(module, "weights_index", lambda: altered)
+    other = {system.key for system in found if system.fingerprint != before[system]}
+    assert other
+    assert other == {system.key for system in found if decided_by in system.key}
+
+
 def test_digests_of_all_that_decides() -> None:
     families, _ = find_families(["mosaic-fast", "downnet-mosaic-fast"])
     plain, downnet = (family.methods() for family in families)
     pipeline = catalogue.PIPELINES["mosaic-fast"]
     assert plain[1].system.fingerprint == pipeline.weights_sha256  # by the network's own distortions
     assert plain[-1].system.fingerprint.startswith(pipeline.weights_sha256 + " ")  # and by a fitted model
-    assert len(downnet[1].system.fingerprint.split()) == 2  # restorer and filters
+    assert len(downnet[1].system.fingerprint.split()) == 3  # restorer, filters, and what restores gray pictures
     fingerprints = {row.system.fingerprint for row in peers()}
     assert len(fingerprints) == 2
     assert all(fingerprints)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from bbmr.blocks import BlockGrid
 from bbmr.evaluation.pictures import SCALE_COLOURS, draw_map, scale_plane, side_by_side, upright
@@ -62,3 +62,44 @@ def test_side_by_side_holds_every_crop_as_it_is() -> None:
             if (windows[place] == crop).all()
         ]
         assert len(found) == 1
+
+
+STEPS = [
+    "original",
+    "+ Algorithm 1, blocks alone",
+    "+ Algorithm 1, Joint SR, deblocking, context",
+    "my_sr.py:enlarge" * 4,
+]
+
+
+@pytest.mark.parametrize("width", [16, 64, 192, 400])
+def test_titles_and_captions_stay_in_their_columns(width: int) -> None:
+    crop = np.zeros((30, width, 3), np.uint8)
+    column = (side_by_side(["a"] * 2, [[crop] * 2], [["a"] * 2]).shape[1] - 8) // 2
+    sheet = side_by_side(STEPS, [[crop] * 4] * 2, [STEPS, STEPS[::-1]])
+    assert sheet.shape[1] == 8 + 4 * column
+    for index in range(5):
+        assert (sheet[:, index * column : index * column + 8] == 255).all()  # nothing between columns
+    assert (sheet[0] == 255).all()
+    assert (sheet[-1] == 255).all()
+
+
+def test_long_titles_are_drawn_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[float, float, str]] = []
+
+    def text(self: object, place: tuple[float, float], words: str, *args: object, **options: object) -> None:
+        drawn.append((*place, words))
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", text)
+    side_by_side(STEPS, [[np.zeros((64, 64, 3), np.uint8)] * 4], [["", "at  1, 2", "x", "y"]])
+    captions = [words for *_, words in drawn if words in ("", "at 1, 2", "x", "y")]
+    assert captions == ["", "at 1, 2", "x", "y"]
+    above = drawn[: -len(captions)]
+    ends = set()
+    for left, title in zip(sorted({left for left, *_ in drawn}), STEPS, strict=True):
+        lines = [words for at, _, words in above if at == left]
+        assert "".join(lines).replace(" ", "") == title.replace(" ", "")
+        if " " in title:
+            assert " ".join(lines) == title  # broken between words alone
+        ends.add(max(top for at, top, _ in above if at == left))
+    assert len(ends) == 1  # all end above their crops

@@ -68,6 +68,27 @@ def pixel_shuffle(path: Path, shape: Shape, scale: int = 2, side: int = 5) -> tu
     return save(path, nodes, shape, {"kernel": weights}), weights
 
 
+def save_with_external_data(path: Path, seed: int, location: str | None = "conv.onnx.data") -> None:
+    """A random convolution by 2, its tensors in another file; in one for each where there is no location."""
+    random = np.random.default_rng(seed)
+    weights = {"kernel": random.random((12, 3, 3, 3)), "bias": random.random(12)}
+    nodes = [
+        helper.make_node("Conv", ["lr", "kernel", "bias"], ["features"], pads=[1] * 4),
+        helper.make_node("DepthToSpace", ["features"], ["hr"], blocksize=2, mode="CRD"),
+    ]
+    save(path, nodes, weights={name: array.astype(np.float32) for name, array in weights.items()})
+    if location is not None:  # onnx appends
+        (path.parent / location).unlink(missing_ok=True)
+    onnx.save_model(
+        onnx.load(path),
+        path,
+        save_as_external_data=True,
+        all_tensors_to_one_file=location is not None,
+        location=location,
+        size_threshold=0,
+    )
+
+
 def by_torch(lr: torch.Tensor, kernel: NDArray[np.float32], scale: int = 2) -> torch.Tensor:
     """The same, by torch, for as many channels as the kernel has."""
     weights = torch.from_numpy(kernel)
@@ -120,6 +141,38 @@ def test_a_picture_goes_through_the_model(tmp_path: Path) -> None:
     restored = OwnUpscaler(OnnxFunction(nearest(tmp_path / "nearest.onnx", 4))).restore(rescaled)
     plane = np.concatenate([np.concatenate(list(rescaled.blocks[4][row : row + 2]), 1) for row in (0, 2)])
     np.testing.assert_array_equal(restored, plane.repeat(4, 0).repeat(4, 1)[:150, :170])
+
+
+@pytest.mark.parametrize(
+    ("location", "names"),
+    [
+        ("conv.onnx.data", ["conv.onnx.data"]),
+        ("data/weights.bin", ["data/weights.bin"]),
+        ("w" * 200, ["w" * 200]),  # whose length takes two bytes
+        (None, ["bias", "kernel"]),  # a file for each tensor
+    ],
+)
+def test_files_with_external_data_are_found(location: str | None, names: list[str], tmp_path: Path) -> None:
+    """As the package onnx writes them; and nothing else that lies there."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "conv.onnx.txt").write_text("notes")
+    save_with_external_data(tmp_path / "conv.onnx", 0, location)
+    function = OnnxFunction(tmp_path / "conv.onnx")
+    assert function.files == (tmp_path / "conv.onnx", *(tmp_path / name for name in names))
+
+
+def test_metadata_called_location_name_no_file(tmp_path: Path) -> None:
+    path = nearest(tmp_path / "nearest.onnx")
+    model = onnx.load(path)
+    helper.set_model_props(model, {"location": "Paris"})
+    onnx.save(model, path)
+    assert OnnxFunction(path).files == (path,)
+
+
+def test_paths_of_files_hold_in_other_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_with_external_data(tmp_path / "conv.onnx", 0)
+    monkeypatch.chdir(tmp_path)
+    assert OnnxFunction("conv.onnx").files == (tmp_path / "conv.onnx", tmp_path / "conv.onnx.data")
 
 
 def test_another_scale_than_the_models_is_refused(tmp_path: Path) -> None:

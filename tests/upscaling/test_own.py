@@ -195,12 +195,42 @@ def test_what_is_no_restored_picture_is_refused(returns: Callable[[Tensor, int],
         OwnUpscaler(returns, "mine").restore(rescaled)
 
 
-def test_errors_of_the_function_are_its_own() -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError("no such layer"), "the upscaler mine:f raised RuntimeError: no such layer"),
+        (AssertionError(), "the upscaler mine:f raised AssertionError"),
+        (StopIteration(), "the upscaler mine:f raised StopIteration"),
+        (SystemExit(3), "the upscaler mine:f raised SystemExit: 3"),
+    ],
+)
+def test_errors_of_the_function_name_it(error: BaseException, told: str) -> None:
+    def broken(lr: Tensor, scale: int) -> Tensor:
+        raise error
+
+    for rescaled in (mixed(40, 60, 16), rescale(textured(40, 60), np.full((1, 1), 4, np.uint8), 128)):
+        with pytest.raises(BbmrError, match=f"^{told}$") as raised:
+            OwnUpscaler(broken, "mine:f").restore(rescaled)
+        assert raised.value.__cause__ is error
+
+
+@pytest.mark.parametrize("error", [BbmrError("the weights are not there"), KeyboardInterrupt()])
+def test_errors_for_the_user_and_interruptions_pass(error: BaseException) -> None:
+    def stopping(lr: Tensor, scale: int) -> Tensor:
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        OwnUpscaler(stopping).restore(mixed(40, 60, 16))
+    assert raised.value is error
+
+
+def test_errors_of_the_function_name_it_where_gradients_are_wanted() -> None:
     def broken(lr: Tensor, scale: int) -> Tensor:
         raise RuntimeError("no such layer")
 
-    with pytest.raises(RuntimeError, match="no such layer"):
-        OwnUpscaler(broken).restore(mixed(40, 60, 16))
+    picture = textured(64, 64)
+    with pytest.raises(BbmrError, match="the upscaler broken raised RuntimeError: no such layer"):
+        refine(rescale(picture, random_map(2, 2), 32), picture, OwnUpscaler(broken), 2)
 
 
 def test_gradients_are_those_of_finite_differences() -> None:

@@ -71,7 +71,10 @@ def run(
         regions = telling_regions(truth, shown[2], shown[1])
         rows = [[region.cut_out(colour) for colour in (truth, *shown)] for region in regions]
         captions = [
-            [f"at {region.left}, {region.top}", *(f"PSNR-Y {psnr_y(crop, row[0]):.2f} dB" for crop in row[1:])]
+            [
+                f"at {region.left}, {region.top}",
+                *(f"PSNR-Y {psnr_y(crop, row[0], border=0):.2f} dB" for crop in row[1:]),
+            ]
             for region, row in zip(regions, rows, strict=True)
         ]
         titles = ["original", *(contender.name for contender in contenders)]

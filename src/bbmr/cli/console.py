@@ -101,6 +101,8 @@ def guarded(verb: Callable[P, None]) -> Callable[P, None]:
                 complain(f"error: {error}")
                 raise typer.Exit(WRONG_USAGE) from error
             except BbmrError as error:
+                if kwargs.get("debug") and error.__cause__ is not None:
+                    traceback.print_exc()  # what it was made of: of a plug-in, say
                 complain(f"error: {error}")
                 raise typer.Exit(FAILED) from error
             except KeyboardInterrupt as error:

@@ -1,9 +1,11 @@
 """bbmr evaluate: folders of pictures -> a report with the paper's tables and figures."""
 
+import glob
 import os
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,11 +17,14 @@ from bbmr.cli.files import find_sources
 from bbmr.cli.options import Debug, Device, Json, MaxPixels, Quiet
 from bbmr.errors import BbmrError
 from bbmr.evaluation.choices import DEFAULT_PIPELINES, HARD_ABOVE, SIMPLE_BELOW, TABLES
+from bbmr.extras import require
 from bbmr.options import EFFORTS, PIPELINE_NAMES
 from bbmr.progress import Progress
 
 if TYPE_CHECKING:
-    from bbmr.evaluation.run import News, Outcome, Settings
+    from bbmr.evaluation.families import Family
+    from bbmr.evaluation.report.contents import Plan
+    from bbmr.evaluation.run import News, Outcome
 
 NAME = "evaluate"
 EXAMPLES = "\n\n".join(
@@ -41,7 +46,7 @@ def run(
     inputs: Annotated[
         list[str], typer.Argument(metavar="DIR", help="Folders of pictures, or patterns; each is a set of its own.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the report.")],
+    out: Annotated[str, typer.Option("--out", "-o", metavar="DIR", help="Folder of the report.")],
     pipelines: Annotated[
         str,
         typer.Option(
@@ -106,15 +111,22 @@ def run(
     weights, give another --cache.
     """
     chosen = _listed(tables, TABLES, "--tables")
-    sets, failures = _find_sets(inputs, limit)
+    if not chosen and not efforts:
+        raise UsageError(f"--tables: none is asked for; choose out of {', '.join(TABLES)}")
+    if not out:  # an unset variable of a shell; as a path it would be the current folder
+        raise UsageError("the name of the output is empty")
+    folder = Path(out)
+    results = cache or folder / "cache"
+    sets, failures = _find_sets(inputs, limit, (folder, results))
+    require("evaluate", "matplotlib", "jinja2")
 
+    from bbmr.catalogue import find_sender
     from bbmr.devices import find_device
-    from bbmr.evaluation.families import find_families
-    from bbmr.evaluation.report.classes import Thresholds
+    from bbmr.evaluation.families import find_families, not_shown
     from bbmr.evaluation.report.compose import compose, raw_tables
-    from bbmr.evaluation.report.contents import Plan, find_tasks
+    from bbmr.evaluation.report.contents import find_tasks
     from bbmr.evaluation.report.document import Document
-    from bbmr.evaluation.report.illustrations import Crop, Illustrator
+    from bbmr.evaluation.report.illustrations import Illustrator
     from bbmr.evaluation.report.write import write_report
     from bbmr.evaluation.run import Settings, evaluate
     from bbmr.evaluation.systems import Own, try_out
@@ -122,19 +134,13 @@ def run(
 
     find_device(device)
     names = PIPELINE_NAMES if pipelines == ALL else _listed(pipelines, PIPELINE_NAMES, "--pipelines")
-    families, left_out = find_families(names, Own(upscaler, downscaler, allocator))
-    try:
-        plan = Plan(
-            families,
-            chosen,
-            [int(effort) for effort in _listed(efforts, list(map(str, EFFORTS[1:])), "--efforts")],
-            Thresholds(simple_below, hard_above),
-            [Crop.parse(text) for text in crop or ()],
-        )
-    except BbmrError as error:
-        raise UsageError(str(error)) from error
+    for name in () if pipelines == ALL else names:
+        find_sender(name)  # weights that are missing are an error where they are asked for by name
+    own = Own(upscaler, downscaler, allocator)
+    families, left_out = find_families(names, own)
+    plan = _plan(families, chosen, efforts, (simple_below, hard_above), crop or (), ma_model is not None)
     settings = Settings(
-        cache or out / "cache",
+        results,
         str(ma_model or ""),
         device,
         jobs or ((os.cpu_count() or 1) if device == "cpu" else 1),
@@ -144,18 +150,26 @@ def run(
         one.check([path for paths in sets.values() for path in paths], settings.max_pixels)
     tasks = find_tasks(plan, settings.ma_model)
     try_out([task.system for task in tasks if task.system], device)
+    left_out += [*not_shown(families, own), *plan.not_shown()]
+    if not quiet:
+        for reason in left_out:
+            complain(f"note: {reason}")
+    for place in (folder, results):
+        _make_folder(place)
+
     reporter = Reporter(json, quiet)
-    count = sum(map(len, sets.values()))
-    with reporter.progress(f"{count} picture{'s' * (count != 1)}") as progress:
+    with reporter.progress("evaluate") as progress:
         outcome = evaluate(sets, tasks, settings, _Watcher(progress, reporter))
-        failures += [failure for group in outcome.failures.values() for failure in group]
         illustrator = Illustrator(
-            settings.cache / "figures", device, settings.max_pixels, lambda title: progress(f"draw {title}", 1.0)
+            results / "figures", device, settings.max_pixels, lambda title: progress(f"draw {title}", 1.0)
         )
         sections = compose(plan, outcome, illustrator)
-        facts, problems = _facts(outcome, settings), [*failures, *left_out]
-        document = Document("Evaluation", facts, sections, problems, raw_tables(plan, outcome))
-        written = write_report(document, out)
+        failures += [failure for group in outcome.failures.values() for failure in group]
+        problems = [*failures, *illustrator.problems, *left_out]
+        document = Document(
+            "Evaluation", _facts(outcome, len(failures), device), sections, problems, raw_tables(plan, outcome)
+        )
+        written = write_report(document, folder)
     for path in written[:2]:
         reporter.line(str(path))
     reporter.document(
@@ -163,14 +177,33 @@ def run(
             "written": [str(path) for path in written],
             "pictures": {name: len(pictures) for name, pictures in outcome.sets.items()},
             "failed": failures,
-            "left_out": left_out,
+            "left_out": [*illustrator.problems, *left_out],
         }
     )
     if failures:
-        complain(f"{len(failures)} of {count} skipped:" if count > 1 else "skipped:")
+        complain(f"{len(failures)} skipped, {sum(map(len, outcome.sets.values()))} measured:")
         for failure in failures:
             complain(f"error: {failure}")
         raise typer.Exit(FAILED)
+
+
+def _plan(
+    families: "Sequence[Family]",
+    tables: Sequence[str],
+    efforts: str,
+    thresholds: tuple[float, float],
+    crops: Sequence[str],
+    with_ma: bool,
+) -> "Plan":
+    from bbmr.evaluation.report.classes import Thresholds
+    from bbmr.evaluation.report.contents import Plan
+    from bbmr.evaluation.report.illustrations import Crop
+
+    numbers = [int(effort) for effort in _listed(efforts, list(map(str, EFFORTS[1:])), "--efforts")]
+    try:
+        return Plan(families, tables, numbers, Thresholds(*thresholds), list(map(Crop.parse, crops)), with_ma)
+    except BbmrError as error:
+        raise UsageError(str(error)) from error
 
 
 class _Watcher:
@@ -186,17 +219,19 @@ class _Watcher:
             self._reporter.line(f"{share:.0%} {news.picture}: {news.doing}")
 
 
-def _facts(outcome: "Outcome", settings: "Settings") -> list[tuple[str, str]]:
+def _facts(outcome: "Outcome", skipped: int, device: str) -> list[tuple[str, str]]:
     import torch
 
     pictures = ", ".join(f"{name} ({len(found)})" for name, found in outcome.sets.items())
+    conditions = {one for found in outcome.sets.values() for picture in found for one in picture.conditions}
     return [
         ("date", datetime.now(UTC).date().isoformat()),
         ("command", shlex.join(["bbmr", *sys.argv[1:]])),
         ("pictures", pictures),
-        ("skipped", str(sum(map(len, outcome.failures.values())))),
+        ("skipped", str(skipped)),
         ("software", f"bbmr {version_text()}, torch {torch.__version__}"),
-        ("seconds", f"wall-clock, with {settings.jobs} pictures at the same time, on {settings.device}"),
+        ("device", _processor() if device == "cpu" else f"{device} ({torch.cuda.get_device_name(device)})"),
+        ("seconds", f"wall-clock; pictures {'; '.join(sorted(conditions)) or 'none'}"),
     ]
 
 
@@ -209,22 +244,67 @@ def _listed(text: str, choices: Sequence[str], option: str) -> list[str]:
     return names
 
 
-def _find_sets(inputs: Sequence[str], limit: int | None) -> tuple[dict[str, list[Path]], list[str]]:
-    """The pictures of each argument, under its name; problems: arguments without any.  Raises UsageError where there is
-    no picture at all.
+def _find_sets(
+    inputs: Sequence[str], limit: int | None, outputs: Sequence[Path]
+) -> tuple[dict[str, list[Path]], list[str]]:
+    """The pictures of each folder or pattern, under a name of its own, and of single files under one.
+
+    outputs: folders whose pictures are none of them.  Returns arguments without any picture too.  Raises UsageError for
+    what does not exist, and where there is no picture at all.
     """
     from bbmr.imageio import READ_SUFFIXES
 
-    sets: dict[str, list[Path]] = {}
+    made = [path.resolve() for path in outputs]
+    found: dict[str, list[Path]] = {}
     problems: list[str] = []
-    for argument in inputs:
+    for argument, name in zip(inputs, _names(inputs), strict=True):
+        if not Path(argument).exists() and not glob.has_magic(argument):
+            raise UsageError(f"{argument}: there is no such folder; name folders of pictures")
         sources = find_sources([argument], READ_SUFFIXES)
         problems += sources.problems
-        name = Path(argument).resolve().name if Path(argument).is_dir() else argument
-        while sources.files and name in sets:
-            name += "'"
-        if sources.files:
-            sets[name] = [source.path for source in sources.files][:limit]
+        paths = [source.path for source in sources.files]
+        inside = [path for path in paths if not any(path.resolve().is_relative_to(folder) for folder in made)]
+        found.setdefault(name, []).extend(inside)
+    sets = {name: paths[:limit] for name, paths in found.items() if paths}
     if not sets:
-        raise UsageError("; ".join(problems))
+        raise UsageError("; ".join(problems) or "no pictures but those of the report itself")
     return sets, problems
+
+
+def _names(inputs: Sequence[str]) -> list[str]:
+    """What the set of each argument is called: a folder by its name, with its parent's where two have the same."""
+    folders = [Path(argument).resolve() for argument in inputs if Path(argument).is_dir()]
+    names = []
+    for argument in inputs:
+        path = Path(argument)
+        if path.is_dir():
+            same = [folder for folder in folders if folder.name == path.resolve().name]
+            names.append("/".join(path.resolve().parts[-2 if len(set(same)) > 1 else -1 :]))
+        else:
+            names.append("pictures" if path.exists() else argument)
+    return names
+
+
+def _make_folder(path: Path) -> None:
+    """Raise OutputError, before long work, where it does not take files."""
+    from bbmr.atomic import OutputError, replacing
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: this folder cannot be made ({error.strerror}); choose another") from error
+    trial = path / ".trial"
+    with replacing(trial, overwrite=True) as file:
+        file.write(b"")
+    trial.unlink()
+
+
+def _processor() -> str:
+    """The CPU's name, as far as the system says it."""
+    import platform
+
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -113,13 +113,6 @@ def count_distortion(
     return Complexity(parameters, count_macs(measure))
 
 
-def count_network(network: nn.Module, lr_height: int, lr_width: int) -> Complexity:
-    """What an SR network costs on a whole RGB picture of `lr_height` x `lr_width` LR samples, without tiles."""
-    picture = torch.empty(1, 3, lr_height, lr_width, device=_META)
-    with torch.no_grad():
-        return Complexity(_count_parameters(network), count_macs(lambda: network(picture)))
-
-
 def _check_networks(pipeline: Pipeline) -> None:
     if not pipeline.networks:
         raise ValueError(f"{pipeline.name} restores with no network of this package, so what it costs is not known")

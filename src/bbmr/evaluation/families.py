@@ -1,6 +1,6 @@
 """Which rows each table has: the systems of a network in all its uses, from plain super-resolution to the mosaic."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from bbmr.blocks import BLOCK_SIDES, PAPER_SCALES, PAPER_SIDE, SCALES
@@ -10,6 +10,8 @@ from bbmr.evaluation.systems import BICUBIC, FACTOR, LANCZOS, NOTHING_OWN, Own, 
 from bbmr.networks.joint import BAND
 from bbmr.options import BICUBIC_MOSAIC, LEARNED, PIPELINE_CHOICES, PLAIN_PIPELINE, SR_FAMILIES, TUNES, Options
 from bbmr.weights import weights_index
+
+FAST = "fast"
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Family:
 
     plain: the whole picture at x4.  separate, joint: blocks of 128 pixels, each alone or by Joint SR.  mosaic: one pass
     over all blocks.  learned: on LR planes of Down-Nets.  own: parts in place of theirs.  scales: that the mosaic
-    restores.
+    restores.  alone: what restores blocks alone, asked for or not, and so tells what they lose.
     """
 
     title: str
@@ -38,11 +40,7 @@ class Family:
     learned: bool = False
     own: Own = NOTHING_OWN
     scales: tuple[int, ...] = SCALES
-
-    def using(self, pipeline: str, kind: str) -> "Family":
-        """With one more pipeline; kind: the field that it is."""
-        uses = {"plain": self.plain, "separate": self.separate, "joint": self.joint, "mosaic": self.mosaic}
-        return Family(self.title, **uses | {kind: pipeline}, learned=self.learned, own=self.own, scales=self.scales)
+    alone: str | None = None
 
     @property
     def blockwise(self) -> str | None:
@@ -52,7 +50,12 @@ class Family:
     @property
     def block_measure(self) -> str | None:
         """Whose network tells what a block loses at each scale, alone where it restores blocks alone."""
-        return None if self.own.upscaler else self.separate or self.blockwise
+        return None if self.own.upscaler or self.own.downscaler else self.alone or self.blockwise
+
+    @property
+    def has_crops(self) -> bool:
+        """Whether there is something to show side by side: whole pictures and blocks."""
+        return self.plain is not None and self.blockwise is not None
 
     @property
     def whole(self) -> Row | None:
@@ -166,9 +169,8 @@ class Family:
         )
         # Down-Nets of Joint SR make other planes than those of separate blocks.
         shared = pipeline == self.joint and distortion == "network" and not self.learned
-        return System(
-            pipeline, options, own=self._without_allocator, measured_by=(self.separate or "") if shared else ""
-        )
+        measured_by = (self.alone or "") if shared else ""
+        return System(pipeline, options, own=self._without_allocator, measured_by=measured_by)
 
     def small_blocks(
         self,
@@ -229,27 +231,41 @@ def find_families(pipelines: Sequence[str], own: Own = NOTHING_OWN) -> tuple[lis
     pipelines that there are not, and for parts that cannot be loaded.
     """
     own.parts()
-    families: dict[str, Family] = {}
-    left_out: dict[str, str] = {}
+    asked: dict[tuple[str, str], set[str]] = {}
     for pipeline in pipelines:
         if pipeline not in PIPELINE_CHOICES:
             raise BbmrError(f"no pipeline is called {pipeline!r}; there are: {', '.join(PIPELINE_CHOICES)}")
         learned = LEARNED if pipeline.startswith(LEARNED) else ""
-        kind, _, network = pipeline.removeprefix(learned).partition("-")
-        network = "fast" if pipeline.removeprefix(learned) == PLAIN_PIPELINE else network
-        plain = learned + (PLAIN_PIPELINE if network == "fast" else f"plain-{network}")
-        title = ("Down-Net + " if learned else "") + SR_FAMILIES.get(network, network)
-        family = families.get(title, Family(title, None, learned=bool(learned), own=Own(allocator=own.allocator)))
-        for name, use in ((plain, "plain"), (pipeline, kind)):
+        name = pipeline.removeprefix(learned)
+        kind, _, network = name.partition("-")
+        asked.setdefault((learned, FAST if name == PLAIN_PIPELINE else network), {"plain"}).add(kind)
+    found, left_out = [], []
+    for (learned, network), kinds in asked.items():
+        family, missing = _family(learned, network, kinds)
+        left_out += missing
+        if family.plain or family.blockwise:
+            found.append(replace(family, own=Own(allocator=own.allocator)))
+    return found + _own_families(found, own), left_out
+
+
+def _family(learned: str, network: str, kinds: Collection[str]) -> tuple[Family, list[str]]:
+    """As far as its weights are there, and what is said of the others."""
+    present: dict[str, str] = {}
+    missing: dict[str, str] = {}
+    for kind in ("plain", "separate", "joint", "mosaic"):
+        name = learned + (PLAIN_PIPELINE if (kind, network) == ("plain", FAST) else f"{kind}-{network}")
+        if name in PIPELINE_CHOICES:
             try:
                 find_sender(name)
+                present[kind] = name
             except BbmrError as error:
-                left_out[name] = str(error)
-            else:
-                family = family.using(name, use)
-        families[title] = family
-    found = [family for family in families.values() if any((family.plain, family.blockwise))]
-    return found + _own_families(found, own), list(left_out.values())
+                missing[kind] = str(error)
+    title = ("Down-Net + " if learned else "") + SR_FAMILIES.get(network, network)
+    plain, separate, joint, mosaic = (
+        present.get(kind) if kind in kinds else None for kind in ("plain", "separate", "joint", "mosaic")
+    )
+    family = Family(title, plain, separate, joint, mosaic, bool(learned), alone=present.get("separate"))
+    return family, [reason for kind, reason in missing.items() if kind in kinds]
 
 
 def _own_families(families: Sequence[Family], own: Own) -> list[Family]:
@@ -257,16 +273,10 @@ def _own_families(families: Sequence[Family], own: Own) -> list[Family]:
         upscaler = own.parts().upscaler
         assert upscaler is not None
         title = own.upscaler + (f", LR by {own.downscaler}" if own.downscaler else "")
-        can_mix = set(PAPER_SCALES) <= set(upscaler.scales)
-        return [
-            Family(
-                title,
-                PLAIN_PIPELINE if FACTOR in upscaler.scales else None,
-                mosaic=BICUBIC_MOSAIC if can_mix else None,
-                own=own,
-                scales=upscaler.scales,
-            )
-        ]
+        plain = PLAIN_PIPELINE if FACTOR in upscaler.scales else None
+        mosaic = BICUBIC_MOSAIC if set(PAPER_SCALES) <= set(upscaler.scales) else None
+        family = Family(title, plain, mosaic=mosaic, own=own, scales=upscaler.scales)
+        return [family] if plain or mosaic else []
     if own.downscaler:
         return [
             replace(family, title=f"{family.title}, LR by {own.downscaler}", own=own)
@@ -274,3 +284,22 @@ def _own_families(families: Sequence[Family], own: Own) -> list[Family]:
             if not family.learned
         ]
     return []
+
+
+def not_shown(families: Sequence[Family], own: Own) -> list[str]:
+    """Why a part of one's own has no row, or not all; empty where it has."""
+    reasons = []
+    if own.upscaler:
+        upscaler = own.parts().upscaler
+        assert upscaler is not None
+        scales = set(upscaler.scales)
+        for needed, rows in (({FACTOR}, "whole pictures"), (set(PAPER_SCALES), "blocks")):
+            if not needed <= scales:
+                by = ", ".join(map(str, sorted(scales - {1})))
+                need = ", ".join(map(str, sorted(needed)))
+                reasons.append(f"{own.upscaler} enlarges by {by}; for rows of {rows} it has to by {need}")
+    if own.downscaler and not own.upscaler and not any(family.own.downscaler for family in families):
+        reasons.append(f"{own.downscaler}: no pipeline here has bicubic LR planes that it could take the place of")
+    if own.allocator and not any(row.system.own.allocator for family in families for row in family.methods()):
+        reasons.append(f"{own.allocator}: no pipeline here restores blocks whose scales it could choose")
+    return reasons

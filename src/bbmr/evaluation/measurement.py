@@ -1,5 +1,6 @@
 """What is measured of one picture: every system on it, the errors of its blocks, and the original itself."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bbmr.blocks import PAPER_SIDE, SCALES, BlockGrid, merge
-from bbmr.catalogue import find_pipeline, find_sender
+from bbmr.catalogue import find_sender
 from bbmr.downscaling import bicubic_planes
 from bbmr.evaluation.complexity import count_distortion
 from bbmr.evaluation.metrics import block_edge_ratio, decibels, ms_ssim_y, psnr_rgb, psnr_y, ssim_rgb, ssim_y
 from bbmr.evaluation.no_reference.ma import MaModel, perceptual_index
 from bbmr.evaluation.no_reference.niqe import niqe_live, niqe_pirm
-from bbmr.evaluation.systems import System
+from bbmr.evaluation.planes import TooSmallError
+from bbmr.evaluation.systems import NOTHING_OWN, Own, System
 from bbmr.fileformat import load, save, sections
 from bbmr.options import PIPELINE_CHOICES
 from bbmr.picture import Picture
@@ -25,11 +27,15 @@ from bbmr.rescaled import RescaledImage
 
 VERSION = 1
 """Of what this module measures: raise it when a measure changes, so that older results are not taken for these."""
+PERFECT = 100.0
+"""dB that a copy without error counts as, so that means stay finite."""
 
 
 @dataclass(frozen=True)
 class Naturalness:
-    """No-reference measures of a picture, lower is better; None where it is too small, or without the Ma model."""
+    """No-reference measures of a picture, lower is better; None where it is too small or flat, or without the Ma
+    model.
+    """
 
     niqe: float | None
     """In the variant of LIVE."""
@@ -38,9 +44,9 @@ class Naturalness:
     @classmethod
     def of(cls, colour: NDArray[np.uint8], ma: MaModel | None) -> "Naturalness":
         """colour: (H, W, 1 or 3) uint8."""
-        live = _if_large_enough(lambda: niqe_live(colour))
-        pirm = _if_large_enough(lambda: niqe_pirm(colour)) if ma is not None else None
-        score = _if_large_enough(lambda: ma.score(colour)) if ma is not None else None
+        live = _if_possible(lambda: niqe_live(colour))
+        pirm = _if_possible(lambda: niqe_pirm(colour)) if ma is not None else None
+        score = _if_possible(lambda: ma.score(colour)) if ma is not None else None
         return cls(live, None if pirm is None or score is None else perceptual_index(score, pirm))
 
 
@@ -49,10 +55,10 @@ class Measurement:
     """One system on one picture.
 
     lr_share: LR pixels over HR pixels.  map_bits, file_bits: per HR pixel.  PSNR in dB; ms_ssim_db: MS-SSIM in dB,
-    -10 log10(1 - x).  edge_ratio: of `block_edge_ratio` along the blocks that were cut.  seconds: wall-clock;
-    restoring with reading the file, compressing with writing it and with measuring distortions, which are given alone
-    as well.  macs: multiply-accumulates of these and of restoring.  None: the picture is too small for the measure, the
-    Ma model is missing, or the part is a researcher's own.
+    -10 log10(1 - x); both at most 100, as of a perfect copy.  edge_ratio: of `block_edge_ratio` along the blocks that
+    were cut.  seconds: wall-clock; restoring with reading the file, compressing with writing it and with measuring
+    distortions, which are given alone as well.  macs: multiply-accumulates of these and of restoring.  None: the
+    picture is too small or flat for the measure, the Ma model is missing, or the part is a researcher's own.
     """
 
     lr_share: float
@@ -74,7 +80,7 @@ class Measurement:
 
     @property
     def ms_ssim_db(self) -> float | None:
-        return None if self.ms_ssim is None else decibels(self.ms_ssim)
+        return None if self.ms_ssim is None else min(decibels(self.ms_ssim), PERFECT)
 
 
 @dataclass(frozen=True)
@@ -88,9 +94,10 @@ class BlockErrors:
     squared_error: tuple[tuple[float, ...], ...]
 
     def psnr(self) -> NDArray[np.float64]:
-        """PSNR-Y of each block at each scale in dB, (scales, blocks); at most 100, for blocks without error."""
-        psnr: NDArray[np.float64] = 10 * np.log10(255**2 / np.maximum(np.array(self.squared_error), 255**2 * 1e-10))
-        return psnr
+        """PSNR-Y of each block at each scale in dB, (scales, blocks); at most 100, as of a perfect copy."""
+        with np.errstate(divide="ignore"):
+            psnr: NDArray[np.float64] = 10 * np.log10(255**2 / np.array(self.squared_error))
+        return np.minimum(psnr, PERFECT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,13 +116,12 @@ class Bench:
         self.picture = picture
         self._device = device
         self._ma = ma
-        self._errors: dict[tuple[object, ...], Foreseen] = {}
+        self._known: dict[tuple[object, ...], Foreseen] = {}
 
     def measure(self, system: System) -> Measurement:
         """Store and restore the picture, file included, and compare."""
         foreseen = self._distortion_of(system)
-        if not system.own.upscaler:
-            find_pipeline(system.pipeline, device=self._device).upscaler()  # loading is no part of what is timed
+        system.receiver(self._device).upscaler()  # loading is no part of what is timed
         with TemporaryDirectory() as folder:
             path = Path(folder, "picture.bbmr")
             start = time.perf_counter() - foreseen.seconds
@@ -132,11 +138,11 @@ class Bench:
             lr_share=rescaled.lr_pixels / pixels,
             map_bits=8 * map_bytes / pixels,
             file_bits=8 * file_bytes / pixels,
-            psnr_y=psnr_y(restored, original),
-            psnr_rgb=psnr_rgb(restored, original),
-            ssim_y=_if_large_enough(lambda: ssim_y(restored, original)),
-            ssim_rgb=_if_large_enough(lambda: ssim_rgb(restored, original)),
-            ms_ssim=_if_large_enough(lambda: ms_ssim_y(restored, original)),
+            psnr_y=min(psnr_y(restored, original), PERFECT),
+            psnr_rgb=min(psnr_rgb(restored, original), PERFECT),
+            ssim_y=_if_possible(lambda: ssim_y(restored, original)),
+            ssim_rgb=_if_possible(lambda: ssim_rgb(restored, original)),
+            ms_ssim=_if_possible(lambda: ms_ssim_y(restored, original)),
             **vars(Naturalness.of(restored, self._ma)),
             edge_ratio=seams if np.isfinite(seams) else None,
             seconds_distortion=foreseen.seconds,
@@ -158,51 +164,53 @@ class Bench:
     def block_errors(self, pipeline: str, scales: tuple[int, ...]) -> BlockErrors:
         """Of blocks of 128 pixels, by the network of a pipeline; blocks that the picture's edge cuts are left out."""
         grid = BlockGrid(self.picture.height, self.picture.width, PAPER_SIDE)
-        errors = self._by_network(pipeline, PAPER_SIDE, scales).errors
+        errors = self._by_network(pipeline, NOTHING_OWN, PAPER_SIDE, scales).errors
         assert errors is not None
         whole = grid.costs(1) == PAPER_SIDE**2
         means = errors[:, whole] / PAPER_SIDE**2
         return BlockErrors(scales, tuple(tuple(round(error, 4) for error in row) for row in means.tolist()))
 
     def _distortion_of(self, system: System) -> Foreseen:
-        """What a system's scales are chosen by; systems with parts of their own measure it as they compress."""
+        """What a system's scales are chosen by."""
         options = system.options
-        if options is None or system.own.upscaler or system.own.downscaler:
+        if options is None:
             return Foreseen(None, 0.0, None)
-        measured_by, scales = system.measured_by or system.pipeline, tuple(sorted(options.scales))
+        measured_by, own = system.measured_by or system.pipeline, replace(system.own, allocator="")
+        scales = tuple(sorted(options.scales))
         if options.distortion == "network":
-            return self._by_network(measured_by, options.block, scales)
-        return self._foresee(options.distortion, measured_by, options.block, scales)
+            return self._by_network(measured_by, own, options.block, scales)
+        return self._foresee(options.distortion, measured_by, own, options.block, scales)
 
-    def _by_network(self, measured_by: str, block: int, scales: tuple[int, ...]) -> Foreseen:
-        """By a pipeline's network, for blocks of `block` pixels; measured once, on its smallest, whose errors add up to
-        those of larger ones.
+    def _by_network(self, measured_by: str, own: Own, block: int, scales: tuple[int, ...]) -> Foreseen:
+        """By a network, for blocks of `block` pixels; measured once, scale by scale, on its smallest blocks, whose
+        errors add up to those of larger ones.
         """
-        choice = PIPELINE_CHOICES[measured_by]
-        smallest = min(choice.blocks)
-        foreseen = self._foresee("network", measured_by, smallest, choice.scales)
-        assert foreseen.errors is not None
-        rows = foreseen.errors[[choice.scales.index(factor) for factor in scales]]
-        return replace(foreseen, errors=merge(rows, block // smallest))
+        smallest = min(PIPELINE_CHOICES[measured_by].blocks)
+        parts = [self._foresee("network", measured_by, own, smallest, (factor,)) for factor in scales]
+        errors = merge(np.concatenate([part.errors for part in parts if part.errors is not None]), block // smallest)
+        macs = [part.macs for part in parts if part.macs is not None]
+        return Foreseen(errors, sum(part.seconds for part in parts), sum(macs) if len(macs) == len(parts) else None)
 
-    def _foresee(self, distortion: str, measured_by: str, block: int, scales: tuple[int, ...]) -> Foreseen:
-        key = (distortion, measured_by, block, scales)
-        if key not in self._errors:
-            pipeline = find_sender(measured_by, device=self._device).suited_to(self.picture)
+    def _foresee(self, distortion: str, measured_by: str, own: Own, block: int, scales: tuple[int, ...]) -> Foreseen:
+        key = (distortion, measured_by, own, block, scales)
+        if key not in self._known:
+            pipeline = find_sender(measured_by, device=self._device, parts=own.parts()).suited_to(self.picture)
             grid = BlockGrid(self.picture.height, self.picture.width, block)
-            # Making the LR planes is charged to each row as it compresses.
-            colour, by_network = self.picture.colour, distortion == "network"
-            planes = pipeline.downscaler(colour, scales) if by_network else bicubic_planes(colour, SCALES)
+            # Making the LR planes is charged to each row as it compresses.  All estimators but the network itself know
+            # no planes of Down-Nets, and the correction looks at all scales.
+            downscaler = bicubic_planes if pipeline.learned and distortion != "network" else pipeline.downscaler
+            planes = downscaler(self.picture.colour, SCALES if distortion == "corrected" else scales)
+            macs = None if own.upscaler else count_distortion(pipeline, distortion, grid, scales).macs
             start = time.perf_counter()
             errors = measure_distortion(self.picture, planes, grid, distortion, pipeline, scales)
-            seconds = time.perf_counter() - start
-            macs = count_distortion(find_pipeline(pipeline.name), distortion, grid, scales).macs
-            self._errors[key] = Foreseen(errors, seconds, macs)
-        return self._errors[key]
+            self._known[key] = Foreseen(errors, time.perf_counter() - start, macs)
+        return self._known[key]
 
 
-def _if_large_enough(measure: Callable[[], float]) -> float | None:
+def _if_possible(measure: Callable[[], float]) -> float | None:
+    """None where the picture is too small, and for what is not a number: flat pictures have no natural statistics."""
     try:
-        return measure()
-    except ValueError:  # what the measures raise for pictures that are too small
+        value = measure()
+    except TooSmallError:
         return None
+    return None if math.isnan(value) else value

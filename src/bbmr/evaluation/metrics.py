@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bbmr.blocks import BlockGrid
-from bbmr.evaluation.planes import gaussian_means, weighed_plane
+from bbmr.evaluation.planes import TooSmallError, gaussian_means, weighed_plane
 from bbmr.luma import luma
 
 BORDER = 4
@@ -58,7 +58,7 @@ def ssim_y(restored: NDArray[np.uint8], original: NDArray[np.uint8], border: int
     Gaussian window of 11 x 11 and sigma 1.5, K1 = 0.01, K2 = 0.03, L = 255, averaged over the windows that lie wholly
     inside the picture, after `border` pixels are cut off at each side, without shrinking the picture first: the
     convention of the MATLAB code that the field uses.  Where no window would be left, nothing is cut off.
-    Raises ValueError for pictures of less than 11 x 11 pixels.
+    Raises TooSmallError, a ValueError, for pictures of less than 11 x 11 pixels.
     """
     plane, reference = (_cropped(plane, border, _WINDOW) for plane in _luma_planes(restored, original))
     return _ssim(plane, reference)
@@ -67,7 +67,7 @@ def ssim_y(restored: NDArray[np.uint8], original: NDArray[np.uint8], border: int
 def ssim_rgb(restored: NDArray[np.uint8], original: NDArray[np.uint8]) -> float:
     """Mean SSIM of R, G and B, or of gray, nothing cut off: the "honest" one; window and constants of `ssim_y`.
 
-    Raises ValueError for pictures of less than 11 x 11 pixels.
+    Raises TooSmallError, a ValueError, for pictures of less than 11 x 11 pixels.
     """
     _check(restored, original)
     channels = range(original.shape[2] if original.ndim == 3 else 1)
@@ -81,11 +81,11 @@ def ms_ssim_y(restored: NDArray[np.uint8], original: NDArray[np.uint8]) -> float
     Five scales with the paper's weights, each the 2 x 2 mean of the one before (an odd last row or column counts
     twice, as in the authors' code); window and constants of `ssim_y`; nothing cut off.  Contrast and structure at
     every scale, luminance at the coarsest.  A scale with a negative mean counts as 0.
-    Raises ValueError for pictures of less than 161 x 161 pixels.
+    Raises TooSmallError, a ValueError, for pictures of less than 161 x 161 pixels.
     """
     plane, reference = _luma_planes(restored, original)
     if min(plane.shape) < MIN_SIDE_MS_SSIM:
-        raise ValueError(
+        raise TooSmallError(
             f"MS-SSIM needs pictures of at least {MIN_SIDE_MS_SSIM} x {MIN_SIDE_MS_SSIM} pixels, "
             f"not {plane.shape[1]} x {plane.shape[0]}"
         )
@@ -173,7 +173,7 @@ def _channel(index: int, image: Tensor) -> Tensor:
 
 def _ssim(plane: Tensor, reference: Tensor) -> float:
     if min(plane.shape) < _WINDOW:
-        raise ValueError(
+        raise TooSmallError(
             f"SSIM needs pictures of at least {_WINDOW} x {_WINDOW} pixels, not {plane.shape[1]} x {plane.shape[0]}"
         )
     return _mean_ssim(plane, reference)[0]

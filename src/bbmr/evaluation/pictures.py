@@ -67,26 +67,54 @@ def draw_map(colour: NDArray[np.uint8], plane: NDArray[np.uint8], blocks: Mappin
 def side_by_side(
     titles: Sequence[str], rows: Sequence[Sequence[NDArray[np.uint8]]], captions: Sequence[Sequence[str]], gap: int = 8
 ) -> NDArray[np.uint8]:
-    """Lay crops out as a table, a title over each column and a caption under each crop.
+    """Lay crops out as a table, a title over each column and a caption under each crop, both on as many lines as the
+    column's width needs.
 
     rows: for each row one crop (h, w, 1 or 3) a column, all of one size.  captions: likewise.  Returns (H, W, 3).
     """
     height, width = rows[0][0].shape[:2]
     letter = max(12, min(18, width // 14))
     font = ImageFont.load_default(letter)
-    line = round(letter * 1.6)
+    line = round(letter * 1.3)
     column_width = max(width, letter * 11) + gap  # crops may be narrower than their captions
-    size = (gap + column_width * len(titles), line + (height + line) * len(rows) + gap)
+    room = column_width - 2 * gap  # words of two columns shall not look like one line
+    head = [_wrapped(title, font, room) for title in titles]
+    feet = [[_wrapped(text, font, room) for text in words] for words in captions]
+    head_height = gap + line * max(map(len, head))
+    feet_heights = [2 * gap + line * max(map(len, texts)) for texts in feet]
+    size = (gap + column_width * len(titles), head_height + height * len(rows) + sum(feet_heights))
     sheet = Image.new("RGB", size, _PAPER)
     pen = ImageDraw.Draw(sheet)
-    for column, title in enumerate(titles):
-        left = gap + column * column_width
-        pen.text((left, line // 2), title, _INK, font, anchor="lm")
-        for row, (crops, words) in enumerate(zip(rows, captions, strict=True)):
-            top = line + row * (height + line)
-            sheet.paste(Image.fromarray(np.ascontiguousarray(as_rgb(crops[column]))), (left, top))
-            pen.text((left, top + height + line // 2), words[column], _INK, font, anchor="lm")
+
+    def write(texts: Sequence[str], left: int, top: int) -> None:
+        for index, text in enumerate(texts):
+            pen.text((left, top + gap // 2 + line * index + line // 2), text, _INK, font, anchor="lm")
+
+    lefts = [gap + column * column_width for column in range(len(titles))]
+    for texts, left in zip(head, lefts, strict=True):
+        write(texts, left, head_height - gap - line * len(texts))
+    top = head_height
+    for crops, words, feet_height in zip(rows, feet, feet_heights, strict=True):
+        for crop, texts, left in zip(crops, words, lefts, strict=True):
+            sheet.paste(Image.fromarray(np.ascontiguousarray(as_rgb(crop))), (left, top))
+            write(texts, left, top + height)
+        top += height + feet_height
     return np.array(sheet)
+
+
+def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: int) -> list[str]:
+    """Text in lines at most `room` pixels wide, of whole words where these fit."""
+    lines = [""]
+    for word in text.split():
+        rest = word
+        if lines[-1] and font.getlength(f"{lines[-1]} {rest}") <= room:
+            lines[-1] += f" {rest}"
+            continue
+        while rest:
+            count = next((count for count in range(len(rest), 1, -1) if font.getlength(rest[:count]) <= room), 1)
+            lines.append(rest[:count])
+            rest = rest[count:]
+    return lines[1:] or lines
 
 
 def _legend(blocks: Mapping[int, int], width: int) -> NDArray[np.uint8]:

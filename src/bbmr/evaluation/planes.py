@@ -8,6 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+
+class TooSmallError(ValueError):
+    """A picture has too few pixels for a measure."""
+
+
 _STRIP = 128  # rows worked on at once: a picture of 4K then needs its plane and little more
 
 

@@ -2,17 +2,18 @@
 
 import os
 import signal
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+import warnings
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from multiprocessing import active_children, get_context, parent_process
-from multiprocessing.queues import Queue
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from multiprocessing import active_children, connection, get_context, parent_process
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
-from queue import Empty
-from typing import Any
+from types import FrameType
+from typing import TextIO
 
 import torch
 
@@ -20,7 +21,7 @@ from bbmr.atomic import OutputError
 from bbmr.errors import BbmrError
 from bbmr.evaluation.measurement import Bench, BlockErrors, Measurement, Naturalness
 from bbmr.evaluation.no_reference.ma import MaModel
-from bbmr.evaluation.results import Cache, PictureResults, Task, Value
+from bbmr.evaluation.results import Cache, PictureResults, Result, Task, Value, writing_to
 from bbmr.imageio import MAX_PIXELS, PictureError, read_picture
 
 
@@ -49,6 +50,18 @@ class Settings:
     jobs: int = 1
     max_pixels: int = MAX_PIXELS
 
+    @property
+    def threads(self) -> int:
+        """Of each process: all that torch takes for one alone, a share of the cores for one of several."""
+        alone = torch.get_num_threads()
+        return alone if self.jobs <= 1 else min(alone, max(1, (os.cpu_count() or 1) // self.jobs))
+
+    @property
+    def conditions(self) -> str:
+        """What seconds depend on besides the machine, as people are told it."""
+        threads = f"{self.threads} thread{'s' * (self.threads != 1)}"
+        return f"{self.jobs} at a time, {threads} each, on {self.device}"
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -68,49 +81,91 @@ def evaluate(
 ) -> Outcome:
     """Measure everything on every picture; those that cannot be read are named in the outcome and left out.
 
-    Raises BbmrError where nothing can be kept in the cache, and where a worker process dies.
+    SIGTERM ends it as Ctrl-C does, with KeyboardInterrupt.  Raises BbmrError where nothing can be kept in the cache,
+    where another evaluation writes to it, and where a worker process dies.
     """
-    jobs = [(path, tuple(tasks), settings) for path in dict.fromkeys(path for paths in sets.values() for path in paths)]
+    paths = list(dict.fromkeys(path for group in sets.values() for path in group))
+    settings = replace(settings, jobs=max(1, min(settings.jobs, len(paths))))
+    jobs = [(path, tuple(tasks), settings) for path in paths]
     total = len(jobs) * len(tasks)
     done = 0
 
-    def count(picture: str, doing: str, more: int) -> None:
+    def count(step: Step) -> None:
         nonlocal done
-        done += more
-        told(News(picture, doing, done, total))
+        done += step.more
+        told(News(step.picture, step.doing, done, total))
 
     found: dict[Path, PictureResults | str] = {}
-    for path, result in _in_parallel(jobs, settings.jobs, count):
-        found[path] = result
-        told(News(path.name, "failed" if isinstance(result, str) else "complete", done, total, complete=True))
-    by_set = {name: [found[path] for path in paths] for name, paths in sets.items()}
+    with _sigterm_interrupts(), writing_to(settings.cache), closing(_in_parallel(jobs, settings, count)) as results:
+        for path, result in results:
+            found[path] = result
+            told(News(path.name, "failed" if isinstance(result, str) else "complete", done, total, complete=True))
+    by_set = {name: [found[path] for path in group] for name, group in sets.items()}
     return Outcome(
-        {name: [one for one in results if isinstance(one, PictureResults)] for name, results in by_set.items()},
-        {name: [one for one in results if isinstance(one, str)] for name, results in by_set.items()},
+        {name: [one for one in group if isinstance(one, PictureResults)] for name, group in by_set.items()},
+        {name: [one for one in group if isinstance(one, str)] for name, group in by_set.items()},
     )
 
 
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Without it, SIGTERM would leave no time to end the workers.  Of the main thread alone: others have no signals."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
 Job = tuple[Path, tuple[Task, ...], Settings]
-Told = Callable[[str, str, int], None]
-"""Called with a picture's name, what is measured on it, and how many results more are known."""
 
 
-def _in_parallel(jobs: Sequence[Job], processes: int, told: Told) -> Iterator[tuple[Path, PictureResults | str]]:
-    if min(processes, len(jobs)) <= 1:
+@dataclass(frozen=True)
+class Step:
+    """Of a picture: what is measured on it from now on, and how many results more are known."""
+
+    picture: str
+    doing: str
+    more: int
+
+
+@dataclass(frozen=True)
+class Warned:
+    """A warning of this package in a worker."""
+
+    text: str
+    category: type[Warning]
+
+
+Told = Callable[[Step], None]
+Found = Generator[tuple[Path, PictureResults | str], None, None]
+
+
+def _in_parallel(jobs: Sequence[Job], settings: Settings, told: Told) -> Found:
+    if settings.jobs <= 1:
         for job in jobs:
             yield job[0], _evaluate_picture(job, told)
         return
     context = get_context("spawn")  # a fork would copy torch's threads in whatever state they are
-    messages = context.Queue()
-    threads = max(1, (os.cpu_count() or 1) // processes)
-    with _ended_on_error(ProcessPoolExecutor(processes, context, _begin, (messages, threads))) as pool:
+    messages: SimpleQueue[Step | Warned] = context.SimpleQueue()
+    with _ended_on_error(ProcessPoolExecutor(settings.jobs, context, _begin, (messages, settings.threads))) as pool:
         of_picture = {pool.submit(_in_worker, job): job[0] for job in jobs}
         running = set(of_picture)
         while running:
             done, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
-            with suppress(Empty):  # a worker's messages come before its result
-                while True:
-                    told(*messages.get_nowait())
+            while not messages.empty():  # a worker's messages come before its result
+                match messages.get():
+                    case Step() as step:
+                        told(step)
+                    case Warned(text, category):
+                        warnings.warn(text, category, stacklevel=1)  # the filters here see it as this package's
             for future in done:
                 yield of_picture[future], future.result()
 
@@ -118,11 +173,12 @@ def _in_parallel(jobs: Sequence[Job], processes: int, told: Told) -> Iterator[tu
 @contextmanager
 def _ended_on_error(pool: ProcessPoolExecutor) -> Iterator[ProcessPoolExecutor]:
     """Pictures take minutes, so workers are not waited for where the run is over: everything whole is in the cache."""
+    others = set(active_children())
     try:
         yield pool
     except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
-        for worker in active_children():
+        for worker in set(active_children()) - others:
             worker.terminate()
         if isinstance(error, BrokenProcessPool):
             raise BbmrError(
@@ -133,26 +189,42 @@ def _ended_on_error(pool: ProcessPoolExecutor) -> Iterator[ProcessPoolExecutor]:
     pool.shutdown()
 
 
-_messages: "Queue[tuple[str, str, int]]"
+_messages: "SimpleQueue[Step | Warned]"
 """Of a worker process: to the one that started it."""
 
 
-def _begin(messages: "Queue[tuple[str, str, int]]", threads: int) -> None:
+def _begin(messages: "SimpleQueue[Step | Warned]", threads: int) -> None:
     global _messages  # noqa: PLW0603  # a worker's initialiser has no other way to hand it on
     _messages = messages
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started it ends it
     torch.set_num_threads(threads)
+    warnings.simplefilter("ignore")  # what other libraries say of their insides
+    warnings.filterwarnings("always", category=UserWarning, module=r"bbmr\b")
+    warnings.showwarning = _send_warning
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)  # whatever the main thread does; it leaves at most a line that is cut off
+
+
+def _send_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    _messages.put(Warned(str(message), category))
 
 
 def _in_worker(job: Job) -> PictureResults | str:
-    parent = parent_process()
-
-    def tell(*message: Any) -> None:
-        if parent is None or not parent.is_alive():
-            sys.exit("the process that wants these results is gone")
-        _messages.put(message)
-
-    return _evaluate_picture(job, tell)
+    return _evaluate_picture(job, _messages.put)
 
 
 def _evaluate_picture(job: Job, told: Told) -> PictureResults | str:
@@ -160,28 +232,28 @@ def _evaluate_picture(job: Job, told: Told) -> PictureResults | str:
     path, tasks, settings = job
     left = len(tasks)
     try:
-        cache = Cache(settings.cache, _content(path))
-        results = {task: cache.find(task) for task in tasks}
-        missing = [task for task, known in results.items() if known is None]
+        cache = Cache(settings.cache, _content(path), settings.device)
+        results = {task: result for task in tasks if (result := cache.find(task)) is not None}
+        missing = [task for task in dict.fromkeys(tasks) if task not in results]
         left = len(missing)
-        told(path.name, "", len(tasks) - left)
+        told(Step(path.name, "", len(tasks) - left))
         bench = _bench(path, settings) if missing else None
         for task in missing:
             assert bench is not None
-            told(path.name, task.key, 0)
-            results[task] = value = _measure(bench, task)
-            cache.add(task, value)
+            told(Step(path.name, task.key, 0))
+            results[task] = result = Result(_measure(bench, task), settings.conditions)
+            cache.add(task, result)
             left -= 1
-            told(path.name, task.key, 1)
+            told(Step(path.name, task.key, 1))
     except OutputError:  # the run is in vain
         raise
     except BbmrError as error:
-        told(path.name, "", left)
-        return str(error)
+        told(Step(path.name, "", left))
+        return str(error) if str(path) in str(error) else f"{path}: {error}"
     except Exception as error:  # one picture does not stop the others
-        told(path.name, "", left)
+        told(Step(path.name, "", left))
         return f"{path}: {type(error).__name__}: {error} (unexpected)"
-    return _gather(path, results)
+    return _gather(path, {task: results[task] for task in tasks})
 
 
 def _content(path: Path) -> bytes:
@@ -202,14 +274,14 @@ def _measure(bench: Bench, task: Task) -> Value:
     return bench.block_errors(task.blocks_of, task.scales) if task.blocks_of else bench.original()
 
 
-def _gather(path: Path, results: Mapping[Task, Value | None]) -> PictureResults:
+def _gather(path: Path, results: Mapping[Task, Result]) -> PictureResults:
     systems, blocks, original = {}, {}, None
-    for task, value in results.items():
-        match value:
-            case Measurement() if task.system is not None:
+    for task, result in results.items():
+        match result.value:
+            case Measurement() as value if task.system is not None:
                 systems[task.system] = value
-            case BlockErrors():
+            case BlockErrors() as value:
                 blocks[task.blocks_of] = value
-            case Naturalness():
+            case Naturalness() as value:
                 original = value
-    return PictureResults(path, systems, blocks, original)
+    return PictureResults(path, systems, blocks, original, frozenset(one.conditions for one in results.values()))

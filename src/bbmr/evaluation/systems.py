@@ -10,12 +10,12 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from bbmr.allocation.corrected import FALLBACK, SUFFIX, is_fitted
-from bbmr.catalogue import Pipeline, find_pipeline
+from bbmr.allocation.corrected import FALLBACK, LIGHT, SUFFIX, is_fitted
+from bbmr.catalogue import PIPELINES, Pipeline, find_pipeline
 from bbmr.devices import full_float32
 from bbmr.evaluation.complexity import count_upscaling
 from bbmr.networks.joint import JointSR
-from bbmr.options import Options
+from bbmr.options import LEARNED, Options
 from bbmr.parts import Parts
 from bbmr.picture import Picture
 from bbmr.pipeline import compress, compress_uniform, restore
@@ -94,18 +94,16 @@ class System:
     @property
     def fingerprint(self) -> str:
         """Digests of whatever was trained, fitted or written and decides the result, but for this package's code."""
-        names = [] if self.own.upscaler else [self.pipeline]
+        digests = [] if self.own.upscaler else [hash_of_weights(self.pipeline)]
+        distortion = self.options.distortion if self.options else ""
         if self.measured_by:
-            names.append(self.measured_by)
-        digests = [hash_of_weights(name) for name in names]
-        if self.options is not None and self.options.distortion == "corrected":
-            digests.append(_hash_of_correction(self.pipeline))
+            digests.append(hash_of_weights(self.measured_by))
+        if distortion == "corrected":
+            digests += [weights_index()[LIGHT].sha256, _hash_of_correction(self.pipeline)]
+        if distortion == "helper":
+            helper = PIPELINES[self.measured_by or self.pipeline].helper
+            digests += [weights_index()[name].sha256 for name in helper]
         return " ".join([*digests, self.own.fingerprint]).strip()
-
-    @property
-    def uniform(self) -> bool:
-        """Whether one scale is stored all over."""
-        return self.options is None
 
     def compress(self, picture: Picture, errors: NDArray[np.float64] | None, device: str) -> RescaledImage:
         """errors: of its distortion, where they are known."""
@@ -119,17 +117,19 @@ class System:
         if self.joint is None:
             return restore(rescaled, device=device, parts=self.own.parts())
         with full_float32():
-            colour = self._receiver(device).upscaler().restore(rescaled)
+            colour = self.receiver(device).upscaler().restore(rescaled)
         return Picture(colour, rescaled.alpha, rescaled.metadata)
 
     def macs_to_restore(self, rescaled: RescaledImage) -> int | None:
         """Multiply-accumulates of restoring in colour; None with an upscaler that is no network of this package."""
         if self.own.upscaler:
             return None
-        return count_upscaling(self._receiver("cpu"), rescaled.scales, rescaled.grid).macs
+        return count_upscaling(self.receiver("cpu"), rescaled.scales, rescaled.grid).macs
 
-    def _receiver(self, device: str) -> Pipeline:
-        pipeline = find_pipeline(self.pipeline, device=device)
+    @cache  # noqa: B019  # systems are few, and so are the networks that this keeps
+    def receiver(self, device: str) -> Pipeline:
+        """What restores, its networks at hand."""
+        pipeline = find_pipeline(self.pipeline, device=device, parts=self.own.parts())
         if self.joint is None:
             return pipeline
         descriptor = load_weights(pipeline.weights)
@@ -140,9 +140,12 @@ class System:
 
 
 def hash_of_weights(pipeline: str) -> str:
-    """Digests of all the weights of a pipeline: those that restore, and those that make its LR planes."""
-    found = find_pipeline(pipeline)
-    return " ".join([found.weights_sha256, *(weights_index()[name].sha256 for name in found.filters)])
+    """Digests of all the weights of a pipeline: those that restore, those that make its LR planes, and those that
+    restore gray pictures in their place.
+    """
+    found, index = find_pipeline(pipeline), weights_index()
+    gray = PIPELINES[pipeline.removeprefix(LEARNED)].networks if found.learned else ()
+    return " ".join([found.weights_sha256, *(index[name].sha256 for name in (*found.filters, *gray) if name in index)])
 
 
 def _hash_of_correction(pipeline: str) -> str:

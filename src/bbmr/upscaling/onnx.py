@@ -1,7 +1,8 @@
 """Super-resolution models in ONNX files, as SR functions."""
 
+import re
 from importlib import import_module
-from os import PathLike
+from os import PathLike, fsdecode
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ from bbmr.extras import from_extra
 _PROBE = 64  # samples per side where a model takes any: a multiple of what windows and strides divide by
 _HALO = 16  # samples around the middle of a window, which alone is taken
 
+# Files beside a model that hold its tensors are named in it, as protobuf writes an entry ("location", name): field 1 of
+# 8 bytes, then field 2 and its length, a varint.
+_LOCATION = re.compile(rb"\x0a\x08location\x12([\x00-\x7f]|[\x80-\xff][\x00-\x7f])")
+
 
 class OnnxFunction:
     """An `SRFunction` over an ONNX file, on the CPU, with as many threads as torch has.
@@ -28,7 +33,8 @@ class OnnxFunction:
     most an eighth of the side) are left out.  Models of half precision, of 8 bit, or of samples from 0 to 255 are not
     for this; those of the last kind go unnoticed.
 
-    path: the file.  scales: the one that a small input is enlarged by.
+    path: the file.  scales: the one that a small input is enlarged by.  files: the model's file, then those with its
+    external data in order of their names, as absolute paths.
     Raises BbmrError for a file that cannot be read, for other models, and without onnxruntime.
     """
 
@@ -38,6 +44,7 @@ class OnnxFunction:
         self._session = _open(self._path)
         self._input, self._channels, self._window = self._find_input()
         self.scales = (self._find_scale(),)
+        self.files = (self._path.absolute(), *_external_data(self._path.absolute()))
 
     def __call__(self, lr: Tensor, scale: int) -> Tensor:
         """(1, 3, h, w) float32 in [0, 1] -> (1, 3, h scale, w scale); scale: the one of the model.  Gives no gradients.
@@ -112,6 +119,21 @@ class OnnxFunction:
                 f"enlarge by {', '.join(map(str, SCALES[1:]))} can be used"
             )
         return scale
+
+
+def _external_data(path: Path) -> list[Path]:
+    """The files with a model's external data, in order of their names.
+
+    Found in the bytes, since onnxruntime does not tell them.  What is called a location and is no file is left out:
+    metadata may be called that too, and without its data a model cannot be opened.
+    """
+    model = path.read_bytes()
+    places = set()
+    for found in _LOCATION.finditer(model):
+        low, high = found[1] if len(found[1]) == 2 else (found[1][0], 0)
+        name = model[found.end() : found.end() + (low & 0x7F | high << 7)]
+        places.add(path.parent / fsdecode(name))
+    return sorted(place for place in places if place.is_file())
 
 
 def _open(path: Path) -> Any:

@@ -13,7 +13,7 @@ from torch import Tensor
 from bbmr.blocks import BLOCK_SIDES, SCALES, up_to_cell
 from bbmr.errors import BbmrError
 from bbmr.lr_blocks import LRBlocks
-from bbmr.parts import SRFunction, name_of, scales_of
+from bbmr.parts import SRFunction, blamed_on, name_of, scales_of
 from bbmr.tiles import Tile, tiles
 from bbmr.upscaling import Upscaler, like_stored, plain
 from bbmr.upscaling.mosaic import build_mosaics, levels_of, per_sample
@@ -47,8 +47,8 @@ class OwnUpscaler(Upscaler):
         self.scales = (1, *sorted(set(scales)))
 
     def restored_tiles(self, stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
-        """As in `Upscaler`.  Raises BbmrError for what the function returns that is no restored picture, and for no
-        gradients where they are wanted.
+        """As in `Upscaler`.  Raises BbmrError for what the function returns that is no restored picture, for no
+        gradients where they are wanted, and for whatever the function raises.
         """
         return enlarged_tiles(stored, self._enlarge) if len(stored.samples) == 1 else self._mixed_tiles(stored)
 
@@ -84,12 +84,13 @@ class OwnUpscaler(Upscaler):
             return plane
         wanted = plane.requires_grad
         plane = plane.contiguous()
-        try:
-            restored = self._function(plane, factor)
-        except RuntimeError as error:
-            if wanted and "requires grad" in str(error):  # torch says so where a tensor cannot become an array
-                raise self._no_gradients(str(error)) from error
-            raise
+        with blamed_on(f"the upscaler {self.name}"):
+            try:
+                restored = self._function(plane, factor)
+            except RuntimeError as error:
+                if wanted and "requires grad" in str(error):  # torch says so where a tensor cannot become an array
+                    raise self._no_gradients(str(error)) from error
+                raise
         shape = (1, 3, plane.shape[2] * factor, plane.shape[3] * factor)
         if (problem := _problem(restored, shape)) is not None:
             raise BbmrError(

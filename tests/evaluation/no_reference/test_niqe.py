@@ -15,7 +15,7 @@ from reference.niqe import niqe as slow_niqe
 from safetensors.numpy import load_file
 from skimage import data
 
-import bbmr.evaluation
+import bbmr.evaluation.no_reference
 from bbmr.evaluation.no_reference.niqe import niqe_live, niqe_pirm
 
 Metric = Callable[[NDArray[np.uint8]], float]
@@ -37,7 +37,7 @@ def luma_plane(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def slow(plane: NDArray[np.float64]) -> float:
-    model = load_file(Path(bbmr.evaluation.__file__).with_name("niqe_pristine.safetensors"))
+    model = load_file(Path(bbmr.evaluation.no_reference.__file__).with_name("niqe_pristine.safetensors"))
     return slow_niqe(plane, model["mean"], model["covariance"])
 
 

@@ -42,6 +42,26 @@ def test_strips_and_scatter() -> None:
     assert {"a", "b", "plain", "ours", "bits", "PSNR"} <= words(svg)
 
 
+@pytest.mark.filterwarnings("error")
+def test_labels_are_shown_as_they_are() -> None:
+    names = ["q$_{$.py:up", "_hidden", "<b>&", r"a\$b $x^2$ $", "#1"]
+    for svg in (
+        lines({name: [1.0, 2.0] for name in names}, ["1", "$2$"], "$across$", "_up"),
+        strips({name: [1.0] for name in names} | {"nothing": []}, "$along$"),
+        scatter({name: {f"of {name}": (1.0, 2.0)} for name in names}, "a", "b"),
+    ):
+        assert set(names) <= words(svg)
+    assert {"$2$", "$across$", "_up"} <= words(lines({"a": [1.0, 2.0]}, ["1", "$2$"], "$across$", "_up"))
+    assert {f"of {name}" for name in names} <= words(svg)
+    assert "a? b?" in words(strips({"a\x01 b\udce9": [1.0]}, "dB"))  # neither may stand in XML
+
+
+def test_every_legend_entry_has_its_own_colour() -> None:
+    svg = lines({"_one": [1.0], "two": [2.0]}, ["1"], "a", "b")
+    legend = svg[svg.index('id="legend_1"') :].lower()
+    assert legend.index("#0072b2") < legend.index("_one<") < legend.index("#d55e00") < legend.index("two<")
+
+
 def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(BbmrError, match=r'matplotlib, which is not installed: pip install "bbmr\[evaluate\]"'):

@@ -31,7 +31,7 @@ from bbmr.evaluation.metrics import BORDER
 from bbmr.evaluation.no_reference.block_statistics import dct_statistics, singular_values
 from bbmr.evaluation.no_reference.random_forest import RandomForest
 from bbmr.evaluation.no_reference.wavelet_statistics import MIN_SIDE, wavelet_statistics
-from bbmr.evaluation.planes import weighed_plane, whole_levels
+from bbmr.evaluation.planes import TooSmallError, weighed_plane, whole_levels
 from bbmr.extras import from_extra
 from bbmr.luma import luma
 
@@ -105,7 +105,7 @@ def _plane(picture: NDArray[np.uint8]) -> Tensor:
     plane = whole_levels(weighed_plane(picture, luma))
     smallest = MIN_SIDE + 2 * BORDER
     if min(plane.shape) < smallest:
-        raise ValueError(
+        raise TooSmallError(
             f"the score of Ma needs pictures of at least {smallest} x {smallest} pixels, "
             f"not {picture.shape[1]} x {picture.shape[0]}"
         )

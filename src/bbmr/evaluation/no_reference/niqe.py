@@ -30,7 +30,7 @@ from torch import Tensor
 
 from bbmr.downscaling.bicubic import downscale
 from bbmr.evaluation.metrics import BORDER
-from bbmr.evaluation.planes import gaussian_means, weighed_plane, whole_levels
+from bbmr.evaluation.planes import TooSmallError, gaussian_means, weighed_plane, whole_levels
 from bbmr.luma import luma
 
 BLOCK = 96
@@ -71,7 +71,7 @@ def _niqe(plane: Tensor) -> float:
     """NIQE of (H, W) grey levels."""
     rows, cols = plane.shape[0] // BLOCK, plane.shape[1] // BLOCK
     if rows * cols < 2:
-        raise ValueError(
+        raise TooSmallError(
             f"NIQE needs at least two whole blocks of {BLOCK} x {BLOCK} pixels; "
             f"{plane.shape[1]} x {plane.shape[0]} pixels, any border cut off, do not hold them"
         )

@@ -4,6 +4,7 @@ Simple ones lose little from x4 to x8, hard ones gain much from x4 to x2; the pa
 on average (1.06 and 8.21 dB) and how many there are, but not where the lines are drawn.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,18 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bbmr.blocks import PAPER_SCALES
+from bbmr.errors import BbmrError
 from bbmr.evaluation.choices import HARD_ABOVE, SIMPLE_BELOW
 from bbmr.evaluation.measurement import BlockErrors
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """In dB.  simple_below: what a simple block loses at most from x4 to x8.  hard_above: what a hard one gains at
-    least from x4 to x2.  A block that is both is simple.
+    """In dB.  A simple block loses less than `simple_below` from x4 to x8, a hard one gains more than `hard_above` from
+    x4 to x2; one that does both is simple.  Raises BbmrError for what is not a number.
     """
 
     simple_below: float = SIMPLE_BELOW
     hard_above: float = HARD_ABOVE
+
+    def __post_init__(self) -> None:
+        for value in (self.simple_below, self.hard_above):
+            if not math.isfinite(value):
+                raise BbmrError(f"{value} dB is no threshold between classes of blocks; give a number")
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ _ROWS: Mapping[str, Callable[[Family], Sequence[Row]]] = {
 @dataclass(frozen=True)
 class Plan:
     """families: whose rows.  tables: which, out of TABLES.  efforts: of one more, of refined LR samples.  thresholds:
-    of table 1.  crops: to be shown beside those that are found.
+    of table 1.  crops: to be shown beside those that are found.  with_ma: PI is measured.
     """
 
     families: Sequence[Family]
@@ -36,6 +36,16 @@ class Plan:
     efforts: Sequence[int] = ()
     thresholds: Thresholds = field(default_factory=Thresholds)
     crops: Sequence[Crop] = ()
+    with_ma: bool = False
+
+    def not_shown(self) -> list[str]:
+        """What is asked for and has no place in these tables."""
+        reasons = []
+        if self.crops and ("2" not in self.tables or not any(family.has_crops for family in self.families)):
+            reasons.append("crops are shown beside table 2, of pipelines that restore blocks, which is not asked for")
+        if "2" not in self.tables and any(family.own.allocator for family in self.families):
+            reasons.append("an allocator of one's own has a row in table 2 alone, which is not asked for")
+        return reasons
 
 
 def find_tasks(plan: Plan, ma_model: str = "") -> list[Task]:

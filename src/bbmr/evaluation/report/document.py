@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bbmr.evaluation.report.figures import Figure
+from bbmr.evaluation.report.names import bounded
 from bbmr.evaluation.report.table import Table, slug
 
 
@@ -17,7 +18,7 @@ class Plot:
 
     @property
     def file(self) -> str:
-        return f"{self.name}.svg"
+        return f"{bounded(self.name)}.svg"
 
 
 Item = Table | Plot | Figure
@@ -39,8 +40,8 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """facts: what was run, when, on what.  problems: pictures that were skipped, pipelines that were left out.  beside:
-    tables that are too long to be read, for CSV files alone.
+    """facts: what was run, when, on what.  problems: pictures that were skipped, pipelines that were left out, figures
+    that could not be drawn.  beside: tables that are too long to be read, for CSV files alone.
     """
 
     title: str

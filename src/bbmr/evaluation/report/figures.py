@@ -10,19 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bbmr.blocks import BlockGrid
 from bbmr.evaluation.measurement import Bench
 from bbmr.evaluation.metrics import psnr_y
 from bbmr.evaluation.pictures import draw_map, scale_plane, side_by_side, upright
 from bbmr.evaluation.regions import Region, telling_regions
+from bbmr.evaluation.report.names import bounded
 from bbmr.evaluation.systems import System
 from bbmr.imageio import orientation
 from bbmr.picture import Picture
 from bbmr.rescaled import RescaledImage
 
+LOOK = 1
+"""Of how figures are drawn: raise it when that changes, so that figures kept from before are not taken for these."""
 CROP = 224
-_CORNER = 48  # pixels per side around a block corner, as stored
-_ENLARGED = 4
+CORNER = 48
+"""Pixels per side of what is shown around a block corner."""
+ENLARGED = 4
+"""How many times that is enlarged."""
 _MAP_SIDE = 1280  # pixels, at most
 
 
@@ -37,7 +41,7 @@ class Figure:
 
     @property
     def file(self) -> str:
-        return f"{self.name}.png"
+        return f"{bounded(self.name)}.png"
 
     def png(self) -> bytes:
         """The image as a PNG file."""
@@ -69,13 +73,13 @@ class Restored:
 
 
 def draw_crops(restored: Restored, methods: Mapping[str, System], regions: Sequence[Region]) -> NDArray[np.uint8]:
-    """Figures 1 and 4: the original and what each method makes of it, with the PSNR-Y of each crop."""
+    """Figures 1 and 4: the original and what each method makes of it, with the PSNR-Y of each crop, nothing cut off."""
     rows = [[region.cut_out(restored.original)] for region in regions]
     for system in methods.values():
         for row, region in zip(rows, regions, strict=True):
             row.append(region.cut_out(restored.colour(system)))
     captions = [
-        [f"at {region.left}, {region.top}", *(f"{psnr_y(crop, row[0]):.2f} dB" for crop in row[1:])]
+        [f"at {region.left}, {region.top}", *(f"{psnr_y(crop, row[0], 0):.2f} dB" for crop in row[1:])]
         for region, row in zip(regions, rows, strict=True)
     ]
     return side_by_side(["original", *methods], rows, captions)
@@ -96,30 +100,38 @@ def draw_scale_map(restored: Restored, system: System) -> NDArray[np.uint8]:
     return np.asarray(picture)
 
 
-def draw_corner(restored: Restored, methods: Mapping[str, System]) -> NDArray[np.uint8]:
-    """Figure 5: around a block corner, enlarged; the corner where the last method mends most of the first one's
-    error.
-    """
-    first, *_, last = methods.values()
-    grid = restored.rescaled(first).grid
-    region = _worst_corner(restored, first, last, grid)
+def draw_corner(restored: Restored, methods: Mapping[str, System], region: Region) -> NDArray[np.uint8]:
+    """Figure 5: around a block corner, enlarged, with the PSNR-Y of each crop, nothing cut off."""
     crops = [region.cut_out(colour) for colour in (restored.original, *map(restored.colour, methods.values()))]
-    enlarged = [crop.repeat(_ENLARGED, axis=0).repeat(_ENLARGED, axis=1) for crop in crops]
+    enlarged = [crop.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1) for crop in crops]
     words = [f"at {region.left}, {region.top}", *(f"{psnr_y(crop, crops[0], 0):.2f} dB" for crop in crops[1:])]
     return side_by_side(["original", *methods], [enlarged], [words])
 
 
-def _worst_corner(restored: Restored, first: System, last: System, grid: BlockGrid) -> Region:
-    def error(colour: NDArray[np.uint8]) -> NDArray[np.int64]:
-        squared: NDArray[np.int64] = np.square(np.subtract(colour, restored.original, dtype=np.int32)).sum(2)
+def find_corner(restored: Restored, one: System, other: System, side: int) -> Region | None:
+    """Around the corner of four blocks of `side` pixels where the squared error falls most from `one` to `other`; None
+    where no corner has room around it.
+    """
+    height, width = restored.original.shape[:2]
+    half = CORNER // 2
+    regions = [
+        Region(row - half, col - half, CORNER, CORNER)
+        for row in _corners(height, side)
+        for col in _corners(width, side)
+    ]
+    if not regions:
+        return None
+
+    def error(system: System) -> NDArray[np.int64]:
+        difference = np.subtract(restored.colour(system), restored.original, dtype=np.int32)
+        squared: NDArray[np.int64] = np.square(difference).sum(2, dtype=np.int64)
         return squared
 
-    mended = error(restored.colour(first)) - error(restored.colour(last))
-    height, width = mended.shape
-    half = _CORNER // 2
-    regions = [
-        Region(row - half, col - half, _CORNER, _CORNER)
-        for row in range(grid.side, height - half, grid.side)
-        for col in range(grid.side, width - half, grid.side)
-    ]
+    mended = error(one) - error(other)
     return max(regions, key=lambda region: int(mended[region.slices].sum()))
+
+
+def _corners(length: int, side: int) -> list[int]:
+    """First pixels of blocks that have half of what is shown before and behind them."""
+    half = CORNER // 2
+    return [at for at in range(side, length - half + 1, side) if at >= half]

@@ -8,6 +8,8 @@ from bbmr.evaluation.report.figures import Figure
 from bbmr.extras import from_extra
 
 _TEMPLATE = "report.html.j2"
+_TAG = re.compile(r"<[^>]*>")  # words between tags may look like ids, and stay
+_REFERENCE = re.compile(r'\bid="|url\(#|href="#')
 
 
 def to_html(document: Document) -> str:
@@ -19,8 +21,7 @@ def to_html(document: Document) -> str:
     def inline_svg(svg: str, name: str) -> Markup:
         """Ids made different from those of other plots on the page."""
         inner = svg[svg.index("<svg") :]
-        inner = re.sub(r'\b(id=")', rf"\g<1>{name}-", inner)
-        return Markup(re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", inner))  # drawn by `plots`
+        return Markup(_TAG.sub(lambda tag: _REFERENCE.sub(rf"\g<0>{name}-", tag[0]), inner))  # drawn by `plots`
 
     environment = Environment(
         loader=PackageLoader("bbmr.evaluation.report", "."), autoescape=True, undefined=StrictUndefined

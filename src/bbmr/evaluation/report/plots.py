@@ -11,8 +11,12 @@ from bbmr.evaluation.report.classes import Thresholds, earned_and_paid
 from bbmr.extras import from_extra
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.container import Container
 
+_Entry = tuple[str, "Artist | Container"]
+"""Of a legend: label and what it stands for."""
 _STYLE: Any = {
     "svg.fonttype": "none",  # words stay words
     "svg.hashsalt": "bbmr",  # the same data, the same file
@@ -38,16 +42,19 @@ def histogram(psnr: NDArray[np.float64], thresholds: Thresholds) -> str:
     earned, paid = earned_and_paid(psnr)
 
     def draw(axes: "Axes") -> None:
+        entries: list[_Entry] = []
         for values, label, line, colour in (
             (paid, "lost from x4 to x8", thresholds.simple_below, _COLOURS[0]),
             (earned, "gained from x4 to x2", thresholds.hard_above, _COLOURS[1]),
         ):
             percent = np.full(values.shape, 100 / max(1, values.size))
-            axes.hist(values.clip(_BINS[0], _BINS[-1]), _BINS, weights=percent, alpha=0.55, color=colour, label=label)
+            clipped = values.clip(_BINS[0], _BINS[-1])
+            axes.hist(clipped, _BINS, weights=percent, alpha=0.55, color=colour)
+            entries.append((label, axes.containers[-1]))
             axes.axvline(line, color=colour, linestyle="--", linewidth=1)
         axes.set_xlabel("PSNR-Y of a block, dB (dashed: simple below, hard above)")
         axes.set_ylabel("% of the blocks")
-        axes.legend()
+        _add_legend(axes, entries)
 
     return _svg(7, 3.2, draw)
 
@@ -56,13 +63,14 @@ def lines(series: Mapping[str, Sequence[float | None]], ticks: Sequence[str], ac
     """One line for each series, a point for each tick; points that are not there are left out."""
 
     def draw(axes: "Axes") -> None:
+        entries: list[_Entry] = []
         for (name, values), colour in zip(series.items(), _cycled(len(series)), strict=True):
             points = [np.nan if value is None else value for value in values]
-            axes.plot(range(len(ticks)), points, marker="o", color=colour, label=name)
-        axes.set_xticks(range(len(ticks)), ticks)
-        axes.set_xlabel(across)
-        axes.set_ylabel(up)
-        axes.legend(fontsize=8)
+            entries.append((name, axes.plot(range(len(ticks)), points, marker="o", color=colour)[0]))
+        axes.set_xticks(range(len(ticks)), map(_literal, ticks))
+        axes.set_xlabel(_literal(across))
+        axes.set_ylabel(_literal(up))
+        _add_legend(axes, entries, fontsize=8)
 
     return _svg(7, 3.6, draw)
 
@@ -73,11 +81,12 @@ def strips(gains: Mapping[str, Sequence[float]], along: str) -> str:
     def draw(axes: "Axes") -> None:
         for place, (values, colour) in enumerate(zip(gains.values(), _cycled(len(gains)), strict=True)):
             axes.plot(values, [place] * len(values), "o", color=colour, alpha=0.45, markersize=5, markeredgewidth=0)
-            axes.plot([np.mean(values)] * 2, [place - 0.3, place + 0.3], color=colour, linewidth=2.5)
-        axes.set_yticks(range(len(gains)), list(gains))
+            if values:
+                axes.plot([np.mean(values)] * 2, [place - 0.3, place + 0.3], color=colour, linewidth=2.5)
+        axes.set_yticks(range(len(gains)), map(_literal, gains))
         axes.set_ylim(len(gains) - 0.5, -0.5)
         axes.axvline(0, color="#000000", linewidth=0.8)
-        axes.set_xlabel(along)
+        axes.set_xlabel(_literal(along))
 
     return _svg(9, 0.8 + 0.34 * len(gains), draw)
 
@@ -93,15 +102,28 @@ def scatter(points: Mapping[str, Mapping[str, tuple[float, float]]], across: str
             for name, place in named.items():
                 axes.plot(*place, shapes[name], color=colours[group], markersize=7, alpha=0.85)
         # The two legends in one: what colours mean, then what shapes do.
-        for group, colour in colours.items():
-            axes.plot([], [], "s", color=colour, label=group)
-        for name, shape in shapes.items():
-            axes.plot([], [], shape, color="#777777", label=name)
-        axes.set_xlabel(across)
-        axes.set_ylabel(up)
-        axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
+        entries: list[_Entry] = [
+            *((group, axes.plot([], [], "s", color=colour)[0]) for group, colour in colours.items()),
+            *((name, axes.plot([], [], shape, color="#777777")[0]) for name, shape in shapes.items()),
+        ]
+        axes.set_xlabel(_literal(across))
+        axes.set_ylabel(_literal(up))
+        _add_legend(axes, entries, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
 
     return _svg(10, 4.6, draw)
+
+
+def _literal(text: str) -> str:
+    """Text as matplotlib takes it to show just that, and no formula; a question mark for what XML may not hold."""
+    printable = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return printable.replace("$", r"\$")
+
+
+def _add_legend(axes: "Axes", entries: Sequence["_Entry"], **options: Any) -> None:
+    """With whatever labels: matplotlib itself passes over those that begin with an underscore."""
+    legend = axes.legend([handle for _, handle in entries], [str(index) for index in range(len(entries))], **options)
+    for text, (label, _) in zip(legend.get_texts(), entries, strict=True):
+        text.set_text(_literal(label))
 
 
 def _cycled(count: int) -> list[str]:

@@ -12,14 +12,11 @@ from bbmr.evaluation.systems import System
 
 @dataclass(frozen=True)
 class Gain:
-    """mean: over the pictures.  error: standard error of the mean; None for a single picture.  worst: the least gain,
-    and the name of its picture.
-    """
+    """mean: over the pictures.  error: standard error of the mean; None for a single picture.  worst: the least."""
 
     mean: float
     error: float | None
     worst: float
-    worst_picture: str
 
 
 def mean(values: Iterable[float | None]) -> float | None:
@@ -50,6 +47,5 @@ def gain(pictures: Sequence[PictureResults], system: System, over: System, name:
     gains = gains_by_picture(pictures, system, over, name)
     if not gains:
         return None
-    worst = min(gains, key=gains.__getitem__)
     error = stdev(gains.values()) / math.sqrt(len(gains)) if len(gains) > 1 else None
-    return Gain(fmean(gains.values()), error, gains[worst], worst.stem)
+    return Gain(fmean(gains.values()), error, min(gains.values()))

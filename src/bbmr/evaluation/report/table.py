@@ -6,15 +6,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bbmr.evaluation.report.names import escape_markdown
+
 Cell = str | int | float | None
 
 
 @dataclass(frozen=True)
 class Column:
-    """style: of its numbers, as `format` takes it; empty for words."""
+    """style: of its numbers, as `format` takes it; empty for words.  name: in CSV files, where each has another; empty
+    for the heading.
+    """
 
     heading: str
     style: str = ""
+    name: str = ""
 
     def text(self, cell: Cell) -> str:
         """Of a cell; a dash where there is none."""
@@ -41,15 +46,17 @@ class Table:
         """The table alone, without title and notes."""
         headings = [column.heading for column in self.columns]
         rules = ["---:" if column.style else "---" for column in self.columns]
-        escaped = [[text.replace("|", "\\|") for text in row] for row in (headings, rules, *self.texts())]
-        return "\n".join(f"| {' | '.join(row)} |" for row in escaped)
+        rows = [[escape_markdown(text) for text in row] for row in (headings, *self.texts())]
+        return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], rules, *rows[1:]))
 
     def to_csv(self) -> str:
-        """Numbers with all their digits."""
+        """Numbers with all their digits; nothing where there is none."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([column.heading for column in self.columns])
-        writer.writerows(self.rows)
+        writer.writerow([column.name or column.heading for column in self.columns])
+        for row in self.rows:
+            cells = zip(self.columns, row, strict=True)
+            writer.writerow([None if column.style and isinstance(cell, str) else cell for column, cell in cells])
         return text.getvalue()
 
 

@@ -38,20 +38,15 @@ _STORED = (
 )
 _SEAMS = (("edge_ratio", Column("edge error", ".3f")),)
 _MILLION, _BILLION = 1e6, 1e9
-_WITHOUT_MA = "needs the Ma model"
 
 
 @dataclass(frozen=True)
 class Set:
-    """A set of pictures and what was measured on them."""
+    """A set of pictures and what was measured on them.  slug: for names of files, another for each set."""
 
     name: str
+    slug: str
     pictures: Sequence[PictureResults]
-
-    @property
-    def slug(self) -> str:
-        """For names of files."""
-        return slug(self.name)
 
 
 def block_classes(one: Set, family: Family, thresholds: Thresholds) -> Table | None:
@@ -85,27 +80,42 @@ def psnr_of_blocks(one: Set, family: Family) -> NDArray[np.float64]:
     return all_psnr([picture.blocks[family.block_measure] for picture in one.pictures])
 
 
-def methods(one: Set, families: Sequence[Family]) -> Table:
-    """Table 2."""
+def methods(one: Set, families: Sequence[Family], with_ma: bool) -> Table:
+    """Table 2; with_ma: PI was measured."""
     shown = (*_QUALITY, *_STORED)
     originals = [picture.original for picture in one.pictures if picture.original is not None]
     naturalness = {name: mean(getattr(original, name) for original in originals) for name in ("niqe", "pi")}
     rows: list[tuple[Cell, ...]] = [("–", "original", *(naturalness.get(name) for name, _ in shown))]
-    for title, row in _titled(families, Family.methods):
-        rows.append((title, row.name, *_means(one, row.system, shown)))
-    if naturalness["pi"] is None:
+    titled = _titled(families, Family.methods)
+    rows += [(title, row.name, *_means(one, row.system, shown)) for title, row in titled]
+    if not with_ma:
         place = 2 + [name for name, _ in shown].index("pi")
-        rows = [(*row[:place], _WITHOUT_MA, *row[place + 1 :]) for row in rows]
+        rows = [(*row[:place], "needs the Ma model", *row[place + 1 :]) for row in rows]
+    learned = any(family.learned for family in families)
     return Table(
         f"table-2-{one.slug}",
         f"All methods, {one.name}, {_count(one)}",
         (_NETWORK, _METHOD, *(column for _, column in shown)),
         rows,
-        "Means over the pictures, at the LR pixels of a uniform x4. PSNR in dB; PSNR-Y and SSIM-Y crop 4 pixels at the "
-        "border, those of RGB nothing. NIQE is LIVE's, on the gray picture; PI takes PIRM's; lower is better. Bits "
-        "are of the whole lossless file, over HR pixels, and the map's share of them: equal LR pixels are not equal "
-        "bytes.",
+        "Means over the pictures; all methods store at most the LR pixels of a uniform x4. PSNR in dB, 100 for a "
+        "perfect copy; PSNR-Y and SSIM-Y leave out 4 pixels at the border, those of RGB nothing. NIQE is LIVE's, on "
+        "the gray picture; PI takes PIRM's; lower is better. Bits are of the whole lossless file, over HR pixels, and "
+        "the map's share of them: equal LR pixels are not equal bytes."
+        + (" Gray pictures have bicubic LR planes in rows of Down-Nets too." if learned else "")
+        + _missing(one, [row.system for _, row in titled], with_ma),
     )
+
+
+def _missing(one: Set, systems: Sequence[System], with_ma: bool) -> str:
+    """Which measures there are not of all pictures."""
+    said = ""
+    for name, column in _QUALITY if with_ma else _QUALITY[:-1]:
+        known = min(
+            sum(getattr(picture.systems[system], name) is not None for picture in one.pictures) for system in systems
+        )
+        if known < len(one.pictures):
+            said += f" {column.heading}: of {known} of the pictures; the others are too small or flat."
+    return said
 
 
 def gains(one: Set, families: Sequence[Family]) -> Table:
@@ -161,7 +171,7 @@ def upscaling(one: Set, families: Sequence[Family]) -> Table:
     )
     rows: list[tuple[Cell, ...]] = []
     for family in families:
-        for row in _without_repeats(family.methods()):
+        for row in _without_repeats(one, family.methods()):
             macs = mean_of(one.pictures, row.system, "macs_restore")
             whole = mean_of(one.pictures, row.gained_over, "macs_restore") if row.gained_over else macs
             rows.append(
@@ -226,8 +236,9 @@ def downscaling(one: Set, families: Sequence[Family]) -> Table:
         f"Downscaling Module: what distortions are foreseen by, {one.name}, {_count(one)}",
         columns,
         rows,
-        "Gains (±: standard error) are over the network's own distortions. `corrected`: a light network and a fitted "
-        "model; `bicubic`: bicubic enlargement, which has convolutions but no parameters.",
+        "Gains (±: standard error) are over the network's own distortions. corrected: a light network and a fitted "
+        "model; bicubic: bicubic enlargement, which has convolutions but no parameters; helper: the paper's light "
+        "networks, which know scales up to 8 alone.",
     )
 
 
@@ -256,8 +267,11 @@ def steps(one: Set, families: Sequence[Family]) -> Table:
         f"Step by step, {one.name}, {_count(one)}",
         columns,
         rows,
-        "Edge error: squared error in a band of 4 pixels along inner block edges over the error inside the same "
-        "blocks; 1 means that no seam shows. The paper's are those of Test4K.",
+        "Edge error: squared error in a band of 4 pixels along inner block edges over that inside the same blocks. "
+        "1 means that no seam shows, but busy neighbours reach into smooth blocks: compare rows with blocks of one "
+        "side; whole pictures have no edges, and say what the pictures give along those of 128 pixels. Rows of Joint "
+        "SR without context, and without deblocking, leave these out as they restore; the weights were trained with "
+        "both. The paper's are those of Test4K, of networks that were trained for each row.",
     )
 
 
@@ -297,13 +311,28 @@ def every_picture(one: Set, families: Sequence[Family], efforts: Sequence[int]) 
         for title, row in _titled(families, kind):
             names.setdefault(row.system, (title, row.name))
     fields = [column.name for column in dataclasses.fields(Measurement)]
-    rows: list[tuple[Cell, ...]] = [
-        (picture.name, *names[system], system.key, *dataclasses.astuple(measured))
-        for picture in one.pictures
-        for system, measured in picture.systems.items()
-    ]
+    rows: list[tuple[Cell, ...]] = []
+    for picture in one.pictures:
+        if picture.original is not None:
+            natural = {"niqe": picture.original.niqe, "pi": picture.original.pi}
+            rows.append((str(picture.path), "–", "original", "", *(natural.get(name) for name in fields)))
+        for system, measured in picture.systems.items():
+            rows.append((str(picture.path), *names[system], system.key, *dataclasses.astuple(measured)))
     columns = (Column("picture"), _NETWORK, _METHOD, Column("system"), *(Column(name, "g") for name in fields))
     return Table(f"pictures-{one.slug}", f"Every picture, {one.name}", columns, rows)
+
+
+def every_block(one: Set, families: Sequence[Family]) -> Table | None:
+    """Mean squared luma errors of all whole blocks, for other people's classes; None where they were not measured."""
+    columns = [Column("picture"), Column("network"), Column("block", "d")]
+    columns += [Column(f"x{factor}", "g") for factor in PAPER_SCALES]
+    rows: list[tuple[Cell, ...]] = []
+    for family in families:
+        for picture in one.pictures:
+            if family.block_measure and family.block_measure in picture.blocks:
+                blocks = zip(*picture.blocks[family.block_measure].squared_error, strict=True)
+                rows += [(str(picture.path), family.title, number, *errors) for number, errors in enumerate(blocks)]
+    return Table(f"blocks-{one.slug}", f"Every block, {one.name}", tuple(columns), rows) if rows else None
 
 
 def _titled(families: Sequence[Family], rows: Callable[[Family], Sequence[Row]]) -> list[tuple[str, Row]]:
@@ -311,9 +340,15 @@ def _titled(families: Sequence[Family], rows: Callable[[Family], Sequence[Row]])
     return without + [(family.title, row) for family in families for row in rows(family)]
 
 
-def _without_repeats(rows: Sequence[Row]) -> list[Row]:
-    """Those that cost the receiver the same are one: how scales were chosen is no matter to it."""
-    return list({row.system.pipeline: row for row in reversed(rows)}.values())[::-1]
+def _without_repeats(one: Set, rows: Sequence[Row]) -> list[Row]:
+    """A receiver's first row, and those that cost it more or less by over a hundredth of the multiply-accumulates."""
+    kept: list[tuple[Row, float]] = []
+    for row in rows:
+        macs = mean_of(one.pictures, row.system, "macs_restore") or 0.0
+        alike = [cost for other, cost in kept if other.system.pipeline == row.system.pipeline]
+        if not any(abs(macs - cost) <= macs / 100 for cost in alike):
+            kept.append((row, macs))
+    return [row for row, _ in kept]
 
 
 def _means(one: Set, system: System, shown: Sequence[tuple[str, Column]]) -> tuple[float | None, ...]:
@@ -321,7 +356,7 @@ def _means(one: Set, system: System, shown: Sequence[tuple[str, Column]]) -> tup
 
 
 def _gain_columns(heading: str, style: str) -> tuple[Column, Column]:
-    return Column(heading, style), Column("±", style.lstrip("+"))
+    return Column(heading, style), Column("±", style.lstrip("+"), f"± {heading}")
 
 
 def _cells(one: Gain | None) -> tuple[float | None, float | None]:
