@@ -16,7 +16,7 @@ FAST = "fast"
 
 @dataclass(frozen=True)
 class Row:
-    """A system under the name that a table gives it; gained_over: the plain one that its gain is held against."""
+    """A system under the name that a table gives it; gained_over: the one that its gain is held against."""
 
     name: str
     system: System
@@ -69,13 +69,13 @@ class Family:
         return replace(self.own, allocator="")
 
     def methods(self) -> list[Row]:
-        """Table 2: plain, blocks as the paper has them, and what is best here."""
+        """Table 2: plain, blocks as the paper has them, and the mosaic, whose default comes last."""
         plain = self.whole
         rows = [plain] if plain else []
         over = plain.system if plain else None
-        for pipeline in filter(None, (self.blockwise,)):
-            rows.append(Row("BBMR: Algorithm 1", self.paper(pipeline, "greedy"), over))
-            rows.append(Row("BBMR: least squared error", self.paper(pipeline, "optimal"), over))
+        if self.blockwise:
+            rows.append(Row("BBMR: Algorithm 1", self.paper(self.blockwise, "greedy"), over))
+            rows.append(Row("BBMR: least squared error", self.paper(self.blockwise, "optimal"), over))
         if self.mosaic:
             for tune in TUNES[::-1]:
                 rows.append(Row(f"mosaic, blocks of {min(BLOCK_SIDES)}, {tune}", self.small_blocks(tune=tune), over))
@@ -199,6 +199,7 @@ class Family:
         return tuple(factor for factor in self.scales if factor in known)
 
     def _distortions(self, pipeline: str) -> list[str]:
+        """What a pipeline's distortions can be foreseen by, its own network first."""
         helper = set(PIPELINES[pipeline].helper)
         kinds = ["network"]
         if helper and helper <= set(weights_index()):

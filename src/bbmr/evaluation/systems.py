@@ -101,8 +101,7 @@ class System:
         if distortion == "corrected":
             digests += [weights_index()[LIGHT].sha256, _hash_of_correction(self.pipeline)]
         if distortion == "helper":
-            helper = PIPELINES[self.measured_by or self.pipeline].helper
-            digests += [weights_index()[name].sha256 for name in helper]
+            digests += [weights_index()[name].sha256 for name in PIPELINES[self.pipeline].helper]
         return " ".join([*digests, self.own.fingerprint]).strip()
 
     def compress(self, picture: Picture, errors: NDArray[np.float64] | None, device: str) -> RescaledImage:
