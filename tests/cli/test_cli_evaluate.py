@@ -39,7 +39,8 @@ def evaluate(*arguments: str) -> Result:
 
 def test_a_whole_report(photos: Path) -> None:
     crop = "first.png:100,60,80,64"
-    done = evaluate("photos", "-o", "report", "--pipelines", "mosaic-fast", "--efforts", "1", "--crop", crop)
+    options = ["--efforts", "1", "--crop", crop, "--title", "Mine & <yours>"]
+    done = evaluate("photos", "-o", "report", "--pipelines", "mosaic-fast", *options)
     assert done.exit_code == 0, done.output
     page = Path("report/report.html").read_text("utf-8")
     markdown = Path("report/results.md").read_text("utf-8")
@@ -61,6 +62,7 @@ def test_a_whole_report(photos: Path) -> None:
     # Nothing beside the page is needed, and no name of a picture is taken for HTML.
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert "<b>second" not in page
+    assert "<h1>Mine &amp; &lt;yours&gt;</h1>" in page
     assert page.count("<svg") == page.count("</svg>") == 4
     assert page.count('src="data:image/png;base64,') == 3
     for name in re.findall(r"\]\((results/[^)]+)\)", markdown):

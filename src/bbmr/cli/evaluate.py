@@ -84,6 +84,7 @@ def run(
         Path | None,
         typer.Option(metavar="FILE", help="Model of Ma et al. (model.mat, NRQM_model.mat), which PI needs."),
     ] = None,
+    title: Annotated[str, typer.Option(metavar="TEXT", help="Of the report.")] = "Evaluation",
     limit: Annotated[int | None, typer.Option(min=1, help="Take only the first pictures of each set.")] = None,
     cache: Annotated[
         Path | None,
