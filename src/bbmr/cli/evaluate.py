@@ -168,7 +168,7 @@ def run(
         failures += [failure for group in outcome.failures.values() for failure in group]
         problems = [*failures, *illustrator.problems, *left_out]
         document = Document(
-            "Evaluation", _facts(outcome, len(failures), device), sections, problems, raw_tables(plan, outcome)
+            title, _facts(outcome, len(failures), device), sections, problems, raw_tables(plan, outcome)
         )
         written = write_report(document, folder)
     for path in written[:2]:
