@@ -230,7 +230,7 @@ def test_sigterm_interrupts(photos: Path, tmp_path: Path) -> None:
 EVALUATION = """
 import sys
 from pathlib import Path
-from evaluation.test_run import TASKS, sets_of
+from evaluation.test_evaluation_run import TASKS, sets_of
 from bbmr.evaluation.run import Settings, evaluate
 evaluate(sets_of(Path(sys.argv[1])), TASKS, Settings(Path(sys.argv[2]), jobs=2))
 """
