@@ -194,16 +194,18 @@ def test_no_pictures(photos: Path) -> None:
 
 
 def test_rows_of_ones_own(photos: Path) -> None:
-    Path("my_sr.py").write_text(
+    Path("cli_sr.py").write_text(
         "import torch\n\ndef enlarge(lr, scale):\n    return torch.nn.functional.interpolate(lr, scale_factor=scale)\n"
     )
     half = textured(200, 290)
     half[:, :150] = 128
     Image.fromarray(half).save(photos / "first.png")
-    done = evaluate("photos", "-o", "report", "--tables", "2", "--pipelines", "plain-x4", "--upscaler", "my_sr:enlarge")
+    done = evaluate(
+        "photos", "-o", "report", "--tables", "2", "--pipelines", "plain-x4", "--upscaler", "cli_sr:enlarge"
+    )
     assert done.exit_code == 0, done.output
     rows = table("table-2-photos.csv")
-    mine = {row["method"]: float(row["PSNR-Y"]) for row in rows if row["network"] == "my_sr:enlarge"}
+    mine = {row["method"]: float(row["PSNR-Y"]) for row in rows if row["network"] == "cli_sr:enlarge"}
     bicubic = next(float(row["PSNR-Y"]) for row in rows if row["method"] == "bicubic x4")
     assert mine["whole picture at x4"] < bicubic  # repeated samples
     assert mine["mosaic, blocks of 16, psnr"] > mine["whole picture at x4"] + 1
@@ -240,19 +242,19 @@ def test_a_report_is_not_its_own_input(photos: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_what_has_no_place_is_said(photos: Path) -> None:
-    Path("mine.py").write_text(
+    Path("cli_parts.py").write_text(
         "import torch\n\ndef twice(lr, scale):\n    return torch.nn.functional.interpolate(lr, scale_factor=2.0)\n"
         "twice.scales = (2,)\n\n"
         "def choose(errors, pixels, costs, scales, budget):\n    raise ValueError('never asked')\n"
     )
-    own = ["--upscaler", "mine:twice", "--allocator", "mine:choose", "--crop", "first.png:0,0,64,64"]
+    own = ["--upscaler", "cli_parts:twice", "--allocator", "cli_parts:choose", "--crop", "first.png:0,0,64,64"]
     done = evaluate("photos", "-o", "report", "--tables", "2", "--pipelines", "plain-x4", *own)
     assert done.exit_code == 0, done.output
     notes = done.stderr.splitlines()
     assert notes == [
-        "note: mine:twice enlarges by 2; for rows of whole pictures it has to by 4",
-        "note: mine:twice enlarges by 2; for rows of blocks it has to by 2, 4, 8",
-        "note: mine:choose: no pipeline here restores blocks whose scales it could choose",
+        "note: cli_parts:twice enlarges by 2; for rows of whole pictures it has to by 4",
+        "note: cli_parts:twice enlarges by 2; for rows of blocks it has to by 2, 4, 8",
+        "note: cli_parts:choose: no pipeline here restores blocks whose scales it could choose",
         "note: crops are shown beside table 2, of pipelines that restore blocks, which is not asked for",
     ]
     page = Path("report/report.html").read_text("utf-8")

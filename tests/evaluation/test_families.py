@@ -88,7 +88,7 @@ def test_shared_distortions_are_those_of_each_row() -> None:
 
 def test_parts_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "mine.py").write_text(
+    (tmp_path / "family_parts.py").write_text(
         "import torch\nfrom bbmr.downscaling import bicubic_planes\n"
         "def enlarge(lr, scale):\n    return torch.nn.functional.interpolate(lr, scale_factor=scale)\n"
         "def four(lr, scale):\n    return enlarge(lr, scale)\n"
@@ -96,17 +96,19 @@ def test_parts_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         "def shrink(colour, factors):\n    return bicubic_planes(colour, factors)\n"
         "def middle(errors, pixels, costs, scales, budget):\n    return (errors[0] * 0 + scales.index(4)).astype(int)\n"
     )
-    usual, own = find_families(["mosaic-fast"], Own(upscaler="mine:enlarge", downscaler="mine:shrink"))[0]
-    assert (usual.title, own.title) == ("fast", "mine:enlarge, LR by mine:shrink")
+    usual, own = find_families(["mosaic-fast"], Own(upscaler="family_parts:enlarge", downscaler="family_parts:shrink"))[
+        0
+    ]
+    assert (usual.title, own.title) == ("fast", "family_parts:enlarge, LR by family_parts:shrink")
     assert all(row.system.own == own.own for row in own.methods())
     assert {row.system.options.distortion for row in own.sides() if row.system.options} == {"network"}
-    _, only_four = find_families(["mosaic-fast"], Own(upscaler="mine:four"))[0]
+    _, only_four = find_families(["mosaic-fast"], Own(upscaler="family_parts:four"))[0]
     assert [row.name for row in only_four.methods()] == ["whole picture at x4"]
 
-    first, second = find_families(["mosaic-fast", "downnet-mosaic-fast"], Own(downscaler="mine:shrink"))[0][-2:]
-    assert (first.title, second.title) == ("Down-Net + fast", "fast, LR by mine:shrink")
-    (family,) = find_families(["mosaic-fast"], Own(allocator="mine:middle"))[0]
-    assert [row.name for row in family.methods()][-1] == "BBMR: mine:middle"
+    first, second = find_families(["mosaic-fast", "downnet-mosaic-fast"], Own(downscaler="family_parts:shrink"))[0][-2:]
+    assert (first.title, second.title) == ("Down-Net + fast", "fast, LR by family_parts:shrink")
+    (family,) = find_families(["mosaic-fast"], Own(allocator="family_parts:middle"))[0]
+    assert [row.name for row in family.methods()][-1] == "BBMR: family_parts:middle"
     picture = Picture(textured(256, 256))
     rescaled, _ = Bench(picture).restored(family.methods()[-1].system)
     assert set(rescaled.blocks) == {4}
