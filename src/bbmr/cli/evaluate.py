@@ -231,7 +231,7 @@ def _facts(outcome: "Outcome", skipped: int, device: str) -> list[tuple[str, str
         ("pictures", pictures),
         ("skipped", str(skipped)),
         ("software", f"bbmr {version_text()}, torch {torch.__version__}"),
-        ("device", _processor() if device == "cpu" else f"{device} ({torch.cuda.get_device_name(device)})"),
+        ("device", _device_name(device)),
         ("seconds", f"wall-clock; pictures {'; '.join(sorted(conditions)) or 'none'}"),
     ]
 
@@ -300,10 +300,16 @@ def _make_folder(path: Path) -> None:
     trial.unlink()
 
 
-def _processor() -> str:
-    """The CPU's name, as far as the system says it."""
+def _device_name(device: str) -> str:
+    """The name of the GPU or CPU, as far as the system says it."""
     import platform
 
+    import torch
+
+    if torch.device(device).type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    if device != "cpu":
+        return device
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
             if line.startswith("model name"):
