@@ -92,8 +92,7 @@ def count_distortion(
     KeyError for another distortion, BbmrError for scales that the pipeline, or its helper, does not restore, and where
     the helper or its weights are missing, ValueError as `count_upscaling`.
     """
-    networks = {"corrected": (LIGHT,), "bicubic": (), "network": pipeline.networks, "helper": pipeline.helper}
-    parameters = count_parameters(networks[distortion])
+    parameters = count_parameters(networks_of(pipeline, distortion))
     if distortion == "network":
         _check_networks(pipeline)
         pipeline.check(max(pipeline.upscaler().sides), scales)
@@ -111,6 +110,12 @@ def count_distortion(
         measure_distortion(Picture(blank(1)), planes, grid, distortion, pipeline, scales)
 
     return Complexity(parameters, count_macs(measure))
+
+
+def networks_of(pipeline: Pipeline, distortion: str) -> tuple[str, ...]:
+    """The names of the weights that a sender foresees distortions by.  Raises KeyError for none of DISTORTIONS."""
+    networks = {"corrected": (LIGHT,), "bicubic": (), "network": pipeline.networks, "helper": pipeline.helper}
+    return networks[distortion]
 
 
 def _check_networks(pipeline: Pipeline) -> None:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bbmr.allocation.corrected import LIGHT
 from bbmr.blocks import PAPER_SCALES
 from bbmr.catalogue import find_pipeline
-from bbmr.evaluation.complexity import count_parameters
+from bbmr.evaluation.complexity import count_parameters, networks_of
 from bbmr.evaluation.families import Family, Row, peers
 from bbmr.evaluation.measurement import Measurement
 from bbmr.evaluation.report import paper
@@ -259,7 +258,7 @@ def steps(one: Set, families: Sequence[Family]) -> Table:
         for row in family.steps():
             measured = _means(one, row.system, (*_QUALITY[:3], *_SEAMS))
             macs = _in(mean_of(one.pictures, row.system, "macs_restore"), _BILLION)
-            costs = (macs, *_means(one, row.system, (("seconds_restore", columns[7]), _STORED[0])))
+            costs = (macs, *(mean_of(one.pictures, row.system, name) for name in ("seconds_restore", "lr_share")))
             theirs = paper.TABLE_5.get(row.name, (None, None)) if family.title == "Omni-SR" else (None, None)
             rows.append((family.title, row.name, *measured, *costs, *theirs))
     return Table(
@@ -380,5 +379,4 @@ def _parameters_of_distortion(system: System) -> int:
     """Of the networks that the sender foresees distortions by."""
     assert system.options is not None
     pipeline = find_pipeline(system.measured_by or system.pipeline)
-    networks = {"network": pipeline.networks, "helper": pipeline.helper, "corrected": (LIGHT,), "bicubic": ()}
-    return count_parameters(networks[system.options.distortion])
+    return count_parameters(networks_of(pipeline, system.options.distortion))
