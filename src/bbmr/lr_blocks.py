@@ -1,7 +1,7 @@
 """The LR blocks of a picture as tensors: what upscalers read, and what gradients are taken in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,24 +16,27 @@ from bbmr.rescaled import RescaledImage
 @dataclass(frozen=True, eq=False)
 class LRBlocks:
     """grid, scales: as in `RescaledImage`.  samples: {k: (N_k, C, side/k, side/k)} in raster order of the blocks, uint8
-    as they are stored or float32 in [0, 1].
+    as they are stored or float32 in [0, 1].  qualities: {k: 0 to 100} that they were coded at, where they were.
     """
 
     grid: BlockGrid
     scales: NDArray[np.uint8]
     samples: Mapping[int, Tensor]
+    qualities: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rescaled: RescaledImage) -> "LRBlocks":
         """Those of a RescaledImage, whose memory they share where it may be written."""
-        return cls(rescaled.grid, rescaled.scales, {k: _as_tensor(own) for k, own in rescaled.blocks.items()})
+        samples = {k: _as_tensor(own) for k, own in rescaled.blocks.items()}
+        return cls(rescaled.grid, rescaled.scales, samples, {k: own.quality for k, own in rescaled.frames.items()})
 
     @classmethod
-    def uniform(cls, plane: NDArray[np.uint8], factor: int, grid: BlockGrid) -> "LRBlocks":
-        """A whole LR plane (ceil(H/k), ceil(W/k), C) cut into blocks."""
+    def uniform(cls, plane: NDArray[np.uint8], factor: int, grid: BlockGrid, quality: int | None = None) -> "LRBlocks":
+        """A whole LR plane (ceil(H/k), ceil(W/k), C) cut into blocks; quality: that it was coded at, if it was."""
         blocks = split(plane, grid, factor)
         scales = np.full((grid.rows, grid.cols), factor, np.uint8)
-        return cls(grid, scales, {factor: _as_tensor(blocks.reshape(-1, *blocks.shape[2:]))})
+        samples = {factor: _as_tensor(blocks.reshape(-1, *blocks.shape[2:]))}
+        return cls(grid, scales, samples, {} if quality is None else {factor: quality})
 
     def to(self, device: torch.device) -> "LRBlocks":
         """The same with the samples there."""

@@ -1,5 +1,6 @@
 """RescaledImage: what the sender stores and the receiver restores from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +27,17 @@ class Recipe:
     """PSNR-Y in dB that the sender promises, by its distortion estimate, or measured where LR samples were refined;
     None where it makes no such promise.
     """
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The LR samples of one scale as a lossy codec has them.
+
+    quality: 0 to 100, what they were coded at, which the restorer is told.  data: the bytes, see `bbmr.codecs.avif`.
+    """
+
+    quality: int
+    data: bytes
 
 
 class _Mapped:
@@ -65,6 +77,8 @@ class RescaledImage(_Mapped):
         order, C = 1 (gray) or 3 (RGB); partial blocks at the right and bottom edge repeat their last column and row.
         Every factor that occurs in `scales` is there, and no other.
     alpha: (H, W) uint8 at full size, or None.
+    frames: {factor: frame} where the LR samples went through a lossy codec, for every factor; `blocks` are then what
+        came out of it.
 
     Two are equal where all samples, recipe and metadata are.
     """
@@ -75,6 +89,7 @@ class RescaledImage(_Mapped):
     recipe: Recipe
     alpha: NDArray[np.uint8] | None = None
     metadata: Metadata = field(default_factory=Metadata)
+    frames: Mapping[int, Frame] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         grid = self.grid
@@ -91,6 +106,8 @@ class RescaledImage(_Mapped):
                 raise ValueError(
                     f"{counts[factor]} blocks of {side} x {side} samples expected at scale {factor}, not {blocks.shape}"
                 )
+        if self.frames and set(self.frames) != set(self.blocks):
+            raise ValueError(f"there are LR blocks of scales {sorted(self.blocks)}, frames of {sorted(self.frames)}")
         if self.channels not in (1, 3):
             raise ValueError(f"LR samples have 1 or 3 channels, not {self.channels}")
         alpha = self.alpha
@@ -101,7 +118,8 @@ class RescaledImage(_Mapped):
         if not isinstance(other, RescaledImage):
             return NotImplemented
         return (
-            (self.grid, self.recipe, self.metadata) == (other.grid, other.recipe, other.metadata)
+            (self.grid, self.recipe, self.metadata, self.frames)
+            == (other.grid, other.recipe, other.metadata, other.frames)
             and np.array_equal(self.scales, other.scales)
             # The same scales have blocks of the same factors.
             and all(np.array_equal(blocks, other.blocks[factor]) for factor, blocks in self.blocks.items())

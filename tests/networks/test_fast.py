@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bbmr.luma import luma
 from bbmr.networks import build_network
-from bbmr.networks.fast import LEVELS, PIXELS, Fast, FastLuma
+from bbmr.networks.fast import KNOTS, LEVELS, PIXELS, CodedFast, Fast, FastLuma, as_coded
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -61,6 +61,41 @@ def test_every_scale_gets_a_response_of_its_own() -> None:
     responses = [network(pixels, torch.full((1, 8, 8), level)) for level in range(LEVELS)]
     for level in range(1, LEVELS):
         assert not torch.allclose(responses[level], responses[level - 1], atol=1e-3)
+
+
+def test_one_for_coded_samples_begins_as_one_for_exact_samples() -> None:
+    fast, coded = randomised(Fast(channels=16, pairs=2)), CodedFast(channels=16, pairs=2)
+    coded.load_state_dict(as_coded(fast.state_dict()))
+    pixels, levels = torch.rand(3, PIXELS, 6, 7), torch.randint(LEVELS, (3, 6, 7))
+    torch.testing.assert_close(coded(pixels, levels, torch.rand(3, LEVELS)), fast(pixels, levels))
+
+
+def test_every_quality_of_every_scale_gets_a_response_of_its_own() -> None:
+    """At a knot its own; between two of them what lies between their tables.  That of other scales does not matter."""
+    coded = randomised(CodedFast(channels=8, pairs=1))
+    pixels = torch.rand(1, PIXELS, 4, 4)
+    for level in range(LEVELS):
+        levels, qualities = torch.full((1, 4, 4), level), torch.rand(1, LEVELS)
+        for quality in (0.0, 1 / (KNOTS - 1), 0.37, 1.0):
+            qualities[0, level] = quality
+            place = quality * (KNOTS - 1)
+            below = min(int(place), KNOTS - 2)
+            by_hand = Fast(channels=8, pairs=1)
+            state = coded.state_dict()
+            for key in ("head_bias", "body.0.bias", "body.0.gain"):
+                table = state[key].view(LEVELS, KNOTS, -1)
+                state[key] = torch.lerp(table[:, below], table[:, below + 1], place - below)
+            by_hand.load_state_dict(state)
+            torch.testing.assert_close(coded(pixels, levels, qualities), by_hand(pixels, levels))
+
+
+def test_pictures_of_a_batch_have_their_own_qualities() -> None:
+    coded = randomised(CodedFast(channels=8, pairs=1))
+    pixels, levels, qualities = torch.rand(2, PIXELS, 4, 4), torch.randint(LEVELS, (2, 4, 4)), torch.rand(2, LEVELS)
+    both = coded(pixels, levels, qualities)
+    for one in range(2):
+        alone = coded(pixels[one : one + 1], levels[one : one + 1], qualities[one : one + 1])
+        torch.testing.assert_close(both[one : one + 1], alone)
 
 
 def test_the_neighbourhood_is_the_one_the_descriptor_states() -> None:

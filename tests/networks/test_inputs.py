@@ -12,7 +12,7 @@ def test_every_network_takes_them(name: str) -> None:
     with torch.inference_mode():
         output = descriptor.network(*one)
         torch.testing.assert_close(descriptor.network(*again), output, rtol=0, atol=1e-6)
-    assert output.shape == ((2, 48, 32, 32) if descriptor.kind == "mosaic" else (2, 3, 128, 128))
+    assert output.shape == ((2, 48, 32, 32) if descriptor.kind in ("mosaic", "coded") else (2, 3, 128, 128))
 
 
 def test_blocks_are_shared_out_evenly() -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,9 @@ from upscaling.tiny_networks import rescale, tiny_sr
 from bbmr.blocks import SCALES, BlockGrid
 from bbmr.downscaling import bicubic_planes
 from bbmr.networks import NetworkDescriptor, build_network
+from bbmr.rescaled import Frame
 from bbmr.upscaling import mosaic as mosaic_room
-from bbmr.upscaling.mosaic import MosaicUpscaler, build_mosaic, correct_mosaic
+from bbmr.upscaling.mosaic import CodedUpscaler, MosaicUpscaler, build_mosaic, correct_mosaic
 
 
 def random_fast(seed: int = 0) -> NetworkDescriptor:
@@ -71,6 +74,21 @@ def test_nothing_is_added_where_the_scale_is_one() -> None:
     exact = (levels == 0).repeat_interleave(16, 1).repeat_interleave(16, 2)[0]
     assert torch.equal(restored[0, :, exact], mosaic[0, :, exact])
     assert (restored[0, :, ~exact] != mosaic[0, :, ~exact]).float().mean() > 0.9
+
+
+def test_coded_samples_of_scale_one_are_corrected_by_their_quality() -> None:
+    colour = np.random.default_rng(1).integers(60, 190, (40, 39, 3)).astype(np.uint8)
+    torch.manual_seed(0)
+    descriptor = build_network("fast-coded")
+    nn.init.normal_(descriptor.network.get_parameter("tail.weight"), std=0.1)
+    nn.init.normal_(descriptor.network.get_parameter("head_bias"))
+    upscaler = CodedUpscaler(descriptor)
+    plain = rescale(colour, np.ones((3, 3), np.uint8), 16)
+    restored = [upscaler.restore(replace(plain, frames={1: Frame(quality, b"")})) for quality in (10, 90)]
+    assert (restored[0] != colour).mean() > 0.5
+    assert (restored[0] != restored[1]).mean() > 0.1
+    with pytest.raises(ValueError, match="needs one of kind 'coded'"):
+        CodedUpscaler(random_fast())
 
 
 @pytest.mark.parametrize(("side", "channels"), [(16, 3), (32, 1), (128, 3)])

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from bbmr.blocks import PAPER_SCALES
 from bbmr.networks import craft, omnisr
-from bbmr.networks.fast import Fast, FastLuma
+from bbmr.networks.fast import CodedFast, Fast, FastLuma
 from bbmr.networks.joint import JointSR
 
 State = Mapping[str, Tensor]
-Kind = Literal["mosaic", "sr", "joint"]
+Kind = Literal["mosaic", "coded", "sr", "joint"]
 
 _ENDS = ("head", "input", "conv_first", "tail", "deblock", "up")
 
@@ -44,8 +44,8 @@ class Family:
 class NetworkDescriptor:
     """A network never travels alone.
 
-    kind: `mosaic` corrects mosaics, `sr` enlarges whole LR pictures by `scale`, `joint` restores pictures from blocks
-    of PAPER_SCALES.  scale: None but for `sr`.
+    kind: `mosaic` corrects mosaics, `coded` does where a lossy codec has been at the LR samples, `sr` enlarges whole LR
+    pictures by `scale`, `joint` restores pictures from blocks of PAPER_SCALES.  scale: None but for `sr`.
     reach: input positions, in each direction, that an output position depends on; None where it depends on all.
     last: what the names of the parameters of the layers that put out pixels begin with.  family: that of an SR network
     in any of its uses.
@@ -88,6 +88,11 @@ def build_network(name: str, state: State | None = None) -> NetworkDescriptor:
 def _fast(name: str, state: State | None) -> NetworkDescriptor:
     network = Fast() if state is None else Fast(**_size_of_fast(state))
     return NetworkDescriptor(name, network, "mosaic", None, network.reach)
+
+
+def _coded_fast(name: str, state: State | None) -> NetworkDescriptor:
+    network = CodedFast() if state is None else CodedFast(**_size_of_fast(state))
+    return NetworkDescriptor(name, network, "coded", None, network.reach)
 
 
 def _fast_luma(name: str, state: State | None) -> NetworkDescriptor:
@@ -149,7 +154,11 @@ def _joint(name: str, state: State | None, family: Family, groups: int) -> Netwo
 
 
 def _builders() -> dict[str, Callable[[str, State | None], NetworkDescriptor]]:
-    builders: dict[str, Callable[[str, State | None], NetworkDescriptor]] = {"fast": _fast, "fast-luma": _fast_luma}
+    builders: dict[str, Callable[[str, State | None], NetworkDescriptor]] = {
+        "fast": _fast,
+        "fast-coded": _coded_fast,
+        "fast-luma": _fast_luma,
+    }
     for family in FAMILIES:
         builders[f"mosaic-{family.name}"] = partial(_mosaic, family=family)
         for light, groups in (("", family.groups), ("-light", 1)):

@@ -5,8 +5,11 @@
 
 The neighbourhood of an output position is bounded (`reach`), so a tile with that halo gives the samples of the whole
 picture.  The scale enters as one learned bias and one learned gain per channel in every pair: one set of weights
-serves every map, and each scale still gets a response of its own.
+serves every map, and each scale still gets a response of its own.  `CodedFast` is told the quality too that the LR
+samples of each scale were coded at.
 """
+
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -20,24 +23,31 @@ PIXELS = 3 * POSITION**2  # RGB
 # Detail is a few hundredths of the value range.  Without a gain SiLU sees it around zero, where it is all but linear,
 # and training stops at the best linear filter (0.5 dB over bicubic); with 100 it is past that after 250 steps.
 GAIN = 100.0
+KNOTS = 6
+"""Qualities, evenly spaced from 0 to 1, that `CodedFast` has responses of its own for; between them it interpolates."""
+_TABLES = ("bias", "gain", "head_bias")
 _LUMA = (65.481 / 219, 128.553 / 219, 24.966 / 219)  # BT.601, as `bbmr.luma`
 
 
-class ScaleConditionedPair(nn.Module):
-    """Residual pair of 3x3 convolutions; (N, C, h, w) and levels (N, h, w) in 0..4 -> (N, C, h, w)."""
+Lookup = Callable[[Tensor, torch.dtype], Tensor]
+"""A table with a row for every condition, (conditions, C) -> what holds at each position, (N, C, h, w)."""
 
-    def __init__(self, channels: int) -> None:
+
+class ConditionedPair(nn.Module):
+    """Residual pair of 3x3 convolutions that answers to the condition of each position, (N, C, h, w) -> the same."""
+
+    def __init__(self, channels: int, conditions: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        self.bias = nn.Parameter(torch.zeros(LEVELS, channels))
-        self.gain = nn.Parameter(torch.ones(LEVELS, channels))
+        self.bias = nn.Parameter(torch.zeros(conditions, channels))
+        self.gain = nn.Parameter(torch.ones(conditions, channels))
 
-    def forward(self, features: Tensor, levels: Tensor) -> Tensor:
+    def forward(self, features: Tensor, look_up: Lookup) -> Tensor:
         inner = self.first(features)
-        inner = F.silu(inner + _per_position(self.bias, levels, inner.dtype))
+        inner = F.silu(inner + look_up(self.bias, inner.dtype))
         inner = self.second(inner)
-        refined: Tensor = features + inner * _per_position(self.gain, levels, inner.dtype)
+        refined: Tensor = features + inner * look_up(self.gain, inner.dtype)
         return refined
 
 
@@ -49,11 +59,11 @@ class Fast(nn.Module):
     With `pixels` other than 48, pictures of other than three channels.
     """
 
-    def __init__(self, channels: int = 48, pairs: int = 5, pixels: int = PIXELS) -> None:
+    def __init__(self, channels: int = 48, pairs: int = 5, pixels: int = PIXELS, conditions: int = LEVELS) -> None:
         super().__init__()
         self.head = nn.Conv2d(pixels, channels, 3, padding=1)
-        self.head_bias = nn.Parameter(torch.zeros(LEVELS, channels))
-        self.body = nn.ModuleList(ScaleConditionedPair(channels) for _ in range(pairs))
+        self.head_bias = nn.Parameter(torch.zeros(conditions, channels))
+        self.body = nn.ModuleList(ConditionedPair(channels, conditions) for _ in range(pairs))
         self.tail = nn.Conv2d(channels, pixels, 3, padding=1)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # An untrained network leaves the mosaic as it is.
@@ -65,13 +75,51 @@ class Fast(nn.Module):
         return 2 + 2 * len(self.body)
 
     def forward(self, pixels: Tensor, levels: Tensor) -> Tensor:
+        return self._correction(pixels, lambda table, dtype: _per_position(table.to(dtype), levels))
+
+    def _correction(self, pixels: Tensor, look_up: Lookup) -> Tensor:
         shallow = self.head((pixels - 0.5) * GAIN)
-        shallow = shallow + _per_position(self.head_bias, levels, shallow.dtype)
+        shallow = shallow + look_up(self.head_bias, shallow.dtype)
         features = shallow
         for pair in self.body:
-            features = pair(features, levels)
+            features = pair(features, look_up)
         correction: Tensor = self.tail(features + shallow) / GAIN
         return correction
+
+
+class CodedFast(Fast):
+    """`Fast` for LR samples that a lossy codec has been through.
+
+    Takes and gives what `Fast` does, and qualities (N, LEVELS) in [0, 1] besides: that of the samples of each scale.
+    Every scale has a bias and a gain at each of KNOTS qualities; what holds between two of them is interpolated.
+    """
+
+    def __init__(self, channels: int = 48, pairs: int = 5) -> None:
+        super().__init__(channels, pairs, conditions=LEVELS * KNOTS)
+
+    def forward(self, pixels: Tensor, levels: Tensor, qualities: Tensor) -> Tensor:  # type: ignore[override]
+        shares = _shares_of_knots(qualities)
+        rows = levels + LEVELS * torch.arange(len(levels), device=levels.device).view(-1, 1, 1)
+
+        def look_up(table: Tensor, dtype: torch.dtype) -> Tensor:
+            own = torch.einsum("nlk,lkc->nlc", shares, table.view(LEVELS, KNOTS, -1))
+            return _per_position(own.flatten(0, 1).to(dtype), rows)
+
+        return self._correction(pixels, look_up)
+
+
+def as_coded(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """State of a `Fast` -> that of a `CodedFast` which corrects as it does, whatever the quality."""
+    return {
+        key: part.repeat_interleave(KNOTS, 0) if key.rsplit(".", 1)[-1] in _TABLES and part.dim() == 2 else part
+        for key, part in state.items()
+    }
+
+
+def _shares_of_knots(qualities: Tensor) -> Tensor:
+    """(N, LEVELS) in [0, 1] -> shares (N, LEVELS, KNOTS) of the two knots around each; they sum to 1."""
+    knots = torch.arange(KNOTS, device=qualities.device)
+    return (1 - (qualities.unsqueeze(2) * (KNOTS - 1) - knots).abs()).clamp_min(0)
 
 
 class FastLuma(nn.Module):
@@ -100,7 +148,7 @@ class FastLuma(nn.Module):
         return correction
 
 
-def _per_position(table: Tensor, levels: Tensor, dtype: torch.dtype) -> Tensor:
-    """(LEVELS, C) looked up at (N, h, w) -> (N, C, h, w) in channels-last memory; a gather, no multiplications."""
-    rows = table.to(dtype).index_select(0, levels.flatten())
-    return rows.view(*levels.shape, -1).permute(0, 3, 1, 2)
+def _per_position(table: Tensor, rows: Tensor) -> Tensor:
+    """(conditions, C) looked up at (N, h, w) -> (N, C, h, w) in channels-last memory; a gather, no multiplications."""
+    found = table.index_select(0, rows.flatten())
+    return found.view(*rows.shape, -1).permute(0, 3, 1, 2)

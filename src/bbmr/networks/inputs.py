@@ -15,8 +15,9 @@ def random_inputs(
 ) -> tuple[Tensor | Mapping[int, Tensor], ...]:
     """Arguments of the network's forward for `pictures` random pictures of side x side HR pixels, on the CPU.
 
-    sr: the LR pictures.  mosaic: pixels and levels, a level drawn for each position.  joint: the blocks, of which
-    PAPER_SCALES have equal numbers as near as may be, and the map of scales; `side` is a multiple of 128 then.
+    sr: the LR pictures.  mosaic: pixels and levels, a level drawn for each position.  coded: qualities too.  joint: the
+    blocks, of which PAPER_SCALES have equal numbers as near as may be, and the map of scales; `side` is a multiple of
+    128 then.
     """
     random = torch.Generator().manual_seed(seed)
 
@@ -26,9 +27,10 @@ def random_inputs(
     if descriptor.kind == "sr":
         assert descriptor.scale is not None
         return (samples(pictures, 3, side // descriptor.scale, side // descriptor.scale),)
-    if descriptor.kind == "mosaic":
+    if descriptor.kind in ("mosaic", "coded"):
         size = (pictures, side // POSITION, side // POSITION)
-        return samples(pictures, PIXELS, *size[1:]), torch.randint(LEVELS, size, generator=random)
+        mosaic = samples(pictures, PIXELS, *size[1:]), torch.randint(LEVELS, size, generator=random)
+        return mosaic if descriptor.kind == "mosaic" else (*mosaic, samples(pictures, LEVELS))
     rows = side // PAPER_SIDE
     scales = torch.tensor(PAPER_SCALES).repeat(pictures * rows * rows)[: pictures * rows * rows]
     counts = {scale: int((scales == scale).sum()) for scale in PAPER_SCALES}

@@ -26,11 +26,13 @@ from tqdm import tqdm
 from bbmr.allocation.optimal import multiplier
 from bbmr.allocation.visual import LOSS_AVERSION, VARIANCE_FLOOR
 from bbmr.blocks import BLOCK_SIDES, CELL, PAPER_SCALES, SCALES
+from bbmr.codecs.avif import QUALITIES
 from bbmr.devices import full_float32
 from bbmr.downscaling.bicubic import round_to_8_bit
 from bbmr.errors import BbmrError
 from bbmr.luma import luma
-from bbmr.training.recipe import Maps
+from bbmr.training.coding import Coder, draw_qualities
+from bbmr.training.recipe import Coding, Maps
 from bbmr.training.resampling import enlarge, shrink
 
 TUNINGS = ("psnr", "visual")
@@ -54,12 +56,13 @@ class Photo:
 @dataclass(frozen=True)
 class Batch:
     """hr (N, 3, H, W) in [0, 1]; planes {k: (N, 3, H/k, W/k)} rounded to 8 bit, of every scale that may occur; levels
-    (N, H/16, W/16) int64, base-2 logarithm of the scale.
+    (N, H/16, W/16) int64, base-2 logarithm of the scale; qualities (N, scales) in [0, 1] where planes are coded.
     """
 
     hr: Tensor
     planes: dict[int, Tensor]
     levels: Tensor
+    qualities: Tensor | None = None
 
 
 def find_photos(folder: Path, side: int = 0) -> tuple[list[Path], list[Path]]:
@@ -237,7 +240,9 @@ class _Crop:
 
 
 class BatchSource:
-    """Random batches from photographs: crops, flipped and transposed at random, with maps drawn as `maps` says."""
+    """Random batches from photographs: crops, flipped and transposed at random, with maps drawn as `maps` says, and LR
+    planes through the codec where there is a `coding`.
+    """
 
     def __init__(
         self,
@@ -247,8 +252,10 @@ class BatchSource:
         maps: Maps,
         device: torch.device,
         keep_on: Literal["device", "host"] = "device",
+        coding: Coding | None = None,
     ) -> None:
-        self.batch, self.side, self.maps, self.device = batch, side, maps, device
+        self.batch, self.side, self.maps, self.device, self.coding = batch, side, maps, device, coding
+        self.coder = Coder(ThreadPoolExecutor(), coding.speed) if coding else None
         home = device if keep_on == "device" else torch.device("cpu")
         self.photos = [Photo(photo.name, photo.pixels.to(home), photo.multipliers) for photo in photos]
         area = np.array([photo.pixels.shape[1] * photo.pixels.shape[2] for photo in photos], np.float64)
@@ -258,12 +265,15 @@ class BatchSource:
         self.block_shares = [maps.blocks.get(side, 0.0) for side in BLOCK_SIDES]
 
     @torch.no_grad()
-    def draw(self, random: np.random.Generator, share: slice = slice(None)) -> Batch:
-        """Make the crops `share` of the batch that `random` decides on."""
-        with full_float32():
-            return self._draw(random, share)
+    def draw(self, random: np.random.Generator, share: slice = slice(None), all_coded: bool = False) -> Batch:
+        """Make the crops `share` of the batch that `random` decides on.
 
-    def _draw(self, random: np.random.Generator, share: slice) -> Batch:
+        all_coded: also planes that the maps leave unused go through the codec, if there is one.
+        """
+        with full_float32():
+            return self._draw(random, share, all_coded)
+
+    def _draw(self, random: np.random.Generator, share: slice, all_coded: bool) -> Batch:
         chosen = [self.photos[i] for i in random.choice(len(self.photos), self.batch, p=self.weights)]
         crops = [self._draw_crop(photo, random) for photo in chosen]
         maps = [self._draw_map(photo, random) for photo in chosen]
@@ -271,7 +281,12 @@ class BatchSource:
         # What is weighed against the others may be stored nowhere.
         planes = lr_planes(hr, SCALES if self.maps.allocated else self.maps.scales)
         levels = self._levels(maps[share], hr, planes)
-        return Batch(hr, planes, levels)
+        if self.coding is None or self.coder is None:
+            return Batch(hr, planes, levels)
+        qualities = draw_qualities(self.coding, self.batch, random)[share]
+        used = (levels.flatten(1)[:, :, None] == torch.arange(len(SCALES), device=self.device)).any(1).cpu().numpy()
+        coded = self.coder.code(planes, qualities, used | all_coded)
+        return Batch(hr, coded, levels, torch.from_numpy(qualities).to(self.device).float() / QUALITIES[-1])
 
     def _draw_crop(self, photo: Photo, random: np.random.Generator) -> _Crop:
         top, left = (int(random.integers(0, size - self.side + 1)) for size in photo.pixels.shape[1:])

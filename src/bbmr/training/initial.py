@@ -13,6 +13,7 @@ from bbmr.blocks import PAPER_SCALES
 from bbmr.downscaling.downnet import as_filters
 from bbmr.networks import Family, NetworkDescriptor, is_end
 from bbmr.networks.end_to_end import DOWNSCALERS, RESTORER, EndToEnd, part
+from bbmr.networks.fast import LEVELS, as_coded
 from bbmr.networks.joint import HALF
 from bbmr.training.checkpoints import TrainingState, read_start
 from bbmr.training.errors import RecipeError
@@ -108,7 +109,9 @@ def _read_each(paths: Mapping[int, str]) -> dict[int, Mapping[str, Tensor]]:
 
 
 def _whole(recipe: Recipe, start: TrainingState, descriptor: NetworkDescriptor) -> TrainingState:
-    """All of a state, where it is that of the network and the optimiser."""
+    """All of a state, where it is that of the network and the optimiser; of `fast` also for `fast-coded`."""
+    if descriptor.kind == "coded" and len(start.averaged.get("head_bias", ())) == LEVELS:
+        start = _weights(as_coded(start.averaged))
     try:
         descriptor.network.load_state_dict(start.network)
     except RuntimeError as error:

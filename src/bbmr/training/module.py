@@ -81,7 +81,13 @@ class TrainingModule(LightningModule):
         return _Batches(
             self,
             BatchSource(
-                self.photos, self.recipe.batch, self.recipe.crop, self.recipe.maps, self.device, options.keep_on
+                self.photos,
+                self.recipe.batch,
+                self.recipe.crop,
+                self.recipe.maps,
+                self.device,
+                options.keep_on,
+                self.recipe.coding,
             ),
         )
 

@@ -70,6 +70,25 @@ class Maps:
 
 
 @dataclass(frozen=True)
+class Coding:
+    """LR planes go through AVIF, at a quality drawn for each crop (0 to 100, of libavif): that of samples at full size
+    lies between `lowest` and `highest`, and each doubling of the scale adds `smallest_step` to `largest_step`.
+    """
+
+    lowest: float = 2
+    highest: float = 70
+    smallest_step: float = 4
+    largest_step: float = 14
+    speed: int = 8  # of libavif, from 0 to 10; slower ones make fewer artefacts
+
+    def __post_init__(self) -> None:
+        require(0 <= self.lowest <= self.highest <= 100, "coding.lowest, coding.highest", "are in order, from 0 to 100")
+        steps = "coding.smallest_step, coding.largest_step"
+        require(0 <= self.smallest_step <= self.largest_step, steps, "are in order, from 0")
+        require(0 <= self.speed <= 10, "coding.speed", "is from 0 to 10")
+
+
+@dataclass(frozen=True)
 class Loss:
     """l1: mean absolute error; psnr: log of each crop's squared error, to finish with; both in YCbCr, luma weighs 1.
     rgb_l1: mean absolute error of R, G and B, as in most papers.
@@ -174,6 +193,7 @@ class Recipe:
     compile: bool = False
     data: Data = field(default_factory=Data)
     maps: Maps = field(default_factory=Maps)
+    coding: Coding | None = None  # for networks that restore lossy files
     loss: Loss = field(default_factory=Loss)
     optimiser: Optimiser = field(default_factory=Optimiser)
     schedule: Schedule = field(default_factory=Schedule)

@@ -55,8 +55,9 @@ class Record(Callback):
         module.data_time.read()  # what came before, the first batch included
         self.losses = torch.zeros((), device=module.device)
         if trainer.is_global_zero:
-            source = BatchSource(self.photos, wanted.crops, wanted.crop, module.task.maps, module.device)
-            self.batch = source.draw(np.random.default_rng(_VALIDATION_SEED))
+            maps, coding = module.task.maps, module.recipe.coding
+            source = BatchSource(self.photos, wanted.crops, wanted.crop, maps, module.device, coding=coding)
+            self.batch = source.draw(np.random.default_rng(_VALIDATION_SEED), all_coded=True)
             self.bar = tqdm(
                 total=module.recipe.steps,
                 initial=module.step,

@@ -65,6 +65,12 @@ class _LossOfRestored:
 def find_task(descriptor: NetworkDescriptor, recipe: Recipe) -> Task:
     """The task of a network; RecipeError where the recipe's maps or crops are not for it."""
     maps, name = recipe.maps, recipe.network
+    if descriptor.kind == "coded" and recipe.coding is None:
+        raise RecipeError(f"coding: {name} restores LR samples that were coded; a section is needed, such as {{}}")
+    if descriptor.kind != "coded" and recipe.coding is not None:
+        raise RecipeError(f"coding: {name} is for LR samples that no codec has been at; leave it out")
+    if descriptor.kind == "coded":
+        return CodedTask()
     if descriptor.scale is not None:
         if maps.scales != (descriptor.scale,):
             raise RecipeError(
@@ -105,6 +111,25 @@ class MosaicTask(_LossOfRestored):
     def restore(self, network: nn.Module, inputs: tuple[Tensor, Tensor]) -> Tensor:
         """Mosaics with their correction added."""
         return correct_mosaic(*inputs, network)
+
+
+@dataclass(frozen=True)
+class CodedTask(_LossOfRestored):
+    """A network that corrects mosaics of coded LR samples: (the mosaic, levels, qualities)."""
+
+    maps: Maps = field(default_factory=lambda: Maps(blocks={64: 1}))
+    uniform: tuple[int, ...] = (1, 2, 4)
+
+    def inputs(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """The mosaic (N, 3, H, W), the levels, and the qualities."""
+        assert batch.qualities is not None
+        with full_float32():
+            return build_mosaic(batch.planes, batch.levels), batch.levels, batch.qualities
+
+    def restore(self, network: nn.Module, inputs: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        """Mosaics with their correction added."""
+        mosaic, levels, qualities = inputs
+        return correct_mosaic(mosaic, levels, network, qualities)
 
 
 @dataclass(frozen=True)

@@ -44,12 +44,14 @@ def save_pictures(network: nn.Module, task: Task, batch: Batch, path: Path) -> N
 def first_crops(batch: Batch, count: int) -> Batch:
     """Only the first `count` crops of a batch."""
     planes = {scale: plane[:count] for scale, plane in batch.planes.items()}
-    return Batch(batch.hr[:count], planes, batch.levels[:count])
+    qualities = None if batch.qualities is None else batch.qualities[:count]
+    return Batch(batch.hr[:count], planes, batch.levels[:count], qualities)
 
 
 def _uniform(batch: Batch, factor: int) -> Batch:
     """The same pictures with one scale all over."""
-    return Batch(batch.hr, {factor: batch.planes[factor]}, torch.full_like(batch.levels, SCALES.index(factor)))
+    levels = torch.full_like(batch.levels, SCALES.index(factor))
+    return Batch(batch.hr, {factor: batch.planes[factor]}, levels, batch.qualities)
 
 
 def _mean_psnr_y(restored: Tensor, hr: Tensor) -> float:

@@ -52,15 +52,18 @@ class Upscaler(ABC):
             progress("restore", done / (grid.height * grid.width))
         return picture
 
-    @torch.inference_mode()
     def restore_uniform(
-        self, plane: NDArray[np.uint8], factor: int, size: tuple[int, int]
+        self, plane: NDArray[np.uint8], factor: int, size: tuple[int, int], quality: int | None = None
     ) -> Iterator[tuple[Tile, Tensor]]:
         """Restore a picture of `size` (height, width) that has one scale all over from its LR plane (h, w, C).
 
-        Yields tiles as `restored_tiles`, their cores rounded to 8 bit and on the CPU.
+        quality: that the plane was coded at, if it was.  Yields what `rounded_tiles` does.
         """
-        stored = LRBlocks.uniform(plane, factor, BlockGrid(*size, max(self.sides)))
+        return self.rounded_tiles(LRBlocks.uniform(plane, factor, BlockGrid(*size, max(self.sides)), quality))
+
+    @torch.inference_mode()
+    def rounded_tiles(self, stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
+        """As `restored_tiles`, of samples anywhere: their cores rounded to 8 bit and on the CPU."""
         for tile, core in self.restored_tiles(stored.to(self.device)):
             yield tile, round_to_8_bit(core).cpu()
 

@@ -17,9 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bbmr.blocks import BLOCK_SIDES, CELL, SCALES, up_to_cell
+from bbmr.codecs.avif import QUALITIES
 from bbmr.downscaling.bicubic import upscale
 from bbmr.lr_blocks import LRBlocks
-from bbmr.networks import NetworkDescriptor
+from bbmr.networks import Kind, NetworkDescriptor
 from bbmr.networks.fast import POSITION
 from bbmr.tiles import Tile, tiles
 from bbmr.upscaling import Upscaler, device_of, like_stored, network_of
@@ -34,9 +35,12 @@ sender and receiver have to use the same ones, and these give neighbouring tiles
 
 
 class MosaicNetwork(Protocol):
-    """A network over the mosaic: pixels (N, 16 C, h, w) and levels (N, h, w) -> correction of these pixels."""
+    """A network over the mosaic: pixels (N, 16 C, h, w) and levels (N, h, w) -> correction of these pixels.
 
-    def __call__(self, pixels: Tensor, levels: Tensor) -> Tensor: ...
+    Where LR samples were coded it is told their qualities too, (N, LEVELS).
+    """
+
+    def __call__(self, pixels: Tensor, levels: Tensor, /, *qualities: Tensor) -> Tensor: ...
 
 
 def build_mosaic(planes: Mapping[int, Tensor], levels: Tensor) -> Tensor:
@@ -68,15 +72,17 @@ def build_mosaics(planes: Mapping[int, Tensor], levels: Tensor, finest_wanted: i
     return mosaics
 
 
-def correct_mosaic(mosaic: Tensor, levels: Tensor, network: MosaicNetwork) -> Tensor:
+def correct_mosaic(mosaic: Tensor, levels: Tensor, network: MosaicNetwork, qualities: Tensor | None = None) -> Tensor:
     """Add the network's correction to a mosaic (N, C, H, W) with sides that are multiples of 16; not clamped.
 
-    levels: (N, H/16, W/16) int64 as in `build_mosaic`.  Samples of scale 1 are returned as they are: they are exact.
+    levels: (N, H/16, W/16) int64 as in `build_mosaic`.  qualities: (N, LEVELS) in [0, 1], that of the samples of each
+    scale where a lossy codec has been at them; without, samples of scale 1 are returned as they are: they are exact.
     """
     pixels = F.pixel_unshuffle(mosaic, POSITION).contiguous(memory_format=torch.channels_last)
-    correction = network(pixels, _repeat(levels, CELL // POSITION)).to(mosaic.dtype)
-    correction = F.pixel_shuffle(correction, POSITION)
-    return torch.where(per_sample(levels, 1) == 0, mosaic, mosaic + correction)
+    coded = () if qualities is None else (qualities,)
+    correction = network(pixels, _repeat(levels, CELL // POSITION), *coded).to(mosaic.dtype)
+    corrected = mosaic + F.pixel_shuffle(correction, POSITION)
+    return corrected if coded else torch.where(per_sample(levels, 1) == 0, mosaic, corrected)
 
 
 def mosaic_halo(reach: int) -> int:
@@ -106,9 +112,10 @@ class MosaicUpscaler(Upscaler):
 
     scales = SCALES
     sides = BLOCK_SIDES
+    _kind: Kind = "mosaic"
 
     def __init__(self, descriptor: NetworkDescriptor) -> None:
-        self._network = network_of(descriptor, "mosaic")
+        self._network = network_of(descriptor, self._kind)
         self.device = device_of(self._network)
         self.halo = mosaic_halo(_UNBOUNDED_REACH if descriptor.reach is None else descriptor.reach)
 
@@ -119,8 +126,23 @@ class MosaicUpscaler(Upscaler):
             rows, cols = (slice(part.start, up_to_cell(part.stop)) for part in tile.outer)
             levels = levels_of(stored, rows, cols).to(stored.device)
             mosaic = build_mosaic(stored.planes_of(rows, cols), levels).expand(-1, 3, -1, -1)
-            restored = correct_mosaic(mosaic, levels, self._network)
+            restored = correct_mosaic(mosaic, levels, self._network, self._qualities(stored))
             yield tile, like_stored(restored[:, :, *tile.core_in_outer_at(1)], stored.channels)
+
+    def _qualities(self, stored: LRBlocks) -> Tensor | None:
+        """What the network is told of them."""
+        return None
+
+
+class CodedUpscaler(MosaicUpscaler):
+    """Restores LR samples that a lossy codec has been at, in the same way."""
+
+    _kind = "coded"
+
+    def _qualities(self, stored: LRBlocks) -> Tensor:
+        """(1, scales) in [0, 1]; 0 for scales that do not occur."""
+        own = [stored.qualities.get(factor, 0) for factor in SCALES]
+        return torch.tensor([own], device=stored.device) / QUALITIES[-1]
 
 
 def levels_of(stored: LRBlocks, rows: slice, cols: slice) -> Tensor:

@@ -18,4 +18,4 @@ def in_half(state: Mapping[str, Tensor], kind: Kind) -> dict[str, Tensor]:
 
 
 def _stays(key: str, part: Tensor, kind: Kind) -> bool:
-    return not part.is_floating_point() or (kind != "mosaic" and is_end(key))
+    return not part.is_floating_point() or (kind not in ("mosaic", "coded") and is_end(key))

@@ -1,0 +1,1 @@
+"""Codecs of planes of samples: arrays to bytes and back."""
