@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 import bbmr
+from bbmr.parts import Parts
 
 
 def test_arrays_paths_and_pictures_give_the_same(tmp_path: Path) -> None:
@@ -33,6 +34,20 @@ def test_weights_are_an_option() -> None:
 def test_the_budget_is_text_or_a_share(budget: str | float) -> None:
     array = np.random.default_rng(2).integers(0, 256, (64, 64, 3), np.uint8)
     assert bbmr.compress(array, budget=budget).lr_pixels == 64
+
+
+def test_targets_code_with_loss() -> None:
+    array = np.random.default_rng(3).integers(90, 160, (70, 90, 3), np.uint8)
+    small = bbmr.compress(array, quality=20, tune="psnr", block=np.int64(64))
+    assert (small.recipe.pipeline, small.grid.side, set(small.frames)) == ("coded-fast", 64, set(small.blocks))
+    assert bbmr.restore(small).to_array().shape == array.shape
+    assert bbmr.compress(array, lossless_lr=True) == bbmr.compress(array)
+    with pytest.raises(bbmr.BbmrError, match="effort has no place beside target_bpp: it is for LR samples"):
+        bbmr.compress(array, target_bpp=1.0, effort=3)
+    with pytest.raises(bbmr.BbmrError, match="chroma is for LR samples that are coded with loss; give one of quality"):
+        bbmr.compress(array, chroma="4:4:4")
+    with pytest.raises(bbmr.BbmrError, match="parts of one's own have no place"):
+        bbmr.compress(array, quality=20, parts=Parts(allocator=lambda *given: given[0].argmin(0)))
 
 
 def test_gray_arrays_keep_their_shape() -> None:

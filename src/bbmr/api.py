@@ -1,5 +1,6 @@
 """The Python door: the reach of the command line, for arrays, pictures and paths."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
 from operator import index
@@ -9,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bbmr import fileformat, imageio, pipeline
+from bbmr import catalogue, fileformat, imageio, pipeline
 from bbmr.allocation.budget import Budget
+from bbmr.coding import sender
+from bbmr.coding.options import TARGETS, CodedOptions, parse_size
 from bbmr.errors import BbmrError
 from bbmr.fileformat import load, save
 from bbmr.options import Options
@@ -21,6 +24,8 @@ from bbmr.rescaled import RescaledImage
 
 __all__ = ["compress", "load", "restore", "save"]
 
+AnyOptions = Options | CodedOptions
+
 
 def compress(
     picture: Picture | NDArray[np.uint8] | str | PathLike[str],
@@ -28,21 +33,28 @@ def compress(
     max_pixels: int = imageio.MAX_PIXELS,
     device: str = "cpu",
     parts: Parts = NO_PARTS,
-    **options: Any,
+    options: AnyOptions | None = None,
+    **given: Any,
 ) -> RescaledImage:
-    """Choose a scale for every block of a picture and keep its LR samples.
+    """Choose a scale for every block of a picture and keep its LR samples, as they are or coded with loss.
 
     picture: a path, a Picture, or an array (H, W), (H, W, 2), (H, W, 3) or (H, W, 4) of uint8: gray, gray with alpha,
     RGB, RGB with alpha.  max_pixels: larger files are refused; a small file may hold a huge picture.  device: where
     networks run, by torch's name of it, such as "cuda".  parts: upscaler, downscaler or allocator of one's own, see
-    docs/plug-ins.md.  options: the fields of `bbmr.options.Options`, such as block=32, tune="psnr" or budget="x5".
+    docs/plug-ins.md.  Else the fields of `bbmr.options.Options`, such as block=32, tune="psnr" or budget="x5"; or, for
+    LR samples that are coded with loss, those of `bbmr.coding.options.CodedOptions`, such as quality=40 or
+    target_size="100kB".  options: all of them at once, as `options_from` gives them.
     Raises BbmrError for files, options and parts that do not work; ValueError or TypeError for such arrays.
     """
-    chosen = _options(options)
+    chosen = options_from(given) if options is None else options
     if isinstance(picture, np.ndarray):
         picture = Picture.from_array(picture)
     elif not isinstance(picture, Picture):
         picture = imageio.read_picture(picture, max_pixels)
+    if isinstance(chosen, CodedOptions):
+        if parts != NO_PARTS:
+            raise BbmrError("parts of one's own have no place where LR samples are coded with loss; leave them out")
+        return sender.compress(picture, chosen, progress, device)
     return pipeline.compress(picture, chosen, progress, device=device, parts=parts)
 
 
@@ -63,19 +75,48 @@ def restore(
     return pipeline.restore(rescaled, progress, device, parts)
 
 
-def _options(given: dict[str, Any]) -> Options:
-    """Options from keyword arguments: the budget may be text or a share, the scales any sequence of numbers."""
-    known = [field.name for field in fields(Options)]
-    for name in given:
-        if name not in known:
-            raise BbmrError(f"option {name!r} is unknown; there are: {', '.join(known)}")
-    if isinstance(budget := given.get("budget"), str | float):
-        given["budget"] = Budget(budget if isinstance(budget, str) else f"{budget:.9f}")
-    # Whole numbers may be numpy's.  What is no number, Options refuses by name.
-    for name in {"block", "effort"} & set(given):
+def options_from(given: Mapping[str, Any]) -> AnyOptions:
+    """Options from keyword arguments: with loss where one of its targets is given.
+
+    The budget may be text or a share, a size text such as "100kB", the scales any sequence of numbers.  Raises
+    BbmrError for what is unknown, has no place beside the rest, or does not work.
+    """
+    lossy = [name for name in TARGETS if given.get(name) is not None]
+    kind: type[AnyOptions] = CodedOptions if lossy else Options
+    own = [field.name for field in fields(kind)]
+    everything = dict.fromkeys(field.name for one in (Options, CodedOptions) for field in fields(one))
+    values = dict(given)
+    lossless = values.pop("lossless_lr", False)
+    for name in values:
+        if name not in everything:
+            raise BbmrError(f"option {name!r} is unknown; there are: {', '.join(everything)}")
+        if name not in own:
+            raise BbmrError(_out_of_place(name, lossy))
+    if lossless and lossy:
+        raise BbmrError(_out_of_place("lossless_lr", lossy))
+    if isinstance(budget := values.get("budget"), str | float):
+        values["budget"] = Budget(budget if isinstance(budget, str) else f"{budget:.9f}")
+    if isinstance(size := values.get("target_size"), str):
+        values["target_size"] = parse_size(size)
+    # Whole numbers may be numpy's.  What is no number, the options refuse by name.
+    for name in {"block", "effort", "quality", "target_size"} & set(values):
         with suppress(TypeError):
-            given[name] = index(given[name])
-    if "scales" in given:
+            values[name] = index(values[name])
+    if "scales" in values:
         with suppress(TypeError):
-            given["scales"] = tuple(map(index, given["scales"]))
-    return Options(**given)
+            values["scales"] = tuple(map(index, values["scales"]))
+    return kind(**values)
+
+
+def check_options(options: AnyOptions, device: str = "cpu") -> None:
+    """Raise BbmrError where weights are missing or do not suit what is asked for, or the device cannot be used."""
+    if isinstance(options, CodedOptions):
+        sender.pipeline_for(options, device)
+    else:
+        catalogue.pipeline_for(options, device)
+
+
+def _out_of_place(name: str, lossy: list[str]) -> str:
+    if lossy:
+        return f"{name} has no place beside {lossy[0]}: it is for LR samples that are stored as they are; leave one out"
+    return f"{name} is for LR samples that are coded with loss; give one of {', '.join(TARGETS)} too, or leave it out"

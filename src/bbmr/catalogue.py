@@ -18,6 +18,8 @@ from bbmr.errors import BbmrError
 from bbmr.networks import NetworkDescriptor
 from bbmr.options import (
     BICUBIC_MOSAIC,
+    CODED_CHOICES,
+    CODED_PIPELINE,
     DEFAULT_PIPELINE,
     DEFAULT_SCALES,
     LEARNED,
@@ -31,7 +33,7 @@ from bbmr.picture import Picture
 from bbmr.rescaled import Recipe
 from bbmr.upscaling import Upscaler
 from bbmr.upscaling.joint import JointUpscaler
-from bbmr.upscaling.mosaic import MosaicUpscaler
+from bbmr.upscaling.mosaic import CodedUpscaler, MosaicUpscaler
 from bbmr.upscaling.plain import PlainUpscaler
 from bbmr.upscaling.separate import SeparateUpscaler
 from bbmr.weights import load_filters, load_weights, weights_index
@@ -108,7 +110,8 @@ class Pipeline:
     @property
     def scales(self) -> tuple[int, ...]:
         """The factors that it is for, in rising order."""
-        return PIPELINE_CHOICES[self.name].scales if self.parts.upscaler is None else self.parts.upscaler.scales
+        choices = {**PIPELINE_CHOICES, **CODED_CHOICES}
+        return choices[self.name].scales if self.parts.upscaler is None else self.parts.upscaler.scales
 
     def scales_for(self, options: Options) -> tuple[int, ...]:
         """The scales that options ask for, in rising order: of those that they have by default the ones that an
@@ -234,7 +237,10 @@ _BICUBIC = (
 )
 
 
-PIPELINES: Mapping[str, Pipeline] = {pipeline.name: pipeline for pipeline in (*_BICUBIC, *map(_with_downnet, _BICUBIC))}
+_CODED = Pipeline(CODED_PIPELINE, CodedUpscaler, ("coded-fast",))
+PIPELINES: Mapping[str, Pipeline] = {
+    pipeline.name: pipeline for pipeline in (*_BICUBIC, *map(_with_downnet, _BICUBIC), _CODED)
+}
 
 
 def find_pipeline(name: str, weights: str = "", device: str = "cpu", parts: Parts = NO_PARTS) -> Pipeline:

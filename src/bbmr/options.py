@@ -87,6 +87,13 @@ PIPELINE_CHOICES: Mapping[str, PipelineChoice] = BICUBIC_CHOICES | {
 }
 """All pipelines by name; `bbmr.catalogue.PIPELINES` has what they are made of."""
 PIPELINE_NAMES = tuple(PIPELINE_CHOICES)
+CODED_PIPELINE = "coded-fast"
+CODED_CHOICES: Mapping[str, PipelineChoice] = {
+    CODED_PIPELINE: PipelineChoice(
+        "each block at its own scale, coded with loss, restored in one pass by a small network", blocks=(128, 64)
+    )
+}
+"""Pipelines for LR samples that are coded with loss; `bbmr.coding.options` has what is chosen with them."""
 DEFAULT_SCALES = {"optimal": SCALES, "greedy": PAPER_SCALES}
 """By allocator, as far as the pipeline restores them; those of Algorithm 1 are the paper's."""
 

@@ -24,6 +24,7 @@ from bbmr.catalogue import OWN, Pipeline, find_pipeline, find_sender, pipeline_f
 from bbmr.devices import full_float32
 from bbmr.downscaling import bicubic_planes
 from bbmr.errors import BbmrError
+from bbmr.luma import psnr_y
 from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES, Options, check_effort
 from bbmr.parts import NO_PARTS, Parts
 from bbmr.picture import Picture
@@ -66,7 +67,8 @@ def compress(
     rows = _allocate(picture, grid, options, pipeline, errors, costs)
     expected = None
     if pipeline.promises(options.distortion):
-        expected = _psnr(np.take_along_axis(errors.reshape(len(scales), -1), rows[None], 0).sum(), picture)
+        foreseen = float(np.take_along_axis(errors.reshape(len(scales), -1), rows[None], 0).sum())
+        expected = psnr_y(foreseen, picture.height * picture.width)
     chosen = np.array(scales, np.uint8)[rows].reshape(grid.rows, grid.cols)
     chosen_by = options.objective if pipeline.allocator is None else OWN
     recipe = Recipe(pipeline.name, pipeline.weights, pipeline.weights_sha256, chosen_by, expected)
@@ -212,13 +214,5 @@ def _refine(
     # Gradients, also where the caller has turned them off.
     with full_float32(), torch.inference_mode(False), torch.enable_grad():
         refined = refine(rescaled, picture.colour, pipeline.upscaler(), STEPS[effort], progress)
-    recipe = replace(rescaled.recipe, expected_psnr=_psnr(refined.luma_error, picture))
+    recipe = replace(rescaled.recipe, expected_psnr=psnr_y(refined.luma_error, picture.height * picture.width))
     return replace(refined.rescaled, recipe=recipe)
-
-
-def _psnr(squared_error: float, picture: Picture) -> float | None:
-    # Nothing is added for rounding the restored samples to 8 bit: the original's are whole numbers, so rounding takes
-    # small errors away as much as it adds.  By the network's own errors the smoothest photographs come out right to
-    # 0.2 dB as it is, and rounding's usual twelfth would put them 3 dB too low.
-    mean = squared_error / (picture.width * picture.height)
-    return float(10 * np.log10(255**2 / mean)) if mean > 0 else None

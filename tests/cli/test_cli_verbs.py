@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
-from upscaling.tiny_networks import ship
+from upscaling.tiny_networks import ship, textured
 
 from bbmr.cli import app
 from bbmr.options import DEFAULT_PIPELINE, LEARNED, PIPELINE_NAMES
@@ -107,6 +107,31 @@ def test_effort_makes_the_samples_better_and_says_how_good(photo: Path) -> None:
     assert expected == pytest.approx(measured["4"], abs=0.01)  # measured too, no estimate
     _, err = bbmr("compress", photo, "--effort", "10", code=2)
     assert err == "error: effort 10 is not possible; choose one from 0 to 9\n"
+
+
+def test_with_loss_files_are_smaller_the_lower_the_quality(photo: Path) -> None:
+    sizes = []
+    for quality in (10, 90):
+        facts = json.loads(bbmr("compress", photo, "--quality", str(quality), "--overwrite", "--json")[0])
+        assert (facts["pipeline"], facts["block"], facts["tune"]) == ("coded-fast", 128, "visual")
+        sizes.append(facts["bytes"])
+        bbmr("restore", "photo.bbmr", "-o", f"{quality}.png")
+        with Image.open("photo.png") as before, Image.open(f"{quality}.png") as after:
+            error = np.array(after).astype(float) - np.array(before)
+        assert facts["expected_psnr"] > 20
+        assert (error**2).mean() < 25**2
+    assert sizes[0] < 0.7 * sizes[1]
+    bbmr("compress", photo, "-o", "exact.bbmr", "--lossless-lr")
+    assert json.loads(bbmr("info", "exact.bbmr", "--json")[0])["pipeline"] == DEFAULT_PIPELINE
+
+
+def test_a_size_is_met_or_it_is_said_what_can_be(photo: Path) -> None:
+    Image.fromarray(textured(400, 500)).save("large.png")
+    facts = json.loads(bbmr("compress", "large.png", "--target-size", "12kB", "--block", "64", "--json")[0])
+    assert 0.97 * 12_000 <= facts["bytes"] <= 12_000
+    _, err = bbmr("compress", "large.png", "-o", "tiny.bbmr", "--target-size", "90", code=1)
+    assert "large.png: out of reach: the smallest that it becomes is" in err
+    assert not Path("tiny.bbmr").exists()
 
 
 def test_devices_that_are_not_there(packed: Path) -> None:
@@ -225,6 +250,13 @@ def test_two_pictures_of_one_result_are_refused_before_any_work(photo: Path) -> 
         (("compress", "photo.png", "--pipeline", "joint-omnisr", "--block", "16"), "blocks of 128 pixels, not of 16"),
         (("compress", "photo.png", "--pipeline", "plain-x4", "--budget", "x5"), "no options but weights and effort"),
         (("compress", "photo.png", "--allocator", "greedy", "--scales", "1,2"), "three scales"),
+        (("compress", "photo.png", "--quality", "101"), "quality"),
+        (("compress", "photo.png", "--quality", "10", "--target-bpp", "1"), "exactly one of"),
+        (("compress", "photo.png", "--quality", "10", "--budget", "x8"), "budget has no place beside quality"),
+        (("compress", "photo.png", "--quality", "10", "--lossless-lr"), "lossless_lr has no place beside quality"),
+        (("compress", "photo.png", "--quality", "10", "--block", "16"), "choose one of 128, 64"),
+        (("compress", "photo.png", "--target-size", "small"), "give bytes such as 20000, 100kB"),
+        (("compress", "photo.png", "--chroma", "4:4:4"), "chroma is for LR samples that are coded with loss"),
         (("compress", "photo.png", "-o", "photo.zip"), "ends in .bbmr"),
         (("restore", "photo.bbmr", "-o", "photo.doc"), ".png, .jpg"),
         (("map", "photo.bbmr", "-o", "map.doc"), ".png, .jpg"),

@@ -5,8 +5,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, split
+from bbmr.codecs import avif
+from bbmr.coding.planes import gather, scatter
 from bbmr.picture import Metadata
-from bbmr.rescaled import Recipe, RescaledImage
+from bbmr.rescaled import Frame, Recipe, RescaledImage
 
 RECIPE = Recipe("mosaic-fast", "mosaic-fast", "0123456789abcdef" * 4, "visual", 31.25)
 
@@ -19,8 +21,11 @@ def make_rescaled(
     metadata: Metadata | None = None,
     recipe: Recipe = RECIPE,
     noise: int = 20,
+    quality: int | None = None,
 ) -> RescaledImage:
-    """A waved picture with up to `noise` grey levels of noise, at the given scales."""
+    """A waved picture with up to `noise` grey levels of noise, at the given scales; quality: that it is coded at, if it
+    is coded with loss.
+    """
     rng = np.random.default_rng(0)
 
     def plane(height: int, width: int, depth: int) -> NDArray[np.uint8]:
@@ -28,12 +33,16 @@ def make_rescaled(
         waves = 128 + 90 * np.sin(y / 9 + c) * np.cos(x / 7 - c)
         return np.clip(waves + rng.integers(0, noise + 1, waves.shape), 0, 255).astype(np.uint8)
 
-    blocks = {
-        int(factor): split(plane(*grid.lr_size(int(factor)), channels), grid, int(factor))[scales == factor]
-        for factor in np.unique(scales)
-    }
+    blocks, frames = {}, {}
+    for factor in np.unique(scales).tolist():
+        own, lr = scales == factor, plane(*grid.lr_size(factor), channels)
+        blocks[factor] = split(lr, grid, factor)[own]
+        if quality is not None:
+            gathered = gather(lr, own, grid, factor)
+            frames[factor] = Frame(quality, avif.encode(gathered, quality, speed=10))
+            blocks[factor] = scatter(avif.decode(frames[factor].data, gathered.shape), own, grid, factor)
     see_through = plane(grid.height, grid.width, 1)[:, :, 0] if alpha else None
-    return RescaledImage(grid, scales, blocks, recipe, see_through, metadata or Metadata())
+    return RescaledImage(grid, scales, blocks, recipe, see_through, metadata or Metadata(), frames)
 
 
 def mixed(height: int, width: int, side: int = 16) -> tuple[BlockGrid, NDArray[np.uint8]]:
@@ -60,4 +69,5 @@ def rescaled_images(draw: st.DrawFn) -> RescaledImage:
     )
     metadata = Metadata(draw(some_bytes), draw(some_bytes), draw(some_bytes))
     channels, alpha = draw(st.sampled_from((1, 3))), draw(st.booleans())
-    return make_rescaled(grid, scales, channels, alpha, metadata, recipe, draw(st.integers(0, 40)))
+    noise, quality = draw(st.integers(0, 40)), draw(st.none() | st.integers(0, 100))
+    return make_rescaled(grid, scales, channels, alpha, metadata, recipe, noise, quality)

@@ -13,6 +13,7 @@ from fileformat.rescaled_samples import RECIPE, make_rescaled, mixed, rescaled_i
 from hypothesis import given, settings
 
 from bbmr.blocks import BlockGrid
+from bbmr.codecs import avif
 from bbmr.fileformat import FileFormatError, PictureTooLargeError, container, decode, encode, jpegxl
 from bbmr.fileformat.container import Codec, Kind, Section
 from bbmr.picture import Metadata
@@ -39,8 +40,8 @@ def golden_picture() -> RescaledImage:
     return RescaledImage(grid, scales, blocks, RECIPE, alpha, METADATA)
 
 
-def tiny() -> bytes:
-    return encode(make_rescaled(*mixed(20, 33), alpha=True, metadata=METADATA))
+def tiny(quality: int | None = None) -> bytes:
+    return encode(make_rescaled(*mixed(20, 33), alpha=True, metadata=METADATA, quality=quality))
 
 
 def sections_of(data: bytes) -> tuple[container.Header, dict[Kind, Section]]:
@@ -105,15 +106,17 @@ def test_samples_beyond_the_edge_are_repeated() -> None:
     assert decode(encode(replace(rescaled, blocks=untidy))) == rescaled
 
 
-def test_every_truncation_is_refused() -> None:
-    data = tiny()
+@pytest.mark.parametrize("quality", [None, 40])
+def test_every_truncation_is_refused(quality: int | None) -> None:
+    data = tiny(quality)
     for length in range(len(data)):
         with pytest.raises(FileFormatError):
             decode(data[:length])
 
 
-def test_every_bit_flip_is_refused() -> None:
-    data = tiny()
+@pytest.mark.parametrize("quality", [None, 40])
+def test_every_bit_flip_is_refused(quality: int | None) -> None:
+    data = tiny(quality)
     for bit in range(8 * len(data)):
         damaged = bytearray(data)
         damaged[bit // 8] ^= 1 << bit % 8
@@ -133,9 +136,10 @@ def test_bursts_of_damage_are_refused() -> None:
                 decode(damaged)
 
 
-def test_damage_under_valid_checksums_never_crashes() -> None:
+@pytest.mark.parametrize("quality", [None, 40])
+def test_damage_under_valid_checksums_never_crashes(quality: int | None) -> None:
     """A hostile writer mends the checksums: what comes back is an error or a picture that obeys its invariants."""
-    data = tiny()
+    data = tiny(quality)
     header, sections = sections_of(data)
     rng = np.random.default_rng(2)
     kinds = list(sections)
@@ -181,6 +185,10 @@ def test_the_damaged_section_is_named() -> None:
             decode(bytes(damaged))
 
 
+def av1(height: int, width: int) -> bytes:
+    return avif.encode(np.zeros((height, width, 3), np.uint8), 50, speed=10)
+
+
 def jxl(height: int, width: int, channels: int = 3) -> bytes:
     return jpegxl.encode(np.zeros((height, width, channels), np.uint8))
 
@@ -205,6 +213,12 @@ def jxl(height: int, width: int, channels: int = 3) -> bytes:
         (Section(Kind.RECIPE, Codec.STORED, bytes(4) + b"\xff" * 8), "broken recipe: the expected PSNR is nan"),
         (Section(Kind.EXIF, Codec.ZLIB, zlib.compress(b"x" * 99)[:-3]), "broken EXIF: broken zlib"),
         (Section(Kind.EXIF, Codec.JPEG_XL, jxl(1, 1)), "broken EXIF: coded as a picture"),
+        (Section(Kind.EXIF, Codec.AV1, b"\x10"), "broken EXIF: coded as a picture"),
+        (Section(Kind.ALPHA, Codec.AV1, b"\x10"), "broken alpha: coded as AV1"),
+        (Section(Kind.LR_2, Codec.AV1, b""), "LR samples x2: has no quality"),
+        (Section(Kind.LR_2, Codec.AV1, b"\x65" + av1(8, 8)), "LR samples x2: has no quality"),
+        (Section(Kind.LR_2, Codec.AV1, b"\x10" + av1(2, 16)), "LR samples x2: 16 x 2 samples of AV1 where 8 x 2"),
+        (Section(Kind.LR_2, Codec.AV1, b"\x10" + av1(2, 8)), "some scales are lossy, of others not"),
     ],
 )
 def test_hostile_sections(section: Section, message: str) -> None:

@@ -4,7 +4,7 @@ From the nearly free to the true one: bicubic enlargement, a very light network 
 (`bbmr.allocation.corrected`), and a network on uniform maps: a small helper, or the restorer itself.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from bbmr.luma import BLACK, BLACK_TO_WHITE, luma
 from bbmr.networks.fast import FastLuma
 from bbmr.progress import Progress, silent
 from bbmr.samples import to_tensor
-from bbmr.tiles import count_tiles, tiles
+from bbmr.tiles import Tile, count_tiles, tiles
 from bbmr.upscaling import Upscaler
 from bbmr.upscaling.mosaic import build_mosaic, correct_mosaic, mosaic_halo
 
@@ -101,15 +101,35 @@ def network_errors(
     """Summed squared luma error of each block after restoring the whole picture at each scale.  As `bicubic_errors`."""
     errors = np.zeros((len(planes), grid.rows, grid.cols))
     lossy = [(row, factor) for row, factor in enumerate(planes) if factor > 1]
-    total = len(lossy) * grid.height * grid.width
+    for done, (row, factor) in enumerate(lossy):
+
+        def report(part: float, done: int = done) -> None:
+            progress("measure distortion", (done + part) / len(lossy))
+
+        restored = upscaler.restore_uniform(planes[factor], factor, (grid.height, grid.width))
+        errors[row] = restored_errors(colour, grid, restored, report)
+    return errors
+
+
+def restored_errors(
+    colour: NDArray[np.uint8],
+    grid: BlockGrid,
+    restored: Iterable[tuple[Tile, Tensor]],
+    report: Callable[[float], None] = lambda part: None,
+) -> NDArray[np.float64]:
+    """Summed squared luma error of each block, (rows, cols), grey levels squared.
+
+    restored: tiles as of `Upscaler.rounded_tiles`.  report: called with the share of the picture that is done.
+    """
+    errors = np.zeros((grid.rows, grid.cols))
     done = 0
-    for row, factor in lossy:
-        for tile, restored in upscaler.restore_uniform(planes[factor], factor, (grid.height, grid.width)):
-            progress("measure distortion", done / total)
-            done += restored.shape[2] * restored.shape[3]
-            target = luma(to_tensor(colour[tile.core]))
-            rows, cols = grid.covered(tile.core)
-            errors[row, rows, cols] = grid.sums_of_part((luma(restored) - target).square()[0, 0].numpy())
+    report(0.0)
+    for tile, core in restored:
+        target = luma(to_tensor(colour[tile.core]))
+        rows, cols = grid.covered(tile.core)
+        errors[rows, cols] = grid.sums_of_part((luma(core) - target).square()[0, 0].numpy())
+        done += core.shape[2] * core.shape[3]
+        report(done / (grid.height * grid.width))
     return errors
 
 

@@ -11,6 +11,7 @@ from bbmr.cli.console import Reporter, UsageError, guarded
 from bbmr.cli.description import describe, human_bytes
 from bbmr.cli.files import Job, find_sources, plan
 from bbmr.cli.options import Debug, Device, Effort, Json, MaxPixels, Overwrite, Quiet, Tune
+from bbmr.coding.options import CHROMAS, CodedOptions
 from bbmr.errors import BbmrError
 from bbmr.options import ALLOCATORS, BICUBIC_CHOICES, BICUBIC_MOSAIC, DEFAULT_SCALES, DISTORTIONS, LEARNED, Options
 from bbmr.progress import Progress
@@ -23,6 +24,8 @@ EXAMPLES = "\n\n".join(
         "bbmr compress photo.jpg -o small.bbmr --budget x8",
         "bbmr compress 'photos/**/*.png' -o out/      keeps the folders below photos",
         "bbmr compress photos -o out --json > report.json",
+        "bbmr compress photo.jpg --quality 40         LR samples coded with loss: a tenth of the bytes",
+        "bbmr compress photos -o out --target-size 100kB",
         "bbmr compress photo.jpg --effort 5           better, and slower; restoring takes no longer",
         "bbmr compress photo.jpg --weights mine       weights of your own, see bbmr weights",
     )
@@ -106,6 +109,35 @@ def run(
         ),
     ] = DEFAULTS.weights,
     effort: Effort = DEFAULTS.effort,
+    lossless_lr: Annotated[
+        bool, typer.Option("--lossless-lr", help="Store the LR samples as they are, within the budget: the default.")
+    ] = False,
+    quality: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=100,
+            metavar="0..100",
+            help="Code the LR samples with loss, from small files to excellent ones; each block then has the scale "
+            "that is worth its bits.",
+        ),
+    ] = None,
+    target_size: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="With loss, to a file of at most so many bytes: 20000, 100kB, 1.5MB, 64KiB."),
+    ] = None,
+    target_bpp: Annotated[
+        float | None, typer.Option(metavar="BITS", help="With loss, to at most so many bits per pixel of the picture.")
+    ] = None,
+    target_psnr: Annotated[
+        float | None, typer.Option(metavar="DB", help="With loss, to a PSNR-Y of at least so many dB.")
+    ] = None,
+    chroma: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(CHROMAS), help="With loss: colours at half the resolution of the luma, or at the same."
+        ),
+    ] = CodedOptions.chroma,
     device: Device = "cpu",
     max_pixels: MaxPixels = None,
     overwrite: Overwrite = False,
@@ -123,32 +155,40 @@ def run(
             raise UsageError(f"{job.target}: the name of a compressed picture ends in .bbmr")
 
     from bbmr import fileformat
-    from bbmr.allocation.budget import Budget
-    from bbmr.catalogue import pipeline_for
-    from bbmr.pipeline import compress
+    from bbmr.api import check_options, compress, options_from
 
+    chosen = {
+        "block": block,
+        "scales": None if scales is None else _parse_scales(scales),
+        "budget": _unless(budget, DEFAULTS.budget.text),
+        "tune": tune,
+        "distortion": _unless(distortion, DEFAULTS.distortion),
+        "allocator": _unless(allocator, DEFAULTS.allocator),
+        "pipeline": _unless(pipeline, DEFAULTS.pipeline),
+        "weights": weights,
+        "effort": _unless(effort, DEFAULTS.effort),
+        "lossless_lr": _unless(lossless_lr, False),
+        "quality": quality,
+        "target_size": target_size,
+        "target_bpp": target_bpp,
+        "target_psnr": target_psnr,
+        "chroma": _unless(chroma, CodedOptions.chroma),
+    }
     try:
-        options = Options(
-            block=block or 0,
-            scales=_parse_scales(scales) if scales is not None else (),
-            budget=Budget(budget),
-            tune=tune,
-            distortion=distortion,
-            allocator=allocator,
-            pipeline=pipeline,
-            weights=weights,
-            effort=effort,
-        )
+        options = options_from({name: value for name, value in chosen.items() if value is not None})
     except BbmrError as error:
         raise UsageError(str(error)) from error
-    pipeline_for(options, device)  # weights that are missing or do not suit are one error, not one for each picture
+    check_options(options, device)  # weights that are missing or do not suit are one error, not one for each picture
 
     def work(job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
         job.check(overwrite)
         start = time.perf_counter()
         progress("read", 0.0)
         picture = read_picture(job.source, max_pixels or MAX_PIXELS)
-        rescaled = compress(picture, options, progress, device=device)
+        try:
+            rescaled = compress(picture, progress, device=device, options=options)
+        except BbmrError as error:
+            raise BbmrError(f"{job.source}: {error}") from error
         progress("write", 1.0)
         job.make_folder()
         # --max-pixels is about the picture, and partial blocks count whole in the file.
@@ -163,6 +203,11 @@ def run(
         return record, line
 
     run_batch(sources, [(job.source, job) for job in jobs], work, Reporter(json, quiet), debug)
+
+
+def _unless(value: Any, default: Any) -> Any:
+    """A value that was given, None where it is the default: some have no place beside others."""
+    return None if value == default else value
 
 
 def _parse_scales(text: str) -> tuple[int, ...]:

@@ -38,18 +38,24 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> RescaledImage:
     header, sections = _read(data, max_pixels)
     outline = _decode_outline(header, sections)
     grid = outline.grid
-    blocks = {}
+    blocks, frames = {}, {}
     for factor in outline.blocks_per_scale:
         kind = LR_KINDS[factor]
         with _naming(kind):
-            blocks[factor] = payload.decode(sections[kind], outline.scales, factor, grid, header.channels)
+            where = outline.scales, factor, grid, header.channels
+            if sections[kind].codec == Codec.AV1:
+                blocks[factor], frames[factor] = payload.decode_frame(sections[kind], *where)
+            else:
+                blocks[factor] = payload.decode(sections[kind], *where)
+    if frames and set(frames) != set(blocks):
+        raise FileFormatError("broken: LR samples of some scales are lossy, of others not")
     metadata = {}
     for name, kind in _METADATA.items():
         if kind in sections:
             with _naming(kind):
                 metadata[name] = inflate(sections[kind], METADATA_LIMIT)
     alpha = _decode_alpha(sections[Kind.ALPHA], grid.height, grid.width) if Kind.ALPHA in sections else None
-    return RescaledImage(grid, outline.scales, blocks, outline.recipe, alpha, Metadata(**metadata))
+    return RescaledImage(grid, outline.scales, blocks, outline.recipe, alpha, Metadata(**metadata), frames)
 
 
 def decode_outline(data: bytes, max_pixels: int = MAX_PIXELS) -> Outline:
@@ -86,7 +92,7 @@ def _sections(rescaled: RescaledImage) -> Iterator[Section]:
     yield scale_map.encode(rescaled.scales)
     # From coarse to fine: what arrives first is worth most.
     for factor in sorted(rescaled.blocks, reverse=True):
-        yield payload.encode(rescaled.blocks[factor], factor)
+        yield payload.encode(rescaled.blocks[factor], factor, rescaled.frames.get(factor))
     if rescaled.alpha is not None:
         yield Section(Kind.ALPHA, Codec.JPEG_XL, jpegxl.encode(rescaled.alpha[:, :, None]))
     for name, kind in _METADATA.items():

@@ -66,6 +66,7 @@ class Codec(IntEnum):
     STORED = 0
     ZLIB = 1
     JPEG_XL = 2
+    AV1 = 3
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""LR samples: the blocks of one scale packed into one plane, which JPEG XL codes without loss.
+"""LR samples: the blocks of one scale as one plane, coded without loss by JPEG XL, or with loss as an AV1 frame.
 
-Blocks lie row by row, in raster order of the picture, on a nearly square plane of as many blocks across as leave the
-least unused (docs/format.md has what other packings cost).
+Without loss, blocks lie row by row, in raster order of the picture, on a nearly square plane of as many blocks across
+as leave the least unused (docs/format.md has what other packings cost).  With loss they lie in their places, see
+`bbmr.coding.planes`.
 """
 
 import math
@@ -10,14 +11,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bbmr.blocks import BlockGrid
+from bbmr.codecs import avif
+from bbmr.codecs.avif import QUALITIES, CodecError
+from bbmr.coding.planes import plane_size, scatter
 from bbmr.fileformat import jpegxl
 from bbmr.fileformat.container import LR_KINDS, Codec, Section
 from bbmr.fileformat.errors import FileFormatError
+from bbmr.rescaled import Frame
 
 
-def encode(blocks: NDArray[np.uint8], factor: int) -> Section:
-    """(N, s, s, C) uint8 of one scale -> section."""
+def encode(blocks: NDArray[np.uint8], factor: int, frame: Frame | None = None) -> Section:
+    """(N, s, s, C) uint8 of one scale -> section; frame: where they came out of one, which is stored as it is."""
+    if frame is not None:
+        return Section(LR_KINDS[factor], Codec.AV1, bytes([frame.quality]) + frame.data)
     return Section(LR_KINDS[factor], Codec.JPEG_XL, jpegxl.encode(pack(blocks)))
+
+
+def decode_frame(
+    section: Section, scales: NDArray[np.uint8], factor: int, grid: BlockGrid, channels: int
+) -> tuple[NDArray[np.uint8], Frame]:
+    """As `decode`, of a section with a frame, and that frame."""
+    if len(section.payload) < 1 or section.payload[0] not in QUALITIES:
+        raise FileFormatError("has no quality from 0 to 100")
+    frame = Frame(section.payload[0], bytes(section.payload[1:]))
+    own = scales == factor
+    try:
+        plane = avif.decode(frame.data, (*plane_size(own, grid, factor), channels))
+    except CodecError as error:
+        raise FileFormatError(str(error)) from error
+    return scatter(plane, own, grid, factor), frame
 
 
 def decode(

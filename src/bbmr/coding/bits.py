@@ -1,0 +1,70 @@
+"""What the blocks of an LR plane cost in bits, foreseen: the plane's real bytes, shared by what its blocks hold.
+
+A codec gives no account of where its bits go.  They go to transform coefficients that outlast the quantiser, about
+log2(1 + (c / step)^2) / 2 for one of size c; so blocks share the bytes of the whole plane, really coded, by that sum
+over the coefficients of 16 x 16 samples.  Halves of planes were foreseen within 5 % of the plane's bytes
+(docs/rate-distortion.md).
+"""
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bbmr.blocks import BlockGrid, merge
+
+_SIDE = 16  # samples of a transform
+_FINEST_STEP = 0.5  # grey levels, at quality 100
+_OCTAVES = 8.84  # that the step grows by down to quality 0: from 4 to 1828 of AV1's units
+_CHROMA = 0.5  # coefficients that 4:2:0 leaves of a chroma plane's, by what they cost
+
+
+def quantiser_step(quality: float) -> float:
+    """Step of AV1's quantiser in grey levels, at libavif's quality from 0 to 100; about."""
+    return float(_FINEST_STEP * 2 ** ((100 - quality) / 100 * _OCTAVES))
+
+
+def share_bits(plane: NDArray[np.uint8], size: int, quality: int, grid: BlockGrid, factor: int) -> NDArray[np.float64]:
+    """Bits of each block, (rows, cols), of an LR plane of the whole picture that was coded in `size` bytes.
+
+    plane: (ceil(H/k), ceil(W/k), C) uint8.
+    """
+    weights = _weights(plane, quantiser_step(quality), grid, factor)
+    weights += 1e-3 * max(weights.mean(), 1e-9)  # an even block is cheap, not free
+    shares: NDArray[np.float64] = 8 * size * weights / weights.sum()
+    return shares
+
+
+def _weights(plane: NDArray[np.uint8], step: float, grid: BlockGrid, factor: int) -> NDArray[np.float64]:
+    """Bits that coefficients would take if each were coded by itself, of each block."""
+    side = grid.side // factor
+    unit = min(_SIDE, side)
+    sums = np.zeros((-(-plane.shape[0] // unit), -(-plane.shape[1] // unit)))
+    for channel, part in zip(_components(plane), (1.0, _CHROMA, _CHROMA), strict=False):
+        missing = [(0, count * unit - have) for count, have in zip(sums.shape, channel.shape, strict=True)]
+        whole = np.pad(channel, missing, mode="edge")
+        cells = whole.reshape(sums.shape[0], unit, sums.shape[1], unit).swapaxes(1, 2)
+        coefficients = _dct(unit) @ cells @ _dct(unit).T
+        coefficients[:, :, 0, 0] = 0  # means are foretold from the neighbours
+        sums += part * np.log2(1 + np.square(coefficients * (2 / step))).sum((2, 3))
+    merged: NDArray[np.float64] = merge(sums[None], side // unit)[0]
+    return merged
+
+
+@cache
+def _dct(length: int) -> NDArray[np.float32]:
+    """The orthonormal DCT-II as a matrix."""
+    rows = np.sqrt(2 / length) * np.cos(np.pi / length * np.outer(np.arange(length), np.arange(length) + 0.5))
+    rows[0] /= np.sqrt(2)
+    matrix: NDArray[np.float32] = rows.astype(np.float32)
+    return matrix
+
+
+def _components(plane: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+    """Luma, and of colours Cb and Cr, full range."""
+    samples = plane.astype(np.float32)
+    if plane.shape[2] == 1:
+        return (samples[:, :, 0],)
+    red, green, blue = np.moveaxis(samples, 2, 0)
+    y = 0.299 * red + 0.587 * green + 0.114 * blue
+    return y, 0.564 * (blue - y), 0.713 * (red - y)

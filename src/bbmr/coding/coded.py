@@ -1,0 +1,30 @@
+"""A picture coded at one rung."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bbmr.coding.ladder import Rung
+from bbmr.luma import psnr_y
+from bbmr.rescaled import RescaledImage
+
+
+@dataclass(frozen=True)
+class Coded:
+    """rescaled: a picture at one rung.  size: bytes of its file.  errors: (rows, cols), summed squared luma errors of
+    its blocks, in grey levels squared.
+    """
+
+    rung: Rung
+    rescaled: RescaledImage
+    size: int
+    errors: NDArray[np.float64]
+
+    @property
+    def psnr(self) -> float:
+        """PSNR-Y in dB; infinite where it is restored exactly."""
+        grid = self.rescaled.grid
+        psnr = psnr_y(float(self.errors.sum()), grid.height * grid.width)
+        return math.inf if psnr is None else psnr

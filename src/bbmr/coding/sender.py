@@ -1,0 +1,145 @@
+"""Compress into a lossy file: LR samples through a codec, each block's scale by rate and distortion.
+
+LR planes of all scales -> coded whole, at the qualities of a rung -> bits and errors of every block at every scale
+    -> scales of least error + lambda x bits -> planes of these blocks alone, coded -> RescaledImage
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bbmr.allocation.distortion import luma_variance, restored_errors
+from bbmr.blocks import BlockGrid
+from bbmr.catalogue import Pipeline, find_pipeline
+from bbmr.codecs import avif
+from bbmr.coding.allocation import least_cost, visibility
+from bbmr.coding.bits import share_bits
+from bbmr.coding.coded import Coded
+from bbmr.coding.ladder import Rung
+from bbmr.coding.options import CodedOptions
+from bbmr.coding.planes import gather, scatter
+from bbmr.coding.targets import reach_psnr, reach_size
+from bbmr.downscaling import bicubic_planes
+from bbmr.fileformat import encode
+from bbmr.lr_blocks import LRBlocks
+from bbmr.luma import psnr_y
+from bbmr.options import CODED_PIPELINE
+from bbmr.picture import Picture
+from bbmr.progress import Progress, silent
+from bbmr.rescaled import Frame, Recipe, RescaledImage
+
+PROBE_SPEED = 7
+"""Of the encoder where it only measures what blocks cost."""
+
+
+def compress(
+    picture: Picture, options: CodedOptions, progress: Progress = silent, device: str = "cpu"
+) -> RescaledImage:
+    """Code a picture at the quality, or to the size or PSNR, that is asked for.
+
+    device: torch's name of the one that runs the network.  Raises BbmrError where the target is out of reach, weights
+    are missing or do not suit, or the device cannot be used.
+    """
+    sender = Sender(picture, options, pipeline_for(options, device), progress)
+    if options.quality is not None:
+        return sender.at(Rung(options.quality)).rescaled
+    if options.target_psnr is not None:
+        return reach_psnr(sender.at, options.target_psnr).rescaled
+    size = options.target_size
+    if options.target_bpp is not None:
+        size = int(options.target_bpp * picture.width * picture.height / 8)
+    assert size is not None
+    return reach_size(sender.at, size).rescaled
+
+
+def pipeline_for(options: CodedOptions, device: str = "cpu") -> Pipeline:
+    """The pipeline that options ask for.  Raises BbmrError as `compress`."""
+    pipeline = find_pipeline(CODED_PIPELINE, options.weights, device)
+    pipeline.check(options.block, options.scales)
+    return pipeline
+
+
+class Sender:
+    """Codes one picture at whatever rung.  speed: of the encoder, 0 to 10."""
+
+    def __init__(
+        self,
+        picture: Picture,
+        options: CodedOptions,
+        pipeline: Pipeline,
+        progress: Progress = silent,
+        speed: int = avif.SPEED,
+    ) -> None:
+        self.picture, self.grid = picture, BlockGrid(picture.height, picture.width, options.block)
+        self.scales, self.tune = tuple(sorted(options.scales)), options.tune
+        self._pipeline, self._upscaler = pipeline, pipeline.upscaler()
+        self._chroma, self._speed, self._progress = options.chroma, speed, progress
+        self._planes = bicubic_planes(picture.colour, self.scales)
+        self._measured: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+        self._variance = luma_variance(picture.colour, self.grid) if self.tune == "visual" else None
+
+    def at(self, rung: Rung) -> Coded:
+        """The picture at a rung: with blocks of mixed scales, or with one scale where that is the better one."""
+        errors, bits = self.measure(rung)
+        weights = np.ones(errors.shape[1:]) if self._variance is None else visibility(self._variance, errors[0])
+        weighted = errors * weights
+        rows = least_cost(weighted, bits, rung.multiplier)
+        coded = self.code(np.array(self.scales, np.uint8)[rows], rung)
+
+        def cost(one: Coded) -> float:
+            return float((one.errors * weights).sum() + rung.multiplier * 8 * one.size)
+
+        # Single scales are foreseen from the same probes; what came besides comes with them too.
+        besides = 8 * coded.size - np.take_along_axis(bits, rows[None], 0).sum()
+        alone = (weighted + rung.multiplier * bits).sum((1, 2)) + rung.multiplier * besides
+        best = int(alone.argmin())
+        if alone[best] < cost(coded) and len(coded.rescaled.blocks) > 1:
+            single = self.code(np.full(weights.shape, self.scales[best], np.uint8), rung)
+            coded = min(coded, single, key=cost)
+        return coded
+
+    def measure(self, rung: Rung) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Of every block at every scale: summed squared luma error, and bits; both (scales, rows, cols)."""
+        if rung.quality not in self._measured:
+            self._measured[rung.quality] = self._measure(rung.qualities)
+        return self._measured[rung.quality]
+
+    def _measure(self, qualities: Mapping[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        errors = np.zeros((len(self.scales), self.grid.rows, self.grid.cols))
+        bits = np.zeros_like(errors)
+        for row, factor in enumerate(self.scales):
+            self._progress("measure", row / len(self.scales))
+            plane, quality = self._planes[factor], qualities[factor]
+            data = avif.encode(plane, quality, self._chroma, self._encoder_tune, PROBE_SPEED)
+            bits[row] = share_bits(plane, len(data), quality, self.grid, factor)
+            coded = avif.decode(data, plane.shape)
+            size = self.grid.height, self.grid.width
+            restored = self._upscaler.restore_uniform(coded, factor, size, quality)
+            errors[row] = restored_errors(self.picture.colour, self.grid, restored)
+        return errors, bits
+
+    def code(self, scales: NDArray[np.uint8], rung: Rung) -> Coded:
+        """The picture with these scales, (rows, cols), as it is stored, and what that loses."""
+        self._progress("code", 0.0)
+        qualities = rung.qualities
+        frames, blocks = {}, {}
+        for factor in np.unique(scales).tolist():
+            own = scales == factor
+            plane, quality = gather(self._planes[factor], own, self.grid, factor), qualities[factor]
+            data = avif.encode(plane, quality, self._chroma, self._encoder_tune, self._speed)
+            frames[factor] = Frame(quality, data)
+            blocks[factor] = scatter(avif.decode(data, plane.shape), own, self.grid, factor)
+        pipeline, picture = self._pipeline, self.picture
+        recipe = Recipe(pipeline.name, pipeline.weights, pipeline.weights_sha256, self.tune)
+        rescaled = RescaledImage(self.grid, scales, blocks, recipe, picture.alpha, picture.metadata, frames)
+        restored = self._upscaler.rounded_tiles(LRBlocks.of(rescaled))
+        errors = restored_errors(picture.colour, self.grid, restored)
+        psnr = psnr_y(float(errors.sum()), picture.height * picture.width)
+        rescaled = replace(rescaled, recipe=replace(recipe, expected_psnr=psnr))
+        return Coded(rung, rescaled, len(encode(rescaled)), errors)
+
+    @property
+    def _encoder_tune(self) -> avif.Tune:
+        return "psnr" if self.tune == "psnr" else "ssim"

@@ -1,0 +1,66 @@
+"""Scales by rate and distortion, against all maps there are."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from bbmr.coding.allocation import least_cost, visibility
+
+Maps = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""errors, bits: (scales, rows, cols)."""
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def cost(maps: Maps, rows: NDArray[np.int64], lam: float, frame: float, edge: float) -> float:
+    """One block after another."""
+    errors, bits = maps
+    height, width = rows.shape
+    total = lam * frame * len(set(rows.ravel().tolist()))
+    for row, col in np.ndindex(height, width):
+        total += float(errors[rows[row, col], row, col] + lam * bits[rows[row, col], row, col])
+        total += lam * edge * (row + 1 < height and rows[row, col] != rows[row + 1, col])
+        total += lam * edge * (col + 1 < width and rows[row, col] != rows[row, col + 1])
+    return total
+
+
+def random_maps(seed: int, *shape: int) -> Maps:
+    errors, bits = np.random.default_rng(seed).random((2, *shape)) * 5
+    return errors, bits
+
+
+@given(st.integers(1, 3), st.integers(1, 2), st.integers(1, 3), st.floats(0, 9), st.floats(0, 3), SEEDS)
+def test_without_edges_no_map_costs_less(
+    scales: int, height: int, width: int, lam: float, frame: float, seed: int
+) -> None:
+    maps = random_maps(seed, scales, height, width)
+    every = (np.array(rows).reshape(height, width) for rows in product(range(scales), repeat=height * width))
+    best = min(cost(maps, rows, lam, frame, 0) for rows in every)
+    assert cost(maps, least_cost(*maps, lam, frame, 0), lam, frame, 0) == pytest.approx(best)
+
+
+@given(st.integers(2, 4), st.floats(0.1, 2), SEEDS)
+def test_edges_are_avoided_where_that_pays(scales: int, edge: float, seed: int) -> None:
+    maps = random_maps(seed, scales, 5, 6)
+    alone, settled = (least_cost(*maps, 1.0, 1.0, looked_at) for looked_at in (0, edge))
+    assert cost(maps, settled, 1.0, 1.0, edge) <= cost(maps, alone, 1.0, 1.0, edge) + 1e-9
+    for row, col, scale in np.ndindex(5, 6, scales):
+        if scale in settled:
+            other = settled.copy()
+            other[row, col] = scale
+            assert cost(maps, settled, 1.0, 0.0, edge) <= cost(maps, other, 1.0, 0.0, edge) + 1e-9
+
+
+def test_even_blocks_count_more_and_all_of_them_as_much_as_before() -> None:
+    variance, errors = np.array([[0.0, 100.0], [400.0, 2000.0]]), np.array([[10.0, 20.0], [30.0, 40.0]])
+    weights = visibility(variance, errors)
+    assert (np.diff(weights.ravel()) < 0).all()
+    assert (weights * errors).sum() == pytest.approx(errors.sum())
+    assert weights[0, 0] / weights[1, 0] == pytest.approx(np.sqrt(420 / 20))
+
+
+def test_where_nothing_is_lost_weights_are_still_numbers() -> None:
+    assert np.isfinite(visibility(np.zeros((1, 2)), np.zeros((1, 2)))).all()

@@ -1,0 +1,123 @@
+"""From a picture to a lossy file and back, with a network of random weights."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from networks.at_random import at_random
+from torch import nn
+from upscaling.tiny_networks import ship, textured
+
+from bbmr.blocks import SCALES
+from bbmr.coding.ladder import Rung
+from bbmr.coding.options import CodedOptions
+from bbmr.coding.sender import Sender, compress, pipeline_for
+from bbmr.errors import BbmrError
+from bbmr.fileformat import decode, encode
+from bbmr.luma import luma
+from bbmr.networks import NetworkDescriptor
+from bbmr.networks.fast import CodedFast
+from bbmr.picture import Picture
+from bbmr.pipeline import restore
+from bbmr.samples import to_tensor
+
+OPTIONS = CodedOptions(quality=40, block=64, tune="psnr")
+
+
+@pytest.fixture(autouse=True)
+def network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Corrections of some thousandths of the value range."""
+    torch.manual_seed(0)
+    coded = at_random(CodedFast(8, 1))
+    nn.init.normal_(coded.tail.weight, std=0.002)
+    ship(monkeypatch, {"coded-fast": NetworkDescriptor("fast-coded", coded, "coded", None, coded.reach)})
+
+
+def halves() -> Picture:
+    """Smooth at the left, busy at the right; no multiple of a block."""
+    colour = textured(300, 420).astype(float)
+    colour[:, :200] = np.linspace(60, 180, 300)[:, None, None]
+    colour[:, 200:] += np.random.default_rng(1).normal(0, 25, (300, 220, 3))
+    return Picture(np.clip(colour, 0, 255).astype(np.uint8))
+
+
+def psnr_y(one: Picture, other: Picture) -> float:
+    error = luma(to_tensor(one.colour)) - luma(to_tensor(other.colour))
+    return float(10 * torch.log10(255**2 / error.square().mean()))
+
+
+@pytest.mark.parametrize("tune", ["psnr", "visual"])
+def test_what_is_measured_is_what_the_receiver_has(tune: str) -> None:
+    picture = halves()
+    options = replace(OPTIONS, tune=tune)
+    coded = Sender(picture, options, pipeline_for(options)).at(Rung(40))
+    data = encode(coded.rescaled)
+    assert coded.size == len(data)
+    received = decode(data)
+    assert received == coded.rescaled
+    assert encode(received) == data
+    assert psnr_y(restore(received), picture) == pytest.approx(coded.psnr, abs=1e-3)
+    assert len(coded.rescaled.blocks) > 1
+    smooth, busy = coded.rescaled.scales[:, :3], coded.rescaled.scales[:, 4:]
+    assert smooth.mean() > 1.5 * busy.mean()
+
+
+@pytest.mark.parametrize("quality", [5, 50, 90])
+def test_no_single_scale_costs_less(quality: int) -> None:
+    options, rung = OPTIONS, Rung(quality)
+    sender = Sender(halves(), options, pipeline_for(options), speed=8)
+
+    def cost(errors: float, size: int) -> float:
+        return errors + rung.multiplier * 8 * size
+
+    chosen = sender.at(rung)
+    for factor in SCALES:
+        single = sender.code(np.full(chosen.rescaled.scales.shape, factor, np.uint8), rung)
+        assert cost(chosen.errors.sum(), chosen.size) <= 1.001 * cost(single.errors.sum(), single.size)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_targets_are_met(channels: int) -> None:
+    picture = Picture(halves().colour[:, :, :channels])
+    size = len(encode(compress(picture, replace(OPTIONS, quality=None, target_size=9000))))
+    assert 0.97 * 9000 <= size <= 9000
+    bits = 8 * len(encode(compress(picture, replace(OPTIONS, quality=None, target_bpp=0.5)))) / (300 * 420)
+    assert 0.97 * 0.5 <= bits <= 0.5
+    rescaled = compress(picture, replace(OPTIONS, quality=None, target_psnr=30.0))
+    assert 30 <= psnr_y(restore(rescaled), picture) <= 30.25
+    assert rescaled.recipe.expected_psnr == pytest.approx(psnr_y(restore(rescaled), picture), abs=1e-3)
+
+
+def test_alpha_and_metadata_come_back() -> None:
+    picture = halves()
+    alpha = np.arange(300 * 420, dtype=np.uint32).reshape(300, 420).astype(np.uint8)
+    received = restore(decode(encode(compress(Picture(picture.colour, alpha), OPTIONS))))
+    assert received.alpha is not None
+    np.testing.assert_array_equal(received.alpha, alpha)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (65, 16)])
+def test_any_size_comes_back(size: tuple[int, int]) -> None:
+    picture = Picture(textured(*size))
+    received = restore(decode(encode(compress(picture, OPTIONS))))
+    assert received.colour.shape == picture.colour.shape
+    assert np.abs(received.colour.astype(float) - picture.colour).mean() < 12
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"quality": None}, "exactly one of quality, target_size, target_bpp, target_psnr; none was given"),
+        ({"target_bpp": 0.1}, "quality and target_bpp were given"),
+        ({"quality": 101}, "from 0 to 100"),
+        ({"quality": None, "target_psnr": 0.0}, "above 0"),
+        ({"block": 16}, "block 16 is not possible; choose one of 128, 64"),
+        ({"tune": "best"}, "visual, psnr"),
+        ({"chroma": "4:2:2"}, "4:2:0, 4:4:4"),
+        ({"scales": (2, 3)}, "out of 1, 2, 4, 8, 16"),
+    ],
+)
+def test_options_that_do_not_work_are_named(changes: dict[str, object], word: str) -> None:
+    with pytest.raises(BbmrError, match=word):
+        replace(OPTIONS, **changes)  # type: ignore[arg-type]
