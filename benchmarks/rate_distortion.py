@@ -1,0 +1,292 @@
+"""Quality against bits per pixel: bbmr with loss beside JPEG, WebP, AVIF and JPEG XL; tables, plots, BD-rates.
+
+    python benchmarks/rate_distortion.py --data DIR --sets test2k test4k --out rd
+
+DIR holds one folder of pictures for each set.  Every codec codes every picture at six or more settings; all bytes of
+its files count.  What is measured is kept in OUT/points.jsonl, so that a run that was stopped goes on where it was.
+Tables and plots are made of the pictures that all codecs have been measured on.
+"""
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import torch
+from bjontegaard import bd_rate
+from numpy.typing import NDArray
+from photos import find_sets
+from rich.console import Console
+from rich.progress import track
+from rivals import Rival, Samples, rivals
+
+from bbmr.coding.ladder import Rung
+from bbmr.coding.options import CodedOptions
+from bbmr.coding.sender import Sender, pipeline_for
+from bbmr.evaluation.metrics import decibels, ms_ssim_y, psnr_rgb, psnr_y, ssim_y
+from bbmr.fileformat import decode, encode
+from bbmr.imageio import read_picture
+from bbmr.options import TUNES
+from bbmr.picture import Picture
+from bbmr.pipeline import restore
+
+OWN_QUALITIES = (0, 6, 12, 20, 30, 42, 55)
+LOW_RATE = 0.15
+"""Bits per pixel below which rescaling is expected to be of use."""
+METRICS = {"psnr_y": "PSNR-Y", "psnr_rgb": "PSNR-RGB", "ssim": "SSIM, dB", "ms_ssim": "MS-SSIM, dB"}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One picture by one codec at one setting.  digest: of the picture's file.  bpp: all bytes over the pixels."""
+
+    set: str
+    picture: str
+    digest: str
+    codec: str
+    setting: float
+    bpp: float
+    psnr_y: float
+    psnr_rgb: float
+    ssim: float
+    ms_ssim: float
+    encode_seconds: float
+    decode_seconds: float
+
+
+class Own(Rival):
+    """bbmr with loss; what is measured of the picture once serves one setting only, as for the others."""
+
+    settings = OWN_QUALITIES
+
+    def __init__(self, tune: str, scales: tuple[int, ...] = CodedOptions.scales, title: str = "") -> None:
+        self.name = title or f"bbmr, {tune}"
+        self._options = CodedOptions(quality=0, tune=tune, scales=scales)
+
+    def encode(self, colour: Samples, setting: float) -> bytes:
+        sender = Sender(Picture(colour), self._options, pipeline_for(self._options))
+        return encode(sender.at(Rung(int(setting))).rescaled)
+
+    def decode(self, data: bytes) -> Samples:
+        return restore(decode(data)).colour
+
+
+def contenders() -> dict[str, Rival]:
+    """All codecs, by name."""
+    own = [*(Own(tune) for tune in TUNES), Own("psnr", (1,), "bbmr, x1 alone")]
+    return {codec.name: codec for codec in (*own, *rivals())}
+
+
+def measure(set_name: str, path: Path, digest: str, codec: Rival, setting: float) -> Point:
+    torch.set_num_threads(1)
+    colour = read_picture(path).colour
+    colour = colour if colour.shape[2] == 3 else colour.repeat(3, 2)
+    start = time.perf_counter()
+    data = codec.encode(colour, setting)
+    middle = time.perf_counter()
+    restored = codec.decode(data)
+    end = time.perf_counter()
+    return Point(
+        set_name,
+        path.name,
+        digest,
+        codec.name,
+        setting,
+        8 * len(data) / (colour.shape[0] * colour.shape[1]),
+        psnr_y(restored, colour, border=0),
+        psnr_rgb(restored, colour),
+        decibels(ssim_y(restored, colour)),
+        decibels(ms_ssim_y(restored, colour)),
+        round(middle - start, 3),
+        round(end - middle, 3),
+    )
+
+
+def curve(points: Sequence[Point], metric: str, highest: float = np.inf) -> tuple[NDArray[np.float64], ...]:
+    """Rates and values of one picture by one codec, rising in both; what a better setting does not improve is left
+    out.
+    """
+    found: list[tuple[float, float]] = []
+    for point in sorted(points, key=lambda one: one.bpp):
+        value = getattr(point, metric)
+        if not found or value > found[-1][1]:
+            found.append((point.bpp, value))
+    rates, values = np.array(found).T
+    if highest < rates[-1]:
+        at_highest = np.interp(np.log(highest), np.log(rates), values)
+        below = rates < highest
+        rates, values = np.append(rates[below], highest), np.append(values[below], at_highest)
+    return rates, values
+
+
+def saved(points: Sequence[Point], anchor: Sequence[Point], metric: str, highest: float = np.inf) -> float:
+    """BD-rate in percent against an anchor, below a rate of the anchor's; NaN where they hardly overlap."""
+    rates, values = curve(anchor, metric, highest)
+    if len(rates) < 3:
+        return float("nan")
+    own_rates, own_values = curve(points, metric)
+    low, high = max(values[0], own_values[0]), min(values[-1], own_values[-1])
+    if high - low < 0.5:
+        return float("nan")
+    curves = rates, values, own_rates, own_values
+    return float(bd_rate(*curves, method="pchip", min_overlap=0, require_matching_points=False))
+
+
+def read(path: Path) -> list[Point]:
+    """What was measured before; a line that was cut off is not."""
+    points = []
+    if path.exists():
+        for line in path.read_text().splitlines():
+            try:
+                points.append(Point(**json.loads(line)))
+            except (ValueError, TypeError):
+                continue
+    return points
+
+
+def complete(points: Sequence[Point], codecs: Sequence[Rival]) -> dict[str, dict[str, list[Point]]]:
+    """{picture: {codec: points}} of the pictures that every codec was measured on at all its settings."""
+    found: dict[str, dict[str, list[Point]]] = defaultdict(lambda: defaultdict(list))
+    for point in points:
+        found[point.picture][point.codec].append(point)
+    return {
+        name: {codec.name: own[codec.name] for codec in codecs}
+        for name, own in sorted(found.items())
+        if all({point.setting for point in own.get(codec.name, ())} >= set(codec.settings) for codec in codecs)
+    }
+
+
+def table(pictures: Mapping[str, Mapping[str, list[Point]]], codecs: Sequence[Rival], anchor: str) -> str:
+    """BD-rates against the anchor, means over the pictures, and seconds."""
+    lines = [
+        f"| BD-rate against {anchor} | PSNR-Y below {LOW_RATE} bpp | "
+        + " | ".join(METRICS.values())
+        + " | seconds to encode | to decode |",
+        "| --- |" + " ---: |" * (len(METRICS) + 3),
+    ]
+    for codec in codecs:
+        columns = [("psnr_y", LOW_RATE), *((metric, np.inf) for metric in METRICS)]
+        cells = [codec.name]
+        for metric, highest in columns:
+            each = np.array([saved(own[codec.name], own[anchor], metric, highest) for own in pictures.values()])
+            known = each[~np.isnan(each)]
+            less = "" if len(known) == len(each) else f" ({len(known)} of {len(each)})"
+            cells.append(f"{known.mean():+.1f} %{less}" if len(known) else "")
+        points = [point for own in pictures.values() for point in own[codec.name]]
+        cells += [f"{fmean(getattr(one, key) for one in points):.2f}" for key in ("encode_seconds", "decode_seconds")]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def at_rate(points: Sequence[Point], metric: str, rate: float) -> float:
+    """What a codec gives at a rate; NaN beyond its settings."""
+    rates, values = curve(points, metric)
+    return float(np.interp(np.log(rate), np.log(rates), values, left=np.nan, right=np.nan))
+
+
+def table_of_rates(pictures: Mapping[str, Mapping[str, list[Point]]], codecs: Sequence[Rival], metric: str) -> str:
+    """Means over the pictures at some rates, where a codec reaches them for every picture."""
+    rates = (0.02, 0.05, 0.1, 0.15, 0.3, 0.6, 1.0)
+    lines = [
+        f"| {METRICS[metric]} at bpp | " + " | ".join(map(str, rates)) + " |",
+        "| --- |" + " ---: |" * len(rates),
+    ]
+    for codec in codecs:
+        means = [fmean(at_rate(own[codec.name], metric, rate) for own in pictures.values()) for rate in rates]
+        lines.append(f"| {codec.name} | {' | '.join('' if np.isnan(mean) else f'{mean:.2f}' for mean in means)} |")
+    return "\n".join(lines)
+
+
+def plot(pictures: Mapping[str, Mapping[str, list[Point]]], codecs: Sequence[Rival], title: str, path: Path) -> None:
+    """Mean curves: the mean of PSNR at rates that all pictures have, rates on a logarithmic axis."""
+    import matplotlib as mpl  # noqa: PLC0415
+
+    mpl.use("Agg")
+    from matplotlib import pyplot  # noqa: PLC0415
+
+    figure, axes = pyplot.subplots(1, 2, figsize=(13, 5.5), layout="constrained")
+    rates = np.geomspace(0.01, 1.2, 120)
+    for axis, metric in zip(axes, ("psnr_y", "ms_ssim"), strict=True):
+        for codec in codecs:
+            values = [[at_rate(own[codec.name], metric, rate) for rate in rates] for own in pictures.values()]
+            dashed = "-" if codec.name.startswith("bbmr") else "--"
+            axis.plot(rates, np.mean(values, 0), dashed, label=codec.name, linewidth=1.6)
+        axis.set_xscale("log")
+        axis.set_xticks([0.02, 0.05, 0.1, 0.2, 0.5, 1], labels=["0.02", "0.05", "0.1", "0.2", "0.5", "1"])
+        axis.set_xlabel("bits per pixel")
+        axis.set_ylabel(METRICS[metric])
+        axis.grid(alpha=0.3)
+    axes[0].legend()
+    figure.suptitle(title)
+    figure.savefig(path)
+    pyplot.close(figure)
+
+
+def run(
+    sets: Mapping[str, list[Path]], codecs: Sequence[Rival], out: Path, jobs: int, say: Callable[[str], None]
+) -> None:
+    """Measure what is missing, then write report.md and the plots."""
+    out.mkdir(parents=True, exist_ok=True)
+    log = out / "points.jsonl"
+    points = read(log)
+    known = {(point.digest, point.codec, point.setting) for point in points}
+    digests = {path: sha256(path.read_bytes()).hexdigest()[:16] for paths in sets.values() for path in paths}
+    missing = [
+        (name, path, digests[path], codec, setting)
+        for name, paths in sets.items()
+        for path in paths
+        for codec in codecs
+        for setting in codec.settings
+        if (digests[path], codec.name, setting) not in known
+    ]
+    with log.open("a") as file:
+        for point in track(_measured(missing, jobs), "measure", len(missing), console=Console(stderr=True)):
+            points.append(point)
+            file.write(json.dumps(asdict(point)) + "\n")
+            file.flush()
+    parts = []
+    for name, paths in sets.items():
+        wanted = {digests[path] for path in paths}
+        pictures = complete([point for point in points if point.digest in wanted], codecs)
+        if not pictures:
+            continue
+        plot(pictures, codecs, f"{name}, pictures: {len(pictures)}", out / f"{name}.svg")
+        parts.append(f"## {name}, pictures: {len(pictures)}\n\n![{name}]({name}.svg)")
+        parts.append(table(pictures, codecs, "AVIF, psnr"))
+        parts += [table_of_rates(pictures, codecs, metric) for metric in METRICS]
+    (out / "report.md").write_text("\n\n".join(parts) + "\n")
+    say("\n\n".join(parts))
+
+
+def _measured(tasks: Sequence[tuple[str, Path, str, Rival, float]], jobs: int) -> Iterator[Point]:
+    if jobs == 1:
+        yield from (measure(*task) for task in tasks)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        for done in as_completed([pool.submit(measure, *task) for task in tasks]):
+            yield done.result()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
+    parser.add_argument("--sets", nargs="+", default=["test2k", "test4k"], help="folders of pictures in it")
+    parser.add_argument("--limit", type=int, help="take only the first N pictures of each set")
+    parser.add_argument("--out", type=Path, default=Path("rd"), help="folder of what is measured")
+    parser.add_argument("--jobs", "-j", type=int, default=1, help="processes; seconds are those of one alone with 1")
+    known = contenders()
+    parser.add_argument("--only", nargs="+", choices=list(known), metavar="CODEC", help=", ".join(known))
+    options = parser.parse_args(arguments)
+    codecs = [known[name] for name in options.only or known]
+    run(find_sets(options.data, options.sets, options.limit), codecs, options.out, options.jobs, print)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Codecs to compare with: each codes whole pictures at a setting, and gives bytes and the picture that they hold."""
+
+import shutil
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Samples = NDArray[np.uint8]
+"""(H, W, 3) RGB."""
+
+
+class Rival(ABC):
+    """name: in tables.  settings: from small files to large ones, such that photographs take some 0.02 to 1 bpp."""
+
+    name: str
+    settings: Sequence[float]
+
+    @abstractmethod
+    def encode(self, colour: Samples, setting: float) -> bytes: ...
+
+    @abstractmethod
+    def decode(self, data: bytes) -> Samples: ...
+
+
+class _Pillow(Rival):
+    def decode(self, data: bytes) -> Samples:
+        with Image.open(BytesIO(data)) as image:
+            return np.array(image.convert("RGB"))
+
+    def _save(self, colour: Samples, form: str, **options: object) -> bytes:
+        file = BytesIO()
+        Image.fromarray(colour).save(file, form, **options)
+        return file.getvalue()
+
+
+class Jpeg(_Pillow):
+    """Progressive, with Huffman tables of its own, 4:2:0."""
+
+    name = "JPEG"
+    settings = (4, 8, 15, 25, 40, 60, 78)
+
+    def encode(self, colour: Samples, setting: float) -> bytes:
+        return self._save(colour, "JPEG", quality=int(setting), optimize=True, progressive=True, subsampling="4:2:0")
+
+
+class WebP(_Pillow):
+    """At its most thorough."""
+
+    name = "WebP"
+    settings = (0, 5, 15, 30, 50, 72, 85)
+
+    def encode(self, colour: Samples, setting: float) -> bytes:
+        return self._save(colour, "WEBP", quality=int(setting), method=6)
+
+
+class Avif(_Pillow):
+    """libaom at speed 4, 4:2:0, one thread."""
+
+    settings = (1, 6, 12, 20, 30, 42, 55, 66)
+
+    def __init__(self, tune: str) -> None:
+        self.name, self._tune = f"AVIF, {tune}", tune
+
+    def encode(self, colour: Samples, setting: float) -> bytes:
+        options = {"quality": int(setting), "subsampling": "4:2:0", "speed": 4, "max_threads": 1}
+        return self._save(colour, "AVIF", **options, advanced={"tune": self._tune})
+
+
+class JpegXL(Rival):
+    """libjxl at effort 7; settings are distances.  From some distance on it codes pictures of half the size."""
+
+    name = "JPEG XL"
+    settings = (25, 18, 12, 8, 5.5, 3.8, 2.4, 1.5)
+
+    def encode(self, colour: Samples, setting: float) -> bytes:
+        return bytes(imagecodecs.jpegxl_encode(colour, distance=setting, effort=7, numthreads=1))
+
+    def decode(self, data: bytes) -> Samples:
+        samples: Samples = imagecodecs.jpegxl_decode(data)
+        return samples
+
+
+class JpegXLAtFullSize(JpegXL):
+    """The same without its own resampling, which only the command line cjxl turns off."""
+
+    name = "JPEG XL, full size"
+
+    @staticmethod
+    def is_there() -> bool:
+        return shutil.which("cjxl") is not None
+
+    def encode(self, colour: Samples, setting: float) -> bytes:
+        with TemporaryDirectory() as folder:
+            picture, coded = Path(folder, "picture.png"), Path(folder, "coded.jxl")
+            Image.fromarray(colour).save(picture, compress_level=1)
+            options = ["--resampling=1", "-e", "7", "--num_threads=0", "-d", str(setting)]
+            subprocess.run(["cjxl", str(picture), str(coded), *options], check=True, capture_output=True)
+            return coded.read_bytes()
+
+
+def rivals() -> list[Rival]:
+    """All that can be run here."""
+    found: list[Rival] = [Jpeg(), WebP(), Avif("psnr"), Avif("ssim"), JpegXL()]
+    return [*found, JpegXLAtFullSize()] if JpegXLAtFullSize.is_there() else found
