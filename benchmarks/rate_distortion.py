@@ -236,6 +236,8 @@ def run(
     out.mkdir(parents=True, exist_ok=True)
     log = out / "points.jsonl"
     points = read(log)
+    # Without a line that was cut off, which the next would go on.
+    log.write_text("".join(json.dumps(asdict(point)) + "\n" for point in points))
     known = {(point.digest, point.codec, point.setting) for point in points}
     digests = {path: sha256(path.read_bytes()).hexdigest()[:16] for paths in sets.values() for path in paths}
     missing = [
