@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.progress import track
 from rivals import Rival, Samples, rivals
 
+from bbmr.atomic import replacing
 from bbmr.coding.ladder import Rung
 from bbmr.coding.options import CodedOptions
 from bbmr.coding.sender import Sender, pipeline_for
@@ -237,7 +238,8 @@ def run(
     log = out / "points.jsonl"
     points = read(log)
     # Without a line that was cut off, which the next would go on.
-    log.write_text("".join(json.dumps(asdict(point)) + "\n" for point in points))
+    with replacing(log, overwrite=True) as whole:
+        whole.write("".join(json.dumps(asdict(point)) + "\n" for point in points).encode())
     known = {(point.digest, point.codec, point.setting) for point in points}
     digests = {path: sha256(path.read_bytes()).hexdigest()[:16] for paths in sets.values() for path in paths}
     missing = [
