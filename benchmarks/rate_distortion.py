@@ -39,6 +39,8 @@ from bbmr.picture import Picture
 from bbmr.pipeline import restore
 
 OWN_QUALITIES = (0, 6, 12, 20, 30, 42, 55)
+ANCHOR = "AVIF, psnr"
+"""What BD-rates are against; where it is not measured, the first codec that is."""
 LOW_RATE = 0.15
 """Bits per pixel below which rescaling is expected to be of use."""
 METRICS = {"psnr_y": "PSNR-Y", "psnr_rgb": "PSNR-RGB", "ssim": "SSIM, dB", "ms_ssim": "MS-SSIM, dB"}
@@ -110,34 +112,40 @@ def measure(set_name: str, path: Path, digest: str, codec: Rival, setting: float
     )
 
 
-def curve(points: Sequence[Point], metric: str, highest: float = np.inf) -> tuple[NDArray[np.float64], ...]:
-    """Rates and values of one picture by one codec, rising in both; what a better setting does not improve is left
-    out.
-    """
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Rates in bits per pixel and values, rising in both."""
+
+
+def curve(points: Sequence[Point], metric: str) -> Curve:
+    """Of one picture by one codec; what a better setting does not improve is left out."""
     found: list[tuple[float, float]] = []
     for point in sorted(points, key=lambda one: one.bpp):
         value = getattr(point, metric)
         if not found or value > found[-1][1]:
             found.append((point.bpp, value))
     rates, values = np.array(found).T
-    if highest < rates[-1]:
-        at_highest = np.interp(np.log(highest), np.log(rates), values)
-        below = rates < highest
-        rates, values = np.append(rates[below], highest), np.append(values[below], at_highest)
     return rates, values
 
 
+def up_to(line: Curve, value: float) -> Curve:
+    """The part of a curve that ends at a value."""
+    rates, values = line
+    if value >= values[-1]:
+        return line
+    end = np.exp(np.interp(value, values, np.log(rates)))
+    return np.append(rates[values < value], end), np.append(values[values < value], value)
+
+
 def saved(points: Sequence[Point], anchor: Sequence[Point], metric: str, highest: float = np.inf) -> float:
-    """BD-rate in percent against an anchor, below a rate of the anchor's; NaN where they hardly overlap."""
-    rates, values = curve(anchor, metric, highest)
-    if len(rates) < 3:
+    """BD-rate in percent against an anchor, up to what the anchor gives at a rate; NaN where they hardly overlap."""
+    theirs, ours = curve(anchor, metric), curve(points, metric)
+    if highest < theirs[0][-1]:
+        top = float(np.interp(np.log(highest), np.log(theirs[0]), theirs[1]))
+        theirs, ours = up_to(theirs, top), up_to(ours, top)
+    overlap = min(theirs[1][-1], ours[1][-1]) - max(theirs[1][0], ours[1][0])
+    if overlap < 0.5 or min(len(theirs[0]), len(ours[0])) < 3:
         return float("nan")
-    own_rates, own_values = curve(points, metric)
-    low, high = max(values[0], own_values[0]), min(values[-1], own_values[-1])
-    if high - low < 0.5:
-        return float("nan")
-    curves = rates, values, own_rates, own_values
-    return float(bd_rate(*curves, method="pchip", min_overlap=0, require_matching_points=False))
+    return float(bd_rate(*theirs, *ours, method="pchip", min_overlap=0, require_matching_points=False))
 
 
 def read(path: Path) -> list[Point]:
@@ -263,7 +271,8 @@ def run(
             continue
         plot(pictures, codecs, f"{name}, pictures: {len(pictures)}", out / f"{name}.svg")
         parts.append(f"## {name}, pictures: {len(pictures)}\n\n![{name}]({name}.svg)")
-        parts.append(table(pictures, codecs, "AVIF, psnr"))
+        anchor = next((codec.name for codec in codecs if codec.name == ANCHOR), codecs[0].name)
+        parts.append(table(pictures, codecs, anchor))
         parts += [table_of_rates(pictures, codecs, metric) for metric in METRICS]
     (out / "report.md").write_text("\n\n".join(parts) + "\n")
     say("\n\n".join(parts))

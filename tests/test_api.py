@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 import bbmr
+from bbmr.options import Options
 from bbmr.parts import Parts
 
 
@@ -44,6 +45,8 @@ def test_targets_code_with_loss() -> None:
     assert bbmr.compress(array, lossless_lr=True) == bbmr.compress(array)
     with pytest.raises(bbmr.BbmrError, match="effort has no place beside target_bpp: it is for LR samples"):
         bbmr.compress(array, target_bpp=1.0, effort=3)
+    with pytest.raises(bbmr.BbmrError, match="quality given beside options"):
+        bbmr.compress(array, options=Options(), quality=20)
     with pytest.raises(bbmr.BbmrError, match="chroma is for LR samples that are coded with loss; give one of quality"):
         bbmr.compress(array, chroma="4:4:4")
     with pytest.raises(bbmr.BbmrError, match="parts of one's own have no place"):

@@ -46,6 +46,8 @@ def compress(
     target_size="100kB".  options: all of them at once, as `options_from` gives them.
     Raises BbmrError for files, options and parts that do not work; ValueError or TypeError for such arrays.
     """
+    if options is not None and given:
+        raise BbmrError(f"{', '.join(given)} given beside options; leave one out")
     chosen = options_from(given) if options is None else options
     if isinstance(picture, np.ndarray):
         picture = Picture.from_array(picture)

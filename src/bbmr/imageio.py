@@ -4,7 +4,6 @@ Pixels stay as they are stored: a picture that carries an EXIF orientation is no
 What cannot be kept is refused with a PictureError or, where nothing visible is lost, said by a PictureWarning.
 """
 
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from PIL import ExifTags, Image, ImageCms, ImageFile, PngImagePlugin, TiffImageP
 from bbmr.atomic import replacing
 from bbmr.errors import BbmrError
 from bbmr.picture import Metadata, Picture
+from bbmr.pillow_limit import no_pillow_limit
 
 MAX_PIXELS = 1 << 27
 """Pixels that a picture may have unless the caller allows more: 134 million, 400 MB of RGB samples."""
@@ -87,7 +87,6 @@ _UNDO_ORIENTATION = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
 }
-_pillow_limit = threading.Lock()
 
 
 class PictureError(BbmrError):
@@ -110,7 +109,7 @@ def read_picture(path: str | PathLike[str], max_pixels: int = MAX_PIXELS) -> Pic
     path = Path(path)
     with _opened(path) as file:
         try:
-            with _no_pillow_limit(), Image.open(file, formats=_READ_FORMATS) as image:
+            with no_pillow_limit(), Image.open(file, formats=_READ_FORMATS) as image:
                 _check_supported(path, image, file, max_pixels)
                 exif = _exif(image)
                 image.load()
@@ -184,17 +183,6 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         raise PictureError(f"{path}: cannot be read ({error})") from error
     with file:
         yield file
-
-
-@contextmanager
-def _no_pillow_limit() -> Iterator[None]:
-    """Our own limit comes as an argument and raises; Pillow's is one for the whole process, and at first only warns."""
-    with _pillow_limit:
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
 
 
 def _check_supported(path: Path, image: ImageFile.ImageFile, file: BinaryIO, max_pixels: int) -> None:

@@ -14,7 +14,7 @@ from upscaling.tiny_networks import textured
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "rate_distortion.py"
 sys.path.insert(0, str(SCRIPT.parent))
 
-from rate_distortion import LOW_RATE, Point, at_rate, complete, curve, saved  # noqa: E402
+from rate_distortion import LOW_RATE, Point, at_rate, complete, curve, saved, up_to  # noqa: E402
 from rivals import Jpeg, WebP  # noqa: E402
 
 POINT = Point("set", "a.png", "0", "JPEG", 1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -38,12 +38,12 @@ def test_only_what_lies_below_a_rate_counts_there() -> None:
     assert saved(mixed, points(), "psnr_y") > -30
 
 
-def test_curves_rise_and_end_at_the_highest_rate() -> None:
+def test_curves_rise_and_end_where_they_are_cut() -> None:
     worse = replace(POINT, bpp=0.2, psnr_y=20.0)
-    rates, values = curve([*points(), worse], "psnr_y", 0.5)
+    rates, values = up_to(curve([*points(), worse], "psnr_y"), 38.0)
     assert 0.2 not in rates
-    assert rates[-1] == 0.5
-    assert values[-1] == pytest.approx(40 + 10 * np.log10(0.5))
+    assert values[-1] == 38
+    assert rates[-1] == pytest.approx(10**-0.2)
     assert at_rate(points(), "psnr_y", 0.1) == pytest.approx(30)
     assert np.isnan(at_rate(points(), "psnr_y", 2.0))
 
@@ -68,8 +68,10 @@ def test_a_run_is_gone_on_with(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "## set, pictures: 1" in done.stdout
-    (row,) = [line for line in done.stdout.splitlines() if line.startswith("| JPEG | +")]
-    assert "| +" in row
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.endswith(" |")]
+    table = {row[0]: row[1:] for row in rows[2:4]}
+    assert table["AVIF, psnr"][0] == "+0.0 %"
+    assert float(table["JPEG"][1].split(" %")[0]) > 20
     log = tmp_path / "rd" / "points.jsonl"
     lines = log.read_text().splitlines()
     for line in lines:

@@ -56,6 +56,23 @@ def test_more_quality_is_more_bytes_and_less_error() -> None:
     assert errors == sorted(errors, reverse=True)
 
 
+def test_pillows_own_limit_of_pixels_is_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert avif.decode(FRAME, (64, 48, 3)).shape == (64, 48, 3)
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
+def test_sides_that_avif_does_not_hold_are_refused() -> None:
+    with pytest.raises(CodecError, match=r"1 x 32769 samples are more than .* compress .* without loss"):
+        avif.encode(np.zeros((32769, 1, 3), np.uint8), 50)
+
+
+def test_a_pillow_without_avif_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(Image.SAVE, "AVIF")
+    with pytest.raises(CodecError, match=r"cannot code .* as AVIF .* install one with libaom"):
+        avif.encode(picture(8, 8), 50)
+
+
 FRAME = avif.encode(picture(64, 48), 50, speed=8)
 
 

@@ -45,11 +45,11 @@ def test_psnrs_are_met_from_above_within_a_quarter(psnr: float) -> None:
 
 
 def test_what_is_out_of_reach_is_said() -> None:
-    with pytest.raises(BbmrError, match=r"out of reach: the smallest that it becomes is 20\d bytes; ask for more"):
+    with pytest.raises(BbmrError, match=r"out of reach: it does not get below 20\d bytes; ask for more"):
         reach_size(MadeUp().at, 150)
-    with pytest.raises(BbmrError, match="out of reach: the best quality gives 7298 bytes; ask for less"):
+    with pytest.raises(BbmrError, match="out of reach: it does not get above 7298 bytes; ask for less"):
         reach_size(MadeUp().at, 9000)
-    with pytest.raises(BbmrError, match=r"the best quality gives 51\.50 dB"):
+    with pytest.raises(BbmrError, match=r"it does not get above 51\.50 dB"):
         reach_psnr(MadeUp().at, 60)
 
 

@@ -24,7 +24,7 @@ EXAMPLES = "\n\n".join(
         "bbmr compress photo.jpg -o small.bbmr --budget x8",
         "bbmr compress 'photos/**/*.png' -o out/      keeps the folders below photos",
         "bbmr compress photos -o out --json > report.json",
-        "bbmr compress photo.jpg --quality 40         LR samples coded with loss: a tenth of the bytes",
+        "bbmr compress photo.jpg --quality 40         LR samples coded with loss",
         "bbmr compress photos -o out --target-size 100kB",
         "bbmr compress photo.jpg --effort 5           better, and slower; restoring takes no longer",
         "bbmr compress photo.jpg --weights mine       weights of your own, see bbmr weights",

@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bbmr.errors import BbmrError
+from bbmr.pillow_limit import no_pillow_limit
 
 Chroma = Literal["4:2:0", "4:4:4"]
 Tune = Literal["psnr", "ssim"]
 QUALITIES: Final = range(101)
 SPEED: Final = 4
 """Of 0 to 10: at 6 files of equal PSNR-Y are 10 % larger, at 3 they are 2 % smaller and take twice the time."""
+MAX_SIDE: Final = 32768
+"""Samples per side that libavif reads."""
 _SEQUENCE_HEADER, _FRAME = 1, 6
 _TEMPORAL_DELIMITER: Final = b"\x12\x00"
 _HAS_SIZE: Final = 2
@@ -27,7 +30,7 @@ _FULL_RANGE_601: Final = (1, 13, 6)  # BT.709 primaries, sRGB, BT.601 matrix: wh
 
 
 class CodecError(BbmrError):
-    """Bytes that are no such frame."""
+    """Bytes that are no such frame, or samples that cannot become one."""
 
 
 @dataclass(frozen=True)
@@ -45,23 +48,24 @@ def encode(
     chroma: Chroma = "4:2:0",
     tune: Tune = "psnr",
     speed: int = SPEED,
-    threads: int = 1,
 ) -> bytes:
     """(H, W, 1 or 3) uint8 -> the frame's bytes.
 
-    quality: 0 to 100, of libavif.  The bytes depend on the encoder's version, and not on the threads.
+    quality: 0 to 100, of libavif.  The bytes depend on the encoder's version.  Raises CodecError for sides above
+    MAX_SIDE, and where Pillow has no such encoder.
     """
+    if max(plane.shape[:2]) > MAX_SIDE:
+        raise CodecError(
+            f"{plane.shape[1]} x {plane.shape[0]} samples are more than AVIF's {MAX_SIDE} a side; compress such a "
+            "picture without loss"
+        )
     picture = Image.fromarray(np.broadcast_to(plane, (*plane.shape[:2], 3)))
     file = BytesIO()
-    picture.save(
-        file,
-        "AVIF",
-        quality=quality,
-        subsampling=chroma,
-        speed=speed,
-        max_threads=threads,
-        advanced={"tune": tune},
-    )
+    options = {"quality": quality, "subsampling": chroma, "speed": speed, "max_threads": 1}
+    try:
+        picture.save(file, "AVIF", **options, advanced={"tune": tune})
+    except (KeyError, OSError, RuntimeError, ValueError) as error:
+        raise CodecError(f"Pillow cannot code {plane.shape} as AVIF ({error}); install one with libaom") from error
     return _frame_of(file.getvalue())
 
 
@@ -73,10 +77,10 @@ def decode(data: bytes | memoryview, shape: tuple[int, int, int]) -> NDArray[np.
     if (header.height, header.width) != (height, width):
         raise CodecError(f"{header.width} x {header.height} samples of AV1 where {width} x {height} are expected")
     try:
-        with Image.open(BytesIO(_in_boxes(data, header)), formats=["AVIF"]) as file:
+        with no_pillow_limit(), Image.open(BytesIO(_in_boxes(data, header)), formats=["AVIF"]) as file:
             plane = np.array(file.convert("RGB"))
-    except (OSError, RuntimeError, SyntaxError, ValueError) as error:
-        raise CodecError(f"broken AV1 frame ({error})") from error
+    except (KeyError, OSError, RuntimeError, SyntaxError, ValueError) as error:
+        raise CodecError(f"broken AV1 frame, or a Pillow without AVIF ({error})") from error
     if plane.shape != (height, width, 3):
         raise CodecError(f"the AV1 frame holds {plane.shape} where {(height, width, 3)} are expected")
     return plane if channels == 3 else plane[:, :, 1:2]  # gray: three channels that differ by rounding at most

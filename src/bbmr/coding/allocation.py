@@ -72,5 +72,6 @@ def visibility(variance: NDArray[np.float64], errors: NDArray[np.float64]) -> ND
     that lambda keeps its meaning.
     """
     weights = 1 / np.sqrt(variance + VARIANCE_FLOOR)
-    scaled: NDArray[np.float64] = weights * (errors.sum() / max(float((weights * errors).sum()), 1e-9))
+    shares = errors if errors.any() else np.ones_like(errors)
+    scaled: NDArray[np.float64] = weights * (shares.sum() / (weights * shares).sum())
     return scaled

@@ -1,9 +1,8 @@
 """What the blocks of an LR plane cost in bits, foreseen: the plane's real bytes, shared by what its blocks hold.
 
-A codec gives no account of where its bits go.  They go to transform coefficients that outlast the quantiser, about
-log2(1 + (c / step)^2) / 2 for one of size c; so blocks share the bytes of the whole plane, really coded, by that sum
-over the coefficients of 16 x 16 samples.  Halves of planes were foreseen within 5 % of the plane's bytes
-(docs/rate-distortion.md).
+A codec gives no account of where its bits go.  They go to transform coefficients that outlast the quantiser, in
+proportion to log2(1 + (2 c / step)^2) or so for one of size c; so blocks share the bytes of the whole plane, really
+coded, by that sum over the coefficients of 16 x 16 samples.  docs/rate-distortion.md has how near that comes.
 """
 
 from functools import cache
@@ -16,7 +15,8 @@ from bbmr.blocks import BlockGrid, merge
 _SIDE = 16  # samples of a transform
 _FINEST_STEP = 0.5  # grey levels, at quality 100
 _OCTAVES = 8.84  # that the step grows by down to quality 0: from 4 to 1828 of AV1's units
-_CHROMA = 0.5  # coefficients that 4:2:0 leaves of a chroma plane's, by what they cost
+_CHROMA = 0.5  # what a coefficient of Cb or Cr at full resolution counts, with 4:2:0 and, for want of better, 4:4:4
+_STRIP = 32  # rows of transforms that are worked on at once
 
 
 def quantiser_step(quality: float) -> float:
@@ -40,15 +40,24 @@ def _weights(plane: NDArray[np.uint8], step: float, grid: BlockGrid, factor: int
     side = grid.side // factor
     unit = min(_SIDE, side)
     sums = np.zeros((-(-plane.shape[0] // unit), -(-plane.shape[1] // unit)))
+    for first in range(0, sums.shape[0], _STRIP):
+        strip = slice(first, first + _STRIP)
+        sums[strip] = _transform_bits(plane[first * unit : (first + _STRIP) * unit], step, unit)
+    merged: NDArray[np.float64] = merge(sums[None], side // unit)[0]
+    return merged
+
+
+def _transform_bits(plane: NDArray[np.uint8], step: float, unit: int) -> NDArray[np.float64]:
+    """Of each unit x unit samples, repeated beyond the edge."""
+    rows, cols = (-(-length // unit) for length in plane.shape[:2])
+    sums = np.zeros((rows, cols))
     for channel, part in zip(_components(plane), (1.0, _CHROMA, _CHROMA), strict=False):
-        missing = [(0, count * unit - have) for count, have in zip(sums.shape, channel.shape, strict=True)]
-        whole = np.pad(channel, missing, mode="edge")
-        cells = whole.reshape(sums.shape[0], unit, sums.shape[1], unit).swapaxes(1, 2)
+        missing = [(0, count * unit - have) for count, have in zip((rows, cols), channel.shape, strict=True)]
+        cells = np.pad(channel, missing, mode="edge").reshape(rows, unit, cols, unit).swapaxes(1, 2)
         coefficients = _dct(unit) @ cells @ _dct(unit).T
         coefficients[:, :, 0, 0] = 0  # means are foretold from the neighbours
         sums += part * np.log2(1 + np.square(coefficients * (2 / step))).sum((2, 3))
-    merged: NDArray[np.float64] = merge(sums[None], side // unit)[0]
-    return merged
+    return sums
 
 
 @cache

@@ -1,7 +1,8 @@
 """What can be chosen when a picture is compressed with loss.  Light to import, as `bbmr.options`."""
 
+import math
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 from bbmr.blocks import SCALES
@@ -44,7 +45,7 @@ class CodedOptions:
             raise BbmrError(f"quality {self.quality!r} is not possible; choose a whole number from 0 to 100")
         for name in TARGETS[1:]:
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not 0 < value < math.inf:
                 raise BbmrError(f"{name} {value!r} is not possible; give a number above 0")
         for name, choices in (("block", CODED_SIDES), ("tune", TUNES), ("chroma", CHROMAS)):
             if getattr(self, name) not in choices:
@@ -53,9 +54,6 @@ class CodedOptions:
         if not self.scales or len(set(self.scales)) < len(self.scales) or not set(self.scales) <= set(SCALES):
             listed = ", ".join(map(str, SCALES))
             raise BbmrError(f"scales {self.scales!r} are not possible; choose different ones out of {listed}")
-
-
-CODED_OPTIONS = tuple(field.name for field in fields(CodedOptions))
 
 
 def parse_size(text: str) -> int:
