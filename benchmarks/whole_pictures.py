@@ -59,7 +59,7 @@ def restorers(names: Sequence[str] | None = None, factors: Sequence[int] = PAPER
         if entry.network == DOWNNET or (names is not None and name not in names):
             continue
         descriptor = load_weights(name)
-        if descriptor.kind != "joint":
+        if descriptor.kind in ("mosaic", "sr"):  # the others take blocks, or coded LR pictures
             scales = [factor for factor in factors if entry.scale in (None, factor)]
             learned = name + LR in index
             downscaler = LearnedPlanes(load_filters(name + LR)) if learned else bicubic_planes

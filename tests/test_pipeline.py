@@ -26,6 +26,7 @@ from bbmr.imageio import read_picture
 from bbmr.networks import NetworkDescriptor, build_network
 from bbmr.options import (
     BICUBIC_MOSAIC,
+    CODED_CHOICES,
     DEFAULT_PIPELINE,
     LEARNED,
     PIPELINE_CHOICES,
@@ -216,7 +217,7 @@ def test_the_yardstick_takes_no_options_that_it_would_ignore() -> None:
 
 
 def test_the_names_of_the_pipelines_are_those_that_options_offer() -> None:
-    assert tuple(catalogue.PIPELINES) == PIPELINE_NAMES
+    assert tuple(catalogue.PIPELINES) == (*PIPELINE_NAMES, *CODED_CHOICES)
 
 
 @pytest.mark.parametrize("name", PIPELINE_NAMES)

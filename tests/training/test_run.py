@@ -137,9 +137,9 @@ def test_a_resumed_run_ends_as_an_unbroken_one_bit_for_bit(photos: Path, tmp_pat
 def test_time_spent_waiting_for_batches_is_told(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = BatchSource.draw
 
-    def draw_slowly(*arguments: Any) -> Batch:
+    def draw_slowly(*arguments: Any, **options: Any) -> Batch:
         time.sleep(1)
-        return draw(*arguments)
+        return draw(*arguments, **options)
 
     monkeypatch.setattr(BatchSource, "draw", draw_slowly)
     train(small(photos, steps=5), tmp_path / "run")
@@ -183,10 +183,10 @@ def at_draw(number: int, act: Callable[[], None], monkeypatch: pytest.MonkeyPatc
     """Do something while the batch of that number is made, the validation crops being the first."""
     draw, made = BatchSource.draw, count(1)
 
-    def acting(*arguments: Any) -> Batch:
+    def acting(*arguments: Any, **options: Any) -> Batch:
         if next(made) == number:
             act()
-        return draw(*arguments)
+        return draw(*arguments, **options)
 
     monkeypatch.setattr(BatchSource, "draw", acting)
 
@@ -403,7 +403,9 @@ def test_every_shipped_recipe_takes_a_step(name: str, photos: Path, tmp_path: Pa
     build_network(recipe.network, weights)
     assert bool(filters) == (recipe.downscaler == "downnet")
     line = log(tmp_path / "run")[-1]
-    measured = {"maps", "x2", "x4", "x8"} if descriptor.scale is None else {f"x{descriptor.scale}"}
+    measured = {"maps", "x2", "x4", "x1" if descriptor.kind == "coded" else "x8"}
+    if descriptor.scale is not None:
+        measured = {f"x{descriptor.scale}"}
     assert {key for key in line if f"{key}_bicubic" in line} == measured
 
 
