@@ -11,7 +11,7 @@ from bbmr.cli.console import Reporter, UsageError, guarded
 from bbmr.cli.description import describe, human_bytes
 from bbmr.cli.files import Job, find_sources, plan
 from bbmr.cli.options import Debug, Device, Effort, Json, MaxPixels, Overwrite, Quiet, Tune
-from bbmr.coding.options import CHROMAS, CodedOptions
+from bbmr.coding.options import CHROMAS, CODED_SIDES, CodedOptions
 from bbmr.errors import BbmrError
 from bbmr.options import ALLOCATORS, BICUBIC_CHOICES, BICUBIC_MOSAIC, DEFAULT_SCALES, DISTORTIONS, LEARNED, Options
 from bbmr.progress import Progress
@@ -54,7 +54,8 @@ def run(
         typer.Option(
             metavar="|".join(map(str, BLOCK_SIDES)),
             help="Pixels per side of a block.",
-            show_default=f"{DEFAULTS.block}; with {LARGE_BLOCKS} {max(BLOCK_SIDES)}",
+            show_default=f"{DEFAULTS.block}; with {LARGE_BLOCKS} {max(BLOCK_SIDES)}; with loss {CodedOptions.block}, "
+            f"or {min(CODED_SIDES)}",
         ),
     ] = None,
     scales: Annotated[
@@ -124,10 +125,13 @@ def run(
     ] = None,
     target_size: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="With loss, to a file of at most so many bytes: 20000, 100kB, 1.5MB, 64KiB."),
+        typer.Option(
+            metavar="SIZE", help="With loss, to a file of this size or up to 3 % less: 20000, 100kB, 1.5MB, 64KiB."
+        ),
     ] = None,
     target_bpp: Annotated[
-        float | None, typer.Option(metavar="BITS", help="With loss, to at most so many bits per pixel of the picture.")
+        float | None,
+        typer.Option(metavar="BITS", help="With loss, to so many bits per pixel of the picture, or up to 3 % fewer."),
     ] = None,
     target_psnr: Annotated[
         float | None, typer.Option(metavar="DB", help="With loss, to a PSNR-Y of at least so many dB.")
