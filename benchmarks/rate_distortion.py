@@ -38,7 +38,7 @@ from bbmr.options import TUNES
 from bbmr.picture import Picture
 from bbmr.pipeline import restore
 
-OWN_QUALITIES = (0, 6, 12, 20, 30, 42, 55)
+OWN_QUALITIES = (10, 20, 30, 40, 50, 60, 72, 85)  # some 0.02 to 1 bpp
 ANCHOR = "AVIF, psnr"
 """What BD-rates are against; where it is not measured, the first codec that is."""
 LOW_RATE = 0.15
