@@ -3,7 +3,8 @@
     python benchmarks/rate_distortion.py --data DIR --sets test2k test4k --out rd
 
 DIR holds one folder of pictures for each set.  Every codec codes every picture at six or more settings; all bytes of
-its files count.  What is measured is kept in OUT/points.jsonl, so that a run that was stopped goes on where it was.
+its files count.  What is measured is kept in OUT/points.jsonl, so that a run that was stopped goes on where it was, and
+measured again where weights or a codec's version have changed; where bbmr's own code has, take another folder.
 Tables and plots are made of the pictures that all codecs have been measured on.
 """
 
@@ -48,12 +49,15 @@ METRICS = {"psnr_y": "PSNR-Y", "psnr_rgb": "PSNR-RGB", "ssim": "SSIM, dB", "ms_s
 
 @dataclass(frozen=True)
 class Point:
-    """One picture by one codec at one setting.  digest: of the picture's file.  bpp: all bytes over the pixels."""
+    """One picture by one codec, of a version, at one setting.  digest: of the picture's file.  bpp: all bytes over the
+    pixels.
+    """
 
     set: str
     picture: str
     digest: str
     codec: str
+    version: str
     setting: float
     bpp: float
     psnr_y: float
@@ -72,6 +76,7 @@ class Own(Rival):
     def __init__(self, tune: str, scales: tuple[int, ...] = CodedOptions.scales, title: str = "") -> None:
         self.name = title or f"bbmr, {tune}"
         self._options = CodedOptions(quality=0, tune=tune, scales=scales)
+        self.version = pipeline_for(self._options).weights_sha256[:16]
 
     def encode(self, colour: Samples, setting: float) -> bytes:
         sender = Sender(Picture(colour), self._options, pipeline_for(self._options))
@@ -101,6 +106,7 @@ def measure(set_name: str, path: Path, digest: str, codec: Rival, setting: float
         path.name,
         digest,
         codec.name,
+        codec.version,
         setting,
         8 * len(data) / (colour.shape[0] * colour.shape[1]),
         psnr_y(restored, colour, border=0),
@@ -244,7 +250,8 @@ def run(
     """Measure what is missing, then write report.md and the plots."""
     out.mkdir(parents=True, exist_ok=True)
     log = out / "points.jsonl"
-    points = read(log)
+    versions = {codec.name: codec.version for codec in codecs}
+    points = [point for point in read(log) if versions.get(point.codec, point.version) == point.version]
     # Without a line that was cut off, which the next would go on.
     with replacing(log, overwrite=True) as whole:
         whole.write("".join(json.dumps(asdict(point)) + "\n" for point in points).encode())

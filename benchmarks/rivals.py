@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import imagecodecs
 import numpy as np
+import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -18,9 +19,12 @@ Samples = NDArray[np.uint8]
 
 
 class Rival(ABC):
-    """name: in tables.  settings: from small files to large ones, such that photographs take some 0.02 to 1 bpp."""
+    """name: in tables.  version: of what decides its files; what another one made is measured again.  settings: from
+    small files to large ones, such that photographs take some 0.02 to 1 bpp.
+    """
 
     name: str
+    version: str
     settings: Sequence[float]
 
     @abstractmethod
@@ -31,6 +35,8 @@ class Rival(ABC):
 
 
 class _Pillow(Rival):
+    version = f"Pillow {PIL.__version__}"
+
     def decode(self, data: bytes) -> Samples:
         with Image.open(BytesIO(data)) as image:
             return np.array(image.convert("RGB"))
@@ -78,6 +84,7 @@ class JpegXL(Rival):
     """libjxl at effort 7; settings are distances.  From some distance on it codes pictures of half the size."""
 
     name = "JPEG XL"
+    version = f"imagecodecs {imagecodecs.__version__}"
     settings = (25, 18, 12, 8, 5.5, 3.8, 2.4, 1.5)
 
     def encode(self, colour: Samples, setting: float) -> bytes:
@@ -92,6 +99,7 @@ class JpegXLAtFullSize(JpegXL):
     """The same without its own resampling, which only the command line cjxl turns off."""
 
     name = "JPEG XL, full size"
+    version = "cjxl"
 
     @staticmethod
     def is_there() -> bool:

@@ -17,7 +17,7 @@ sys.path.insert(0, str(SCRIPT.parent))
 from rate_distortion import LOW_RATE, Point, at_rate, complete, curve, saved, up_to  # noqa: E402
 from rivals import Jpeg, WebP  # noqa: E402
 
-POINT = Point("set", "a.png", "0", "JPEG", 1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+POINT = Point("set", "a.png", "0", "JPEG", "1", 1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def points(scale: float = 1.0) -> list[Point]:
@@ -78,9 +78,11 @@ def test_a_run_is_gone_on_with(tmp_path: Path) -> None:
         point = Point(**json.loads(line))
         assert 0 < point.bpp < 24
         assert 10 < point.psnr_y < 60
-    log.write_text("\n".join(lines[1:]) + '\n{"set": "cut o')
+    of_another_version = json.dumps({**json.loads(lines[1]), "version": "older"})
+    log.write_text("\n".join([of_another_version, *lines[2:]]) + '\n{"set": "cut o')
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     kept = [json.loads(line) for line in log.read_text().splitlines() if line.endswith("}")]
     assert len(kept) == len(lines)
+    assert "older" not in log.read_text()
     assert (tmp_path / "rd" / "set.svg").stat().st_size > 5000

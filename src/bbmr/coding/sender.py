@@ -33,6 +33,8 @@ from bbmr.rescaled import Frame, Recipe, RescaledImage
 
 PROBE_SPEED = 7
 """Of the encoder where it only measures what blocks cost."""
+_REMEMBERED = 2
+"""Codings that are kept: a search often comes back to the last mixture and the last single scale."""
 
 
 def compress(
@@ -127,6 +129,8 @@ class Sender:
         """The picture with these scales, (rows, cols), as it is stored, and what that loses."""
         known = rung.quality, scales.tobytes()
         if known not in self._coded:
+            while len(self._coded) >= _REMEMBERED:  # each has the LR samples of the whole picture
+                self._coded.pop(next(iter(self._coded)))
             with full_float32():  # as the receiver
                 self._coded[known] = self._code(scales, rung)
         return replace(self._coded[known], rung=rung)
