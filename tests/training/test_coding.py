@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from bbmr.blocks import SCALES
 from bbmr.codecs import avif
+from bbmr.downscaling import bicubic_planes
 from bbmr.networks import build_network
 from bbmr.networks.fast import Fast
 from bbmr.training.coding import draw_qualities
@@ -18,53 +19,92 @@ from bbmr.training.initial import read_initial
 from bbmr.training.recipe import Coding, Maps, recipe_from
 from bbmr.training.tasks import CodedTask, find_task
 
-CODING = Coding(lowest=20, highest=40, smallest_step=5, largest_step=10)
+CODING = Coding(lowest=20, highest=40, smallest_step=5, largest_step=10, speed=8, part=160, pool=5, renew_every=3)
 MAPS = Maps(uniform=0.5, uniform_scales={1: 0.5, 4: 0.5}, blocks={64: 1.0})
 
 
-def draw(photos: Path, coding: Coding | None, all_coded: bool = False, share: slice = slice(None)) -> Batch:
-    found = load_photos(find_photos(photos)[0][:6], 128, "", False)
-    source = BatchSource(found, 6, 128, MAPS, torch.device("cpu"), coding=coding)
-    return source.draw(np.random.default_rng(0), share, all_coded)
+def source_of(photos: Path, side: int = 128, seed: int = 0) -> BatchSource:
+    found = load_photos(find_photos(photos)[0][:6], side, "", False)
+    return BatchSource(found, 4, side, MAPS, torch.device("cpu"), coding=CODING, seed=seed)
+
+
+def draw(photos: Path, step: int = 0, share: slice = slice(None), seed: int = 0) -> Batch:
+    return source_of(photos, seed=seed).draw(np.random.default_rng(0), share, step)
 
 
 def test_qualities_rise_with_the_scale_within_what_is_asked_for() -> None:
-    qualities = draw_qualities(CODING, 500, np.random.default_rng(0))
+    random = np.random.default_rng(0)
+    qualities = np.stack([draw_qualities(CODING, random) for _ in range(500)])
     assert qualities.shape == (500, len(SCALES))
     assert qualities[:, 0].min() == 20
     assert qualities[:, 0].max() == 40
     steps = np.diff(qualities, axis=1)
     assert steps.min() >= 4  # rounded
     assert steps.max() <= 11
-    assert draw_qualities(Coding(lowest=90, highest=100), 50, np.random.default_rng(0)).max() == 100
+    assert draw_qualities(Coding(lowest=90, highest=100), random).max() == 100
+    assert draw_qualities(Coding(lowest=-100, highest=-90), random)[0] == 0
 
 
-@pytest.mark.parametrize("all_coded", [False, True])
-def test_planes_are_what_the_codec_makes_of_them(photos: Path, all_coded: bool) -> None:
-    """Those that a crop's map has, or all of them."""
-    before, after = draw(photos, None), draw(photos, CODING, all_coded)
-    assert torch.equal(before.hr, after.hr)
-    assert torch.equal(before.levels, after.levels)
-    assert after.qualities is not None
-    changed = 0
-    for crop in range(6):
-        used = set(after.levels[crop].flatten().tolist())
-        for level, factor in enumerate(SCALES):
-            exact, coded = before.planes[factor][crop], after.planes[factor][crop]
-            if not all_coded and level not in used:
-                assert torch.equal(coded, exact)
-                continue
-            samples = (exact * 255).round().byte().permute(1, 2, 0).numpy()
-            quality = round(float(after.qualities[crop, level]) * 100)
-            by_hand = avif.decode(avif.encode(samples, quality, speed=CODING.speed), samples.shape)
-            np.testing.assert_array_equal((coded * 255).round().byte().permute(1, 2, 0).numpy(), by_hand)
-            changed += not np.array_equal(by_hand, samples)
-    assert changed > 6
+def test_planes_are_parts_of_what_the_codec_makes_of_a_photograph(photos: Path) -> None:
+    """By hand: the part, shrunk and coded whole, then turned as the crop was."""
+    source = source_of(photos)
+    batch = source.draw(np.random.default_rng(0))
+    assert source.pool is not None
+    assert batch.qualities is not None
+    parts = source.pool.at(0, range(5))
+    for crop in range(4):
+        wanted = (batch.qualities[crop] * 100).round().long().tolist()
+        part = next(part for part in parts if part.qualities.tolist() == wanted)
+        whole = source.photos[part.photo].pixels[:, part.top : part.top + 160, part.left : part.left + 160]
+        exact = bicubic_planes(whole.permute(1, 2, 0).numpy(), SCALES)
+        place = None
+        for factor, quality in zip(SCALES, wanted, strict=True):
+            plane = exact[factor]
+            coded = avif.decode(avif.encode(plane, quality, speed=8), plane.shape)
+            found = (batch.planes[factor][crop] * 255).round().byte().permute(1, 2, 0).numpy()
+            places = [
+                (turn, top, left)
+                for turn, turned in enumerate(turns(coded))
+                for top in range(0, 160 // factor - len(found) + 1, 16 // factor)
+                for left in range(0, 160 // factor - len(found) + 1, 16 // factor)
+                if np.array_equal(turned[top : top + len(found), left : left + len(found)], found)
+            ]
+            assert places
+            if factor == 1:
+                assert not np.array_equal(coded, plane)
+                place = turns(plane)[places[0][0]][places[0][1] :, places[0][2] :][:128, :128]
+        np.testing.assert_array_equal((batch.hr[crop] * 255).round().byte().permute(1, 2, 0).numpy(), place)
+
+
+def turns(picture: np.ndarray) -> list[np.ndarray]:
+    """A picture flipped and transposed in all eight ways."""
+    flipped = [picture, picture[::-1], picture[:, ::-1], picture[::-1, ::-1]]
+    return flipped + [one.transpose(1, 0, 2) for one in flipped]
+
+
+def test_one_part_at_a_time_is_replaced(photos: Path) -> None:
+    pool = source_of(photos).pool
+    assert pool is not None
+    before, same, after = pool.at(0, range(5)), pool.at(2, range(5)), pool.at(3, range(5))
+    assert all(one is other for one, other in zip(before, same, strict=True))
+    assert all(one is other for one, other in zip(before[1:], after, strict=False))
+    assert after[4] not in before
+
+
+def test_a_pool_depends_on_seed_and_step_alone(photos: Path) -> None:
+    """A run that goes on sees what the unbroken one would have seen."""
+    unbroken = source_of(photos)
+    for step in range(0, 12, 3):
+        expected = unbroken.draw(np.random.default_rng(0), step=step)
+    resumed = draw(photos, step=9)
+    assert torch.equal(resumed.hr, expected.hr)
+    assert torch.equal(resumed.planes[1], expected.planes[1])
+    assert not torch.equal(draw(photos, step=9, seed=1).planes[1], expected.planes[1])
 
 
 def test_shares_of_a_coded_batch_are_the_batch(photos: Path) -> None:
-    whole = draw(photos, CODING)
-    parts = [draw(photos, CODING, share=slice(first, first + 3)) for first in (0, 3)]
+    whole = draw(photos)
+    parts = [draw(photos, share=slice(first, first + 2)) for first in (0, 2)]
     assert whole.qualities is not None
     assert torch.equal(torch.cat([part.qualities for part in parts if part.qualities is not None]), whole.qualities)
     assert torch.equal(torch.cat([part.planes[1] for part in parts]), whole.planes[1])
@@ -94,12 +134,39 @@ def test_a_run_may_begin_from_a_network_for_exact_samples(tmp_path: Path) -> Non
     )
 
 
+def test_a_wide_network_may_begin_from_a_narrow_one(tmp_path: Path) -> None:
+    narrow = build_network("fast-coded")
+    for part in narrow.network.parameters():
+        torch.nn.init.normal_(part, std=0.05)
+    path = tmp_path / "narrow.safetensors"
+    save_file({key: part.contiguous() for key, part in narrow.network.state_dict().items()}, path)
+    wide = build_network("fast-coded-wide")
+    recipe = recipe_from({"network": "fast-coded-wide", "coding": {}, "init_from": str(path)})
+    start = read_initial(recipe, wide)
+    assert start is not None
+    wide.network.load_state_dict(start.network)
+    pixels, levels, qualities = torch.rand(1, 48, 6, 6), torch.randint(5, (1, 6, 6)), torch.rand(1, 5)
+    expected = narrow.network(pixels, levels, qualities)
+    found = wide.network(pixels, levels, qualities)
+    assert expected.abs().max() > 0.1
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    # What is new can learn, but a narrow network takes nothing from a wide one.
+    found.square().sum().backward()
+    gradient = wide.network.get_parameter("tail.weight").grad
+    assert gradient is not None
+    assert gradient[:, 48:].abs().min() > 0
+    save_file({key: part.contiguous() for key, part in wide.network.state_dict().items()}, path)
+    with pytest.raises(RecipeError, match="these are no weights of fast-coded"):
+        read_initial(recipe_from({"network": "fast-coded", "coding": {}, "init_from": str(path)}), narrow)
+
+
 @pytest.mark.parametrize(
     ("section", "word"),
     [
         ({"lowest": 50, "highest": 40}, "coding.lowest, coding.highest: are in order"),
         ({"smallest_step": -1}, "coding.smallest_step, coding.largest_step: are in order"),
         ({"speed": 11}, "coding.speed: is from 0 to 10"),
+        ({"renew_every": 0}, "coding.renew_every: is at least 1"),
         ({"sped": 8}, "coding.sped: unknown key"),
     ],
 )

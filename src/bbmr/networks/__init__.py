@@ -90,8 +90,8 @@ def _fast(name: str, state: State | None) -> NetworkDescriptor:
     return NetworkDescriptor(name, network, "mosaic", None, network.reach)
 
 
-def _coded_fast(name: str, state: State | None) -> NetworkDescriptor:
-    network = CodedFast() if state is None else CodedFast(**_size_of_fast(state))
+def _coded_fast(name: str, state: State | None, channels: int, pairs: int) -> NetworkDescriptor:
+    network = CodedFast(channels, pairs) if state is None else CodedFast(**_size_of_fast(state))
     return NetworkDescriptor(name, network, "coded", None, network.reach)
 
 
@@ -156,7 +156,8 @@ def _joint(name: str, state: State | None, family: Family, groups: int) -> Netwo
 def _builders() -> dict[str, Callable[[str, State | None], NetworkDescriptor]]:
     builders: dict[str, Callable[[str, State | None], NetworkDescriptor]] = {
         "fast": _fast,
-        "fast-coded": _coded_fast,
+        "fast-coded": partial(_coded_fast, channels=48, pairs=5),
+        "fast-coded-wide": partial(_coded_fast, channels=96, pairs=6),
         "fast-luma": _fast_luma,
     }
     for family in FAMILIES:

@@ -116,6 +116,40 @@ def as_coded(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
+def is_smaller(state: Mapping[str, Tensor], larger: Mapping[str, Tensor]) -> bool:
+    """Whether a state is of a network like another that has more channels or pairs."""
+    sizes = {key: part.shape for key, part in state.items()}
+    limits = {key: part.shape for key, part in larger.items()}
+    fits = sizes.keys() <= limits.keys() and all(
+        len(size) == len(limits[key]) and all(own <= limit for own, limit in zip(size, limits[key], strict=True))
+        for key, size in sizes.items()
+    )
+    return fits and sizes != limits
+
+
+def grown(state: Mapping[str, Tensor], larger: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """State of a `CodedFast` -> that of one of more channels or pairs, which gives the same until it is trained.
+
+    larger: a state of that, with random weights, which the new channels take; the old ones do not hear them yet, and
+    new pairs add nothing.
+    """
+    whole = {key: part.clone() for key, part in larger.items()}
+    for key, part in whole.items():
+        old = state.get(key)
+        if old is None:
+            if ".second." in key:
+                part.zero_()
+        elif part.dim() == 2:  # a table
+            part[:, : old.shape[1]] = old
+        else:
+            rows = part[: old.shape[0]]
+            if part.dim() > 1:
+                rows[:, old.shape[1] :] = 0
+                rows = rows[:, : old.shape[1]]
+            rows.copy_(old)
+    return whole
+
+
 def _shares_of_knots(qualities: Tensor) -> Tensor:
     """(N, LEVELS) in [0, 1] -> shares (N, LEVELS, KNOTS) of the two knots around each; they sum to 1."""
     knots = torch.arange(KNOTS, device=qualities.device)

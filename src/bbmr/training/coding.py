@@ -1,59 +1,104 @@
-"""LR planes of training crops that have been through the lossy codec, at random qualities."""
+"""Photographs that have been through the lossy codec, for training: whole, as in use, each at qualities of its own.
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+The codec at the speed of use takes longer than a step of a small network does.  So crops come from a pool of coded
+parts of photographs, of which one is replaced every few steps.  Which parts those are, and at what qualities, follows
+from the seed and the step: a run that goes on draws what the unbroken one would have drawn.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bbmr.blocks import SCALES
+from bbmr.blocks import CELL, SCALES
 from bbmr.codecs import avif
 from bbmr.codecs.avif import QUALITIES
-from bbmr.samples import to_samples
+from bbmr.devices import full_float32
+from bbmr.downscaling import bicubic_planes
 from bbmr.training.recipe import Coding
 
 
-def draw_qualities(coding: Coding, count: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Qualities for the planes of `count` crops, (count, scales): the coarser, the better."""
-    at_full_size = random.uniform(coding.lowest, coding.highest, (count, 1))
-    step = random.uniform(coding.smallest_step, coding.largest_step, (count, 1))
+def draw_qualities(coding: Coding, random: np.random.Generator) -> NDArray[np.int64]:
+    """Qualities for the planes of a picture, (scales,): the coarser, the better."""
+    at_full_size = random.uniform(coding.lowest, coding.highest)
+    step = random.uniform(coding.smallest_step, coding.largest_step)
     qualities = at_full_size + step * np.arange(len(SCALES))
     return qualities.round().clip(QUALITIES[0], QUALITIES[-1]).astype(np.int64)
 
 
 @dataclass(frozen=True)
-class Coder:
-    """Codes the planes of crops, several at a time: Pillow's encoder leaves Python to others."""
+class CodedPart:
+    """Part of a photograph with its LR planes as they come back from the codec.
 
-    pool: ThreadPoolExecutor
-    speed: int
+    photo: its number.  top, left: where the part lies in it, and height, width; these two are multiples of 16.
+    planes: {k: (3, height/k, width/k) uint8}.  qualities: (scales,).
+    """
 
-    def code(
-        self, planes: Mapping[int, Tensor], qualities: NDArray[np.int64], wanted: NDArray[np.bool_]
-    ) -> dict[int, Tensor]:
-        """Planes {k: (N, 3, H/k, W/k)} of 8 bit in [0, 1] -> the same as they come back from the codec.
-
-        qualities: (N, scales).  wanted: (N, scales); where a crop has no use for a plane it stays as it is.
-        """
-        return {factor: self._code(plane, factor, qualities, wanted) for factor, plane in planes.items()}
-
-    def _code(self, plane: Tensor, factor: int, qualities: NDArray[np.int64], wanted: NDArray[np.bool_]) -> Tensor:
-        level = SCALES.index(factor)
-        crops = np.flatnonzero(wanted[:, level])
-        if not len(crops):
-            return plane
-        samples = [to_samples(plane[crop : crop + 1]) for crop in crops]
-        there_and_back = partial(_there_and_back, speed=self.speed)
-        coded = list(self.pool.map(there_and_back, samples, qualities[crops, level].tolist()))
-        found = torch.from_numpy(np.stack(coded)).permute(0, 3, 1, 2).to(plane.device).float() / 255
-        whole = plane.clone()
-        whole[torch.from_numpy(crops).to(plane.device)] = found
-        return whole
+    photo: int
+    top: int
+    left: int
+    height: int
+    width: int
+    planes: Mapping[int, Tensor]
+    qualities: NDArray[np.int64]
 
 
-def _there_and_back(samples: NDArray[np.uint8], quality: int, speed: int) -> NDArray[np.uint8]:
-    return avif.decode(avif.encode(samples, quality, speed=speed), samples.shape)
+class CodedPool:
+    """A pool of coded parts, none smaller than `side` pixels, of photographs (3, H, W) uint8 drawn by `shares`; of as
+    many as `coding` says, or a batch has.
+
+    Parts are coded by threads, some of them ahead: the encoder leaves Python to others.
+    """
+
+    def __init__(
+        self, photos: Sequence[Tensor], shares: NDArray[np.float64], side: int, batch: int, coding: Coding, seed: int
+    ) -> None:
+        self.size = max(coding.pool, batch)
+        self._photos, self._shares, self._coding, self._seed = photos, shares, coding, seed
+        self._side = max(side, coding.part)
+        self._ahead = 2 * (os.cpu_count() or 1)
+        self._threads = ThreadPoolExecutor(os.cpu_count())
+        self._parts: dict[int, Future[CodedPart]] = {}
+
+    def at(self, step: int, places: Sequence[int]) -> list[CodedPart]:
+        """The parts at some places, from 0 to `size` - 1, of the pool as it is at a step."""
+        oldest = step // self._coding.renew_every
+        for number in [number for number in self._parts if number < oldest]:
+            self._parts.pop(number).cancel()
+        for place in places:
+            self._begin(oldest + place)
+        # Of the others few at a time: a run that stops waits for what is begun.
+        for number in range(oldest, oldest + self.size + 1):
+            if sum(not part.done() for part in self._parts.values()) >= self._ahead:
+                break
+            self._begin(number)
+        return [self._parts[oldest + place].result() for place in places]
+
+    def _begin(self, number: int) -> None:
+        if number not in self._parts:
+            self._parts[number] = self._threads.submit(self._make, number)
+
+    def _make(self, number: int) -> CodedPart:
+        random = np.random.default_rng([self._seed, number])
+        index = int(random.choice(len(self._photos), p=self._shares))
+        pixels = self._photos[index]
+        height, width = (min(length, self._side) // CELL * CELL for length in pixels.shape[1:])
+        top = int(random.integers(pixels.shape[1] - height + 1))
+        left = int(random.integers(pixels.shape[2] - width + 1))
+        part = pixels[:, top : top + height, left : left + width].permute(1, 2, 0).cpu().numpy()
+        qualities = draw_qualities(self._coding, random)
+        with full_float32():
+            planes = bicubic_planes(part, SCALES)
+        coded = {
+            factor: torch.from_numpy(self._through_codec(planes[factor], int(quality))).permute(2, 0, 1)
+            for factor, quality in zip(SCALES, qualities, strict=True)
+        }
+        return CodedPart(index, top, left, height, width, coded, qualities)
+
+    def _through_codec(self, plane: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+        return avif.decode(avif.encode(plane, quality, speed=self._coding.speed), plane.shape)

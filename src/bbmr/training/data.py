@@ -31,7 +31,7 @@ from bbmr.devices import full_float32
 from bbmr.downscaling.bicubic import round_to_8_bit
 from bbmr.errors import BbmrError
 from bbmr.luma import luma
-from bbmr.training.coding import Coder, draw_qualities
+from bbmr.training.coding import CodedPart, CodedPool
 from bbmr.training.recipe import Coding, Maps
 from bbmr.training.resampling import enlarge, shrink
 
@@ -237,11 +237,13 @@ class _Crop:
     left: int
     flips: tuple[int, ...]
     transposed: bool
+    part: CodedPart | None = None  # that it is cut from
 
 
 class BatchSource:
-    """Random batches from photographs: crops, flipped and transposed at random, with maps drawn as `maps` says, and LR
-    planes through the codec where there is a `coding`.
+    """Random batches from photographs: crops, flipped and transposed at random, with maps drawn as `maps` says.
+
+    Where there is a `coding` crops are those of coded parts, which `seed` decides on, and their LR planes too.
     """
 
     def __init__(
@@ -253,45 +255,69 @@ class BatchSource:
         device: torch.device,
         keep_on: Literal["device", "host"] = "device",
         coding: Coding | None = None,
+        seed: int = 0,
     ) -> None:
-        self.batch, self.side, self.maps, self.device, self.coding = batch, side, maps, device, coding
-        self.coder = Coder(ThreadPoolExecutor(), coding.speed) if coding else None
+        self.batch, self.side, self.maps, self.device = batch, side, maps, device
         home = device if keep_on == "device" else torch.device("cpu")
         self.photos = [Photo(photo.name, photo.pixels.to(home), photo.multipliers) for photo in photos]
         area = np.array([photo.pixels.shape[1] * photo.pixels.shape[2] for photo in photos], np.float64)
         # The root of the area: small photographs bring variety that the few large ones lack.
         self.weights = np.sqrt(area) / np.sqrt(area).sum()
+        pixels = [photo.pixels for photo in self.photos]
+        self.pool = CodedPool(pixels, self.weights, side, batch, coding, seed) if coding else None
         self.uniform_shares = [maps.uniform_scales.get(scale, 0.0) for scale in SCALES]
         self.block_shares = [maps.blocks.get(side, 0.0) for side in BLOCK_SIDES]
 
     @torch.no_grad()
-    def draw(self, random: np.random.Generator, share: slice = slice(None), all_coded: bool = False) -> Batch:
+    def draw(self, random: np.random.Generator, share: slice = slice(None), step: int = 0) -> Batch:
         """Make the crops `share` of the batch that `random` decides on.
 
-        all_coded: also planes that the maps leave unused go through the codec, if there is one.
+        step: that at which the pool of coded parts is asked, if there is one.
         """
         with full_float32():
-            return self._draw(random, share, all_coded)
+            return self._draw(random, share, step)
 
-    def _draw(self, random: np.random.Generator, share: slice, all_coded: bool) -> Batch:
-        chosen = [self.photos[i] for i in random.choice(len(self.photos), self.batch, p=self.weights)]
-        crops = [self._draw_crop(photo, random) for photo in chosen]
-        maps = [self._draw_map(photo, random) for photo in chosen]
-        hr = torch.stack([self._cut(crop) for crop in crops[share]]).to(self.device).float() / 255
+    def _draw(self, random: np.random.Generator, share: slice, step: int) -> Batch:
+        if self.pool is None:
+            chosen = [self.photos[i] for i in random.choice(len(self.photos), self.batch, p=self.weights)]
+            crops = [self._draw_crop(photo, random) for photo in chosen]
+        else:
+            places = random.choice(self.pool.size, self.batch, replace=False).tolist()
+            crops = [self._draw_crop_of(part, random) for part in self.pool.at(step, places)]
+        maps = [self._draw_map(crop.photo, random) for crop in crops]
+        exact = [self._cut(crop.photo.pixels, crop, crop.top, crop.left) for crop in crops[share]]
+        hr = torch.stack(exact).to(self.device).float() / 255
         # What is weighed against the others may be stored nowhere.
         planes = lr_planes(hr, SCALES if self.maps.allocated else self.maps.scales)
         levels = self._levels(maps[share], hr, planes)
-        if self.coding is None or self.coder is None:
+        parts = [crop.part for crop in crops[share] if crop.part]
+        if not parts:
             return Batch(hr, planes, levels)
-        qualities = draw_qualities(self.coding, self.batch, random)[share]
-        used = (levels.flatten(1)[:, :, None] == torch.arange(len(SCALES), device=self.device)).any(1).cpu().numpy()
-        coded = self.coder.code(planes, qualities, used | all_coded)
-        return Batch(hr, coded, levels, torch.from_numpy(qualities).to(self.device).float() / QUALITIES[-1])
+        coded = {factor: self._coded_planes(crops[share], factor) for factor in planes}
+        qualities = torch.from_numpy(np.stack([part.qualities for part in parts]))
+        return Batch(hr, coded, levels, qualities.to(self.device).float() / QUALITIES[-1])
 
     def _draw_crop(self, photo: Photo, random: np.random.Generator) -> _Crop:
         top, left = (int(random.integers(0, size - self.side + 1)) for size in photo.pixels.shape[1:])
-        flips = tuple(dim for dim in (1, 2) if random.random() < 0.5)
-        return _Crop(photo, top, left, flips, bool(random.random() < 0.5))
+        return _Crop(photo, top, left, *self._draw_turn(random))
+
+    def _draw_crop_of(self, part: CodedPart, random: np.random.Generator) -> _Crop:
+        """In steps of a cell, so that every plane has whole samples of it."""
+        top, left = (
+            CELL * int(random.integers(0, (size - self.side) // CELL + 1)) for size in (part.height, part.width)
+        )
+        return _Crop(self.photos[part.photo], part.top + top, part.left + left, *self._draw_turn(random), part)
+
+    def _draw_turn(self, random: np.random.Generator) -> tuple[tuple[int, ...], bool]:
+        return tuple(dim for dim in (1, 2) if random.random() < 0.5), bool(random.random() < 0.5)
+
+    def _coded_planes(self, crops: Sequence[_Crop], factor: int) -> Tensor:
+        planes = [
+            self._cut(crop.part.planes[factor], crop, crop.top - crop.part.top, crop.left - crop.part.left, factor)
+            for crop in crops
+            if crop.part
+        ]
+        return torch.stack(planes).to(self.device).float() / 255
 
     def _draw_map(self, photo: Photo, random: np.random.Generator) -> _Map:
         """Lambda is near the one that gives the photograph 1/16 of the pixels."""
@@ -314,8 +340,10 @@ class BatchSource:
         """Cells per side of a block."""
         return int(random.choice(BLOCK_SIDES, p=self.block_shares)) // CELL
 
-    def _cut(self, crop: _Crop) -> Tensor:
-        pixels = crop.photo.pixels[:, crop.top : crop.top + self.side, crop.left : crop.left + self.side]
+    def _cut(self, pixels: Tensor, crop: _Crop, top: int, left: int, factor: int = 1) -> Tensor:
+        """A crop of a picture, or of its LR plane; top, left: where it begins, in pixels at full size."""
+        rows, cols = (slice(first // factor, (first + self.side) // factor) for first in (top, left))
+        pixels = pixels[:, rows, cols]
         pixels = pixels.flip(crop.flips) if crop.flips else pixels
         return pixels.transpose(1, 2) if crop.transposed else pixels
 

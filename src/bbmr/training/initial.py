@@ -13,7 +13,7 @@ from bbmr.blocks import PAPER_SCALES
 from bbmr.downscaling.downnet import as_filters
 from bbmr.networks import Family, NetworkDescriptor, is_end
 from bbmr.networks.end_to_end import DOWNSCALERS, RESTORER, EndToEnd, part
-from bbmr.networks.fast import LEVELS, as_coded
+from bbmr.networks.fast import LEVELS, as_coded, grown, is_smaller
 from bbmr.networks.joint import HALF
 from bbmr.training.checkpoints import TrainingState, read_start
 from bbmr.training.errors import RecipeError
@@ -109,9 +109,14 @@ def _read_each(paths: Mapping[int, str]) -> dict[int, Mapping[str, Tensor]]:
 
 
 def _whole(recipe: Recipe, start: TrainingState, descriptor: NetworkDescriptor) -> TrainingState:
-    """All of a state, where it is that of the network and the optimiser; of `fast` also for `fast-coded`."""
-    if descriptor.kind == "coded" and len(start.averaged.get("head_bias", ())) == LEVELS:
-        start = _weights(as_coded(start.averaged))
+    """All of a state, where it is that of the network and the optimiser; for `fast-coded` and its wider form also of
+    `fast`, or of a smaller one.
+    """
+    if descriptor.kind == "coded":
+        if len(start.averaged.get("head_bias", ())) == LEVELS:
+            start = _weights(as_coded(start.averaged))
+        if is_smaller(start.averaged, own := descriptor.network.state_dict()):
+            start = _weights(grown(start.averaged, own))
     try:
         descriptor.network.load_state_dict(start.network)
     except RuntimeError as error:

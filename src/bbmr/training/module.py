@@ -88,6 +88,7 @@ class TrainingModule(LightningModule):
                 self.device,
                 options.keep_on,
                 self.recipe.coding,
+                self.recipe.seed,
             ),
         )
 
@@ -181,5 +182,5 @@ class _Batches:
 
     @torch.no_grad()
     def _make(self, step: int) -> Example:
-        batch = self.source.draw(np.random.default_rng([self.module.recipe.seed, step]), self.share)
+        batch = self.source.draw(np.random.default_rng([self.module.recipe.seed, step]), self.share, step)
         return Example(batch.hr, self.module.task.inputs(batch))

@@ -71,21 +71,28 @@ class Maps:
 
 @dataclass(frozen=True)
 class Coding:
-    """LR planes go through AVIF, at a quality drawn for each crop (0 to 100, of libavif): that of samples at full size
-    lies between `lowest` and `highest`, and each doubling of the scale adds `smallest_step` to `largest_step`.
+    """LR planes go through AVIF, at a quality drawn for each photograph (0 to 100, of libavif): that of samples at full
+    size lies between `lowest` and `highest`, and each doubling of the scale adds `smallest_step` to `largest_step`;
+    what then is beyond the codec's own is that.
     """
 
-    lowest: float = 2
-    highest: float = 70
-    smallest_step: float = 4
-    largest_step: float = 14
-    speed: int = 8  # of libavif, from 0 to 10; slower ones make fewer artefacts
+    lowest: float = -30  # where only coarse scales are of use
+    highest: float = 80
+    smallest_step: float = 13
+    largest_step: float = 23
+    speed: int = 4  # of libavif, from 0 to 10; other ones than that of use make other artefacts
+    part: int = 768  # pixels per side of the parts of photographs that are coded
+    pool: int = 96  # parts that crops are cut from
+    renew_every: int = 6  # steps after which one of them is replaced
 
     def __post_init__(self) -> None:
-        require(0 <= self.lowest <= self.highest <= 100, "coding.lowest, coding.highest", "are in order, from 0 to 100")
+        bounds = "coding.lowest, coding.highest"
+        require(-100 <= self.lowest <= self.highest <= 100, bounds, "are in order, from -100 to 100")
         steps = "coding.smallest_step, coding.largest_step"
         require(0 <= self.smallest_step <= self.largest_step, steps, "are in order, from 0")
         require(0 <= self.speed <= 10, "coding.speed", "is from 0 to 10")
+        for key in ("part", "pool", "renew_every"):
+            require(getattr(self, key) >= 1, f"coding.{key}", "is at least 1")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -56,8 +57,9 @@ class Record(Callback):
         self.losses = torch.zeros((), device=module.device)
         if trainer.is_global_zero:
             maps, coding = module.task.maps, module.recipe.coding
+            coding = replace(coding, pool=wanted.crops) if coding else None  # no more than those it takes
             source = BatchSource(self.photos, wanted.crops, wanted.crop, maps, module.device, coding=coding)
-            self.batch = source.draw(np.random.default_rng(_VALIDATION_SEED), all_coded=True)
+            self.batch = source.draw(np.random.default_rng(_VALIDATION_SEED))
             self.bar = tqdm(
                 total=module.recipe.steps,
                 initial=module.step,
