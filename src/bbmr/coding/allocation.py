@@ -35,7 +35,17 @@ def least_cost(
     # They are few, and given a set blocks are independent but for edges.
     sets = [list(chosen) for count in scales for chosen in combinations(scales, count + 1)]
     candidates = [_settle(costs, chosen, multiplier * edge_bits) for chosen in sets]
-    return min(candidates, key=lambda rows: _total(costs, rows, multiplier * frame_bits, multiplier * edge_bits))
+
+    def total(rows: NDArray[np.int64]) -> float:
+        return float(of_blocks(costs, rows).sum() + multiplier * overhead(rows, frame_bits, edge_bits))
+
+    return min(candidates, key=total)
+
+
+def of_blocks(values: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(scales, rows, cols) -> (rows, cols), each block's at the scale in its row."""
+    found: NDArray[np.float64] = np.take_along_axis(values, rows[None], 0)[0]
+    return found
 
 
 def _settle(costs: NDArray[np.float64], allowed: list[int], edge: float) -> NDArray[np.int64]:
@@ -59,10 +69,10 @@ def _settle(costs: NDArray[np.float64], allowed: list[int], edge: float) -> NDAr
     return np.array(allowed)[rows]
 
 
-def _total(costs: NDArray[np.float64], rows: NDArray[np.int64], frame: float, edge: float) -> float:
+def overhead(rows: NDArray[np.int64], frame_bits: float = FRAME_BITS, edge_bits: float = EDGE_BITS) -> float:
+    """Bits that a map of scales takes beyond those of its blocks: its frames and edges."""
     edges = np.count_nonzero(rows[1:] != rows[:-1]) + np.count_nonzero(rows[:, 1:] != rows[:, :-1])
-    chosen = np.take_along_axis(costs, rows[None], 0).sum()
-    return float(chosen + frame * len(np.unique(rows)) + edge * edges)
+    return frame_bits * len(np.unique(rows)) + edge_bits * edges
 
 
 def visibility(variance: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""A picture coded at one rung."""
+"""A picture coded at one rung, and what it is foreseen to come to."""
 
 import math
 from dataclasses import dataclass
@@ -9,6 +9,14 @@ from numpy.typing import NDArray
 from bbmr.coding.ladder import Rung
 from bbmr.luma import psnr_y
 from bbmr.rescaled import RescaledImage
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """size: bytes that a file will have, about; psnr: PSNR-Y of its picture in dB."""
+
+    size: float
+    psnr: float
 
 
 @dataclass(frozen=True)
@@ -26,5 +34,10 @@ class Coded:
     def psnr(self) -> float:
         """PSNR-Y in dB; infinite where it is restored exactly."""
         grid = self.rescaled.grid
-        psnr = psnr_y(float(self.errors.sum()), grid.height * grid.width)
-        return math.inf if psnr is None else psnr
+        return psnr_of(float(self.errors.sum()), grid.height * grid.width)
+
+
+def psnr_of(error: float, pixels: int) -> float:
+    """PSNR-Y in dB of a summed squared luma error; infinite where there is none."""
+    psnr = psnr_y(error, pixels)
+    return math.inf if psnr is None else psnr

@@ -14,9 +14,9 @@ from bbmr.allocation.distortion import luma_variance, restored_errors
 from bbmr.blocks import BlockGrid
 from bbmr.catalogue import Pipeline, find_pipeline
 from bbmr.codecs import avif
-from bbmr.coding.allocation import least_cost, visibility
+from bbmr.coding.allocation import least_cost, of_blocks, overhead, visibility
 from bbmr.coding.bits import share_bits
-from bbmr.coding.coded import Coded
+from bbmr.coding.coded import Coded, Foreseen, psnr_of
 from bbmr.coding.ladder import Rung
 from bbmr.coding.options import CodedOptions
 from bbmr.coding.planes import gather, scatter
@@ -49,12 +49,12 @@ def compress(
     if options.quality is not None:
         return sender.at(Rung(options.quality)).rescaled
     if options.target_psnr is not None:
-        return reach_psnr(sender.at, options.target_psnr).rescaled
+        return reach_psnr(sender, options.target_psnr).rescaled
     size = options.target_size
     if options.target_bpp is not None:
         size = max(1, int(options.target_bpp * picture.width * picture.height / 8))
     assert size is not None
-    return reach_size(sender.at, size).rescaled
+    return reach_size(sender, size).rescaled
 
 
 def pipeline_for(options: CodedOptions, device: str = "cpu") -> Pipeline:
@@ -86,8 +86,10 @@ class Sender:
 
     def at(self, rung: Rung) -> Coded:
         """The picture at a rung: with blocks of mixed scales, or with one scale where that is the better one."""
+        if len(self.scales) == 1:
+            return self.code(np.full((self.grid.rows, self.grid.cols), self.scales[0], np.uint8), rung)
         errors, bits = self.measure(rung)
-        weights = np.ones(errors.shape[1:]) if self._variance is None else visibility(self._variance, errors[0])
+        weights = self._weights(errors)
         weighted = errors * weights
         rows = least_cost(weighted, bits, rung.multiplier)
         coded = self.code(np.array(self.scales, np.uint8)[rows], rung)
@@ -96,13 +98,24 @@ class Sender:
             return float((one.errors * weights).sum() + rung.multiplier * 8 * one.size)
 
         # Single scales are foreseen from the same probes; what came besides comes with them too.
-        besides = 8 * coded.size - np.take_along_axis(bits, rows[None], 0).sum()
+        besides = 8 * coded.size - of_blocks(bits, rows).sum()
         alone = (weighted + rung.multiplier * bits).sum((1, 2)) + rung.multiplier * besides
         best = int(alone.argmin())
         if alone[best] < cost(coded) and len(coded.rescaled.blocks) > 1:
             single = self.code(np.full(weights.shape, self.scales[best], np.uint8), rung)
             coded = min(coded, single, key=cost)
         return coded
+
+    def foresee(self, rung: Rung) -> Foreseen:
+        """What the picture will come to at a rung, about; at rungs of a quality that was measured in no time."""
+        errors, bits = self.measure(rung)
+        rows = least_cost(errors * self._weights(errors), bits, rung.multiplier)
+        size = (of_blocks(bits, rows).sum() + overhead(rows)) / 8
+        return Foreseen(size, psnr_of(float(of_blocks(errors, rows).sum()), self.grid.height * self.grid.width))
+
+    def _weights(self, errors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What a squared error counts in each block, (rows, cols)."""
+        return np.ones(errors.shape[1:]) if self._variance is None else visibility(self._variance, errors[0])
 
     def measure(self, rung: Rung) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Of every block at every scale: summed squared luma error, and bits; both (scales, rows, cols)."""

@@ -1,11 +1,17 @@
-"""The rung that a size or a PSNR asks for."""
+"""The rung that a size or a PSNR asks for.
+
+What a rung comes to is foreseen from what blocks cost, which takes no coding; pictures that are coded for real say by
+how much that was off.  Two or three of them do.
+"""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
+from bbmr.blocks import BlockGrid
 from bbmr.codecs.avif import QUALITIES
-from bbmr.coding.coded import Coded
+from bbmr.coding.coded import Coded, Foreseen
 from bbmr.coding.ladder import Rung
 from bbmr.errors import BbmrError
 
@@ -13,15 +19,35 @@ _TOLERANCE = 0.03
 """Share of what is asked for that a file may stay below a size, or a picture be better than a PSNR."""
 _TOO_GOOD = 0.25
 """dB that a PSNR may lie above what is asked for, where blocks allow."""
-_FIRST_QUALITY, _STRIDE = 40, 15
-_FIRST_THRIFT = 0.2
-_MOST_THRIFT = 20.0
-_TRIES = 12
+_MIDDLE = 40
+"""Quality of which photographs have about so many bits per pixel, and dB."""
+_MIDDLE_BPP, _MIDDLE_PSNR = 0.08, 35.0
+_PER_QUALITY_OF_SIZE, _PER_QUALITY_OF_PSNR = 0.05, 0.3
+"""What one more adds to the logarithm of the size, and in dB, about."""
+_LONGEST_STEP = 30
+_LOG_THRIFT = 2.0
+"""The logarithm of the most thrift; its negative of the least, by which a quality is stretched."""
+_MOST_LOG_THRIFT = 20.0
+"""Of the lowest quality."""
+_CODINGS = 6
+"""Tries to come near by foresight."""
+_TRIES, _FIRST_STEP = 12, 0.2
 _QUALITIES_TRIED = 8
 """On either side: where blocks are few or alike, what thrift makes of a quality has gaps."""
 
 
-At = Callable[[Rung], Coded]
+class Sender(Protocol):
+    """What `bbmr.coding.sender.Sender` offers the search."""
+
+    @property
+    def grid(self) -> BlockGrid:
+        """Of the picture."""
+
+    def at(self, rung: Rung) -> Coded:
+        """Code the picture."""
+
+    def foresee(self, rung: Rung) -> Foreseen:
+        """What that will come to, about."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +55,17 @@ class _Aim:
     """What is sought.
 
     excess: how much too much of it a picture is.  lowest: the excess that is still enough, below 0.  highest: the one
-    that will do where nothing is found from `lowest` to 0.  told: what a picture is, in words.
+    that will do where nothing is found from `lowest` to 0.  first: the quality to begin at.  per_quality: what a
+    quality adds, about.  stretched: how far thrift may take it from that of a quality; much more of it costs.
+    told: what a picture is, in words.
     """
 
-    excess: Callable[[Coded], float]
+    excess: Callable[[Coded | Foreseen], float]
     lowest: float
     highest: float
+    first: float
+    per_quality: float
+    stretched: float
     told: Callable[[Coded], str]
 
     def fits(self, coded: Coded) -> bool:
@@ -46,79 +77,127 @@ class _Aim:
         return not self.fits(coded), not self.lowest <= excess <= self.highest, abs(excess)
 
 
-def reach_size(at: At, size: int) -> Coded:
+def reach_size(sender: Sender, size: int) -> Coded:
     """The picture in `size` bytes at most, 97 % of them at least.
 
-    at: as `Sender.at`.  Raises BbmrError where that cannot be reached, saying what can.
+    Raises BbmrError where that cannot be reached, saying what can.
     """
-    aim = _Aim(lambda coded: math.log(coded.size / size), math.log(1 - _TOLERANCE), 0.0, lambda c: f"{c.size} bytes")
-    return _reach(at, aim)
+
+    def excess(one: Coded | Foreseen) -> float:
+        return math.log(one.size / size)
+
+    bpp = 8 * size / (sender.grid.height * sender.grid.width)
+    first = _MIDDLE + math.log(bpp / _MIDDLE_BPP) / _PER_QUALITY_OF_SIZE
+    lowest = math.log(1 - _TOLERANCE)
+    return _reach(sender, _Aim(excess, lowest, 0.0, first, _PER_QUALITY_OF_SIZE, 0.15, lambda one: f"{one.size} bytes"))
 
 
-def reach_psnr(at: At, psnr: float) -> Coded:
+def reach_psnr(sender: Sender, psnr: float) -> Coded:
     """The picture with a PSNR-Y of at least `psnr` dB, 0.25 dB more at most, or 3 % more where there is none such.  As
     `reach_size`.
     """
 
-    def excess(coded: Coded) -> float:
-        return min(coded.psnr, 1e3) - psnr - _TOO_GOOD
+    def excess(one: Coded | Foreseen) -> float:
+        return min(one.psnr, 1e3) - psnr - _TOO_GOOD
 
-    return _reach(at, _Aim(excess, -_TOO_GOOD, _TOLERANCE * psnr - _TOO_GOOD, lambda coded: f"{coded.psnr:.2f} dB"))
+    highest = _TOLERANCE * psnr - _TOO_GOOD
+    first = _MIDDLE + (psnr - _MIDDLE_PSNR) / _PER_QUALITY_OF_PSNR
+    return _reach(
+        sender,
+        _Aim(excess, -_TOO_GOOD, highest, first, _PER_QUALITY_OF_PSNR, 0.6, lambda one: f"{one.psnr:.2f} dB"),
+    )
 
 
-def _reach(at: At, aim: _Aim) -> Coded:
-    """A picture that fits: of the lowest quality that gives as much, with as much thrift as that takes; else of one a
-    little below, with less thrift than usual, or a little above, in turn.
+def _reach(sender: Sender, aim: _Aim) -> Coded:
+    """A picture that fits: at the rung that is foreseen to, corrected by what came of the one before; else by trying
+    qualities around, in turn.
     """
-    nearest = first = _lowest_quality(at, aim)
-    middle = first.rung.quality
+    correction, tried, nearest = 0.0, set[Rung](), None
+    while len(tried) < _CODINGS:
+        rung = _foreseen(sender, aim, correction)
+        if rung in tried:  # a gap: one side of it gives too much, the other too little
+            break
+        tried.add(rung)
+        coded = sender.at(rung)
+        _check_reach(coded, aim)
+        nearest = coded if nearest is None else min(nearest, coded, key=aim.distance)
+        if aim.fits(nearest):
+            return nearest
+        correction = aim.excess(coded) - aim.excess(sender.foresee(rung))
+    assert nearest is not None
+    middle = nearest.rung.quality
     for step in range(_QUALITIES_TRIED):
         for quality in dict.fromkeys((middle + step, middle - 1 - step)):
             if quality in QUALITIES and not aim.fits(nearest):
-                start = at(Rung(quality)) if quality != middle else first
-                nearest = min(nearest, _with_thrift(at, start, aim), key=aim.distance)
+                nearest = min(nearest, _with_thrift(sender.at, sender.at(Rung(quality)), aim), key=aim.distance)
     if aim.distance(nearest)[1]:
         raise BbmrError(f"cannot be met exactly: the nearest is {aim.told(nearest)}; ask for a little more or less")
     return nearest
 
 
-def _lowest_quality(at: At, aim: _Aim) -> Coded:
-    """The picture of the lowest quality that gives enough, or of another that fits."""
-    coded = at(Rung(_FIRST_QUALITY))
-    below: tuple[int, float] | None = None
-    while aim.excess(coded) < aim.lowest:  # up, until there is enough
-        below = coded.rung.quality, aim.excess(coded)
-        if coded.rung.quality == QUALITIES[-1]:
-            raise BbmrError(f"out of reach: it does not get above {aim.told(coded)}; ask for less")
-        coded = at(Rung(min(coded.rung.quality + _STRIDE, QUALITIES[-1])))
-    while below is None and aim.excess(coded) > 0:  # down, until there is too little
-        if coded.rung.quality == QUALITIES[0]:
-            if aim.excess(smallest := at(Rung(QUALITIES[0], math.exp(_MOST_THRIFT)))) > aim.highest:
-                raise BbmrError(f"out of reach: it does not get below {aim.told(smallest)}; ask for more")
-            return coded
-        tried = at(Rung(max(coded.rung.quality - _STRIDE, QUALITIES[0])))
-        if aim.excess(tried) < aim.lowest:
-            below = tried.rung.quality, aim.excess(tried)
-        else:
-            coded = tried
-    while below and aim.excess(coded) > 0 and coded.rung.quality - below[0] > 1:
-        tried = at(Rung(_between(below, (coded.rung.quality, aim.excess(coded)))))
-        if aim.excess(tried) < aim.lowest:
-            below = tried.rung.quality, aim.excess(tried)
-        else:
-            coded = tried
-    return coded
+def _check_reach(coded: Coded, aim: _Aim) -> None:
+    """Raise BbmrError for a picture at the end of the ladder that still has too little, or too much."""
+    least, most = _log_thrifts(coded.rung.quality)
+    log_thrift = math.log(coded.rung.thrift)
+    if coded.rung.quality == QUALITIES[-1] and log_thrift < 0.99 * least and aim.excess(coded) < aim.lowest:
+        raise BbmrError(f"out of reach: it does not get above {aim.told(coded)}; ask for less")
+    if coded.rung.quality == QUALITIES[0] and log_thrift > 0.99 * most and aim.excess(coded) > aim.highest:
+        raise BbmrError(f"out of reach: it does not get below {aim.told(coded)}; ask for more")
 
 
-def _with_thrift(at: At, start: Coded, aim: _Aim) -> Coded:
+def _log_thrifts(quality: int) -> tuple[float, float]:
+    """The logarithms of the least and the most thrift."""
+    return -_LOG_THRIFT, _MOST_LOG_THRIFT if quality == QUALITIES[0] else _LOG_THRIFT
+
+
+def _foreseen(sender: Sender, aim: _Aim, correction: float) -> Rung:
+    """The rung that is foreseen to fit: of a quality that nearly does, with as much thrift as it takes."""
+    middle = aim.lowest / 2
+
+    def excess(quality: int, log_thrift: float = 0.0) -> float:
+        """Over the middle of what fits."""
+        return aim.excess(sender.foresee(Rung(quality, math.exp(log_thrift)))) + correction - middle
+
+    quality = _near_quality(excess, aim)
+    low, high = _log_thrifts(quality)
+    for _ in range(16):
+        log_thrift = (low + high) / 2
+        low, high = (log_thrift, high) if excess(quality, log_thrift) > 0 else (low, log_thrift)
+    return Rung(quality, math.exp(high))
+
+
+def _near_quality(excess: Callable[[int], float], aim: _Aim) -> int:
+    """A quality from which thrift reaches what is sought; as few as possible are looked at, for each is measured."""
+    quality = min(max(round(aim.first), QUALITIES[0]), QUALITIES[-1])
+    low: tuple[int, float] | None = None  # the highest quality that is known to lack something
+    high: tuple[int, float] | None = None  # the lowest that is known not to
+    while abs(over := excess(quality)) > aim.stretched:
+        if over < 0:
+            low = quality, over
+        else:
+            high = quality, over
+        if low and high:
+            if high[0] - low[0] <= 1:
+                break
+            quality = _between(low, high)
+        else:
+            step = min(max(round(abs(over) / aim.per_quality), 1), _LONGEST_STEP)
+            wanted = quality + step if over < 0 else quality - step
+            if quality == (wanted := min(max(wanted, QUALITIES[0]), QUALITIES[-1])):
+                break
+            quality = wanted
+    return quality
+
+
+def _with_thrift(at: Callable[[Rung], Coded], start: Coded, aim: _Aim) -> Coded:
     """From a picture of usual thrift to one that fits, or the nearest that was found: with more thrift where it has too
     much, with less where it has too little.
     """
     towards = math.copysign(1, aim.excess(start))
-    near, far, step = 0.0, math.inf, _FIRST_THRIFT  # logarithms of thrift, or of its inverse: too little, too much
+    near, far, step = 0.0, math.inf, _FIRST_STEP  # logarithms of thrift, or of its inverse: too little, too much
     nearest = start
     for _ in range(_TRIES):
-        if aim.fits(nearest) or near > _MOST_THRIFT:
+        if aim.fits(nearest) or near > _MOST_LOG_THRIFT:
             break
         thrift = near + step if far == math.inf else (near + far) / 2
         coded = at(Rung(start.rung.quality, math.exp(towards * thrift)))
