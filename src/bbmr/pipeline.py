@@ -25,7 +25,7 @@ from bbmr.devices import full_float32
 from bbmr.downscaling import bicubic_planes
 from bbmr.errors import BbmrError
 from bbmr.luma import psnr_y
-from bbmr.options import CODED_PIPELINE, DEFAULT_PIPELINE, PIPELINE_CHOICES, Options, check_effort
+from bbmr.options import CODED_CHOICES, DEFAULT_PIPELINE, PIPELINE_CHOICES, Options, check_effort
 from bbmr.parts import NO_PARTS, Parts
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
@@ -99,7 +99,7 @@ def compress_uniform(
 def _compress_uniform(
     picture: Picture, factor: int, pipeline: Pipeline, effort: int, progress: Progress
 ) -> RescaledImage:
-    if pipeline.name == CODED_PIPELINE:
+    if pipeline.name in CODED_CHOICES:
         raise BbmrError(f"{pipeline.name} is for LR samples that are coded with loss; choose another pipeline")
     if factor not in pipeline.scales:
         raise BbmrError(f"{pipeline.title} works at scales {', '.join(map(str, pipeline.scales))}, not {factor}")
@@ -155,7 +155,7 @@ def restore(
     recipe = rescaled.recipe
     pipeline = find_pipeline(recipe.pipeline, recipe.weights, device, parts)
     pipeline.check(rescaled.grid.side, rescaled.blocks)
-    if bool(rescaled.frames) != (pipeline.name == CODED_PIPELINE):
+    if bool(rescaled.frames) != (pipeline.name in CODED_CHOICES):
         how = "with loss" if rescaled.frames else "without loss"
         raise BbmrError(f"{pipeline.title} is not for LR samples that were coded {how}; compress the picture again")
     if other := pipeline.mismatch(recipe):

@@ -29,9 +29,12 @@ OPTIONS = CodedOptions(quality=40, block=64, tune="psnr")
 def network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Corrections of some thousandths of the value range."""
     torch.manual_seed(0)
-    coded = at_random(CodedFast(8, 1))
-    nn.init.normal_(coded.tail.weight, std=0.002)
-    ship(monkeypatch, {"coded-fast": NetworkDescriptor("fast-coded", coded, "coded", None, coded.reach)})
+    shipped = {}
+    for name, pairs in (("coded-fast", 1), ("coded-wide", 2)):
+        coded = at_random(CodedFast(8, pairs))
+        nn.init.normal_(coded.tail.weight, std=0.002)
+        shipped[name] = NetworkDescriptor("fast-coded", coded, "coded", None, coded.reach)
+    ship(monkeypatch, shipped)
 
 
 def halves() -> Picture:
@@ -47,10 +50,10 @@ def psnr_y(one: Picture, other: Picture) -> float:
     return float(10 * torch.log10(255**2 / error.square().mean()))
 
 
-@pytest.mark.parametrize("tune", ["psnr", "visual"])
-def test_what_is_measured_is_what_the_receiver_has(tune: str) -> None:
+@pytest.mark.parametrize(("tune", "pipeline"), [("psnr", "coded-fast"), ("visual", "coded-wide")])
+def test_what_is_measured_is_what_the_receiver_has(tune: str, pipeline: str) -> None:
     picture = halves()
-    options = replace(OPTIONS, tune=tune)
+    options = replace(OPTIONS, tune=tune, pipeline=pipeline)
     scales = np.random.default_rng(0).choice(np.array(SCALES, np.uint8), (5, 7))
     coded = Sender(picture, options, pipeline_for(options)).code(scales, Rung(40))
     data = encode(coded.rescaled)
@@ -86,6 +89,27 @@ def test_targets_are_met(target: str, channels: int) -> None:
     bpp, psnr = 8 * size / (300 * 420), psnr_y(restore(rescaled), picture)
     share = {"target_size": size, "target_bpp": bpp, "target_psnr": psnr}[target] / wanted
     assert 1 <= share <= 1.03 if target == "target_psnr" else 0.97 <= share <= 1
+
+
+def test_a_light_network_foresees_what_the_strong_one_will_do() -> None:
+    """What is foreseen depends on the light one alone, what comes of it on the strong one."""
+    light, strong = (
+        Sender(halves(), options, pipeline_for(options), speed=8)
+        for options in (replace(OPTIONS, pipeline=name) for name in ("coded-fast", "coded-wide"))
+    )
+    assert light.foresee(Rung(50)) == strong.foresee(Rung(50))
+    scales = np.full((5, 7), 2, np.uint8)
+    one, other = light.code(scales, Rung(50)), strong.code(scales, Rung(50))
+    assert one.rescaled.frames == other.rescaled.frames
+    assert one.errors.sum() != other.errors.sum()
+
+
+def test_what_is_foreseen_is_about_what_comes() -> None:
+    sender = Sender(halves(), OPTIONS, pipeline_for(OPTIONS))
+    for quality in (20, 50, 80):
+        coded, foreseen = sender.at(Rung(quality)), sender.foresee(Rung(quality))
+        assert foreseen.size == pytest.approx(coded.size, rel=0.3)
+        assert foreseen.psnr == pytest.approx(coded.psnr, abs=1.0)
 
 
 def test_alpha_and_metadata_come_back() -> None:
@@ -132,6 +156,7 @@ def test_any_size_comes_back(size: tuple[int, int]) -> None:
         ({"block": 16}, "block 16 is not possible; choose one of 128, 64"),
         ({"tune": "best"}, "visual, psnr"),
         ({"chroma": "4:2:2"}, "4:2:0, 4:4:4"),
+        ({"pipeline": "mosaic-fast"}, "pipeline 'mosaic-fast' is not possible; choose one of coded-wide, coded-fast"),
         ({"scales": (2, 3)}, "out of 1, 2, 4, 8, 16"),
     ],
 )

@@ -13,7 +13,16 @@ from bbmr.cli.files import Job, find_sources, plan
 from bbmr.cli.options import Debug, Device, Effort, Json, MaxPixels, Overwrite, Quiet, Tune
 from bbmr.coding.options import CHROMAS, CODED_SIDES, CodedOptions
 from bbmr.errors import BbmrError
-from bbmr.options import ALLOCATORS, BICUBIC_CHOICES, BICUBIC_MOSAIC, DEFAULT_SCALES, DISTORTIONS, LEARNED, Options
+from bbmr.options import (
+    ALLOCATORS,
+    BICUBIC_CHOICES,
+    BICUBIC_MOSAIC,
+    CODED_CHOICES,
+    DEFAULT_SCALES,
+    DISTORTIONS,
+    LEARNED,
+    Options,
+)
 from bbmr.progress import Progress
 
 NAME = "compress"
@@ -97,7 +106,9 @@ def run(
             metavar="NAME",
             help="What shrinks and restores: "
             + "; ".join(f"{name}, {choice.summary}" for name, choice in BICUBIC_CHOICES.items())
-            + f". Each as {LEARNED}NAME too, on LR pictures that Down-Net makes; of gray pictures that is NAME.",
+            + f". Each as {LEARNED}NAME too, on LR pictures that Down-Net makes; of gray pictures that is NAME. "
+            "With loss: " + "; ".join(f"{name}, {choice.summary}" for name, choice in CODED_CHOICES.items()) + ".",
+            show_default=f"{DEFAULTS.pipeline}; with loss {CodedOptions.pipeline}",
         ),
     ] = DEFAULTS.pipeline,
     weights: Annotated[

@@ -9,7 +9,7 @@ from bbmr.blocks import SCALES
 from bbmr.errors import BbmrError
 from bbmr.options import CODED_CHOICES, CODED_PIPELINE, TUNES
 
-CODED_SIDES = CODED_CHOICES[CODED_PIPELINE].blocks
+CODED_SIDES = CODED_CHOICES[CODED_PIPELINE].blocks  # and of the others
 CHROMAS = ("4:2:0", "4:4:4")
 TARGETS = ("quality", "target_size", "target_bpp", "target_psnr")
 _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
@@ -22,8 +22,9 @@ class CodedOptions:
     quality: from 0, small, to 100, excellent.  target_size: bytes of the file, at most, and 3 % less at least;
     target_bpp: the same in bits per pixel of the picture.  target_psnr: PSNR-Y in dB, at least.
     block: pixels per side of a block.  scales: the factors that a block may have.  tune: what is minimised, `visual` or
-    `psnr`.  chroma: whether colours are stored at half the resolution (4:2:0) or at the whole one (4:4:4).  weights:
-    others to restore with, by name.  Raises BbmrError, naming the option and the choices, for values that do not work.
+    `psnr`.  chroma: whether colours are stored at half the resolution (4:2:0) or at the whole one (4:4:4).  pipeline:
+    one of CODED_CHOICES, whose network restores.  weights: others for it, by name.
+    Raises BbmrError, naming the option and the choices, for values that do not work.
     """
 
     quality: int | None = None
@@ -34,6 +35,7 @@ class CodedOptions:
     scales: tuple[int, ...] = SCALES
     tune: str = "visual"
     chroma: Literal["4:2:0", "4:4:4"] = "4:2:0"
+    pipeline: str = CODED_PIPELINE
     weights: str = ""
 
     def __post_init__(self) -> None:
@@ -47,7 +49,12 @@ class CodedOptions:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise BbmrError(f"{name} {value!r} is not possible; give a number above 0")
-        for name, choices in (("block", CODED_SIDES), ("tune", TUNES), ("chroma", CHROMAS)):
+        for name, choices in (
+            ("block", CODED_SIDES),
+            ("tune", TUNES),
+            ("chroma", CHROMAS),
+            ("pipeline", tuple(CODED_CHOICES)),
+        ):
             if getattr(self, name) not in choices:
                 listed = ", ".join(map(str, choices))
                 raise BbmrError(f"{name} {getattr(self, name)!r} is not possible; choose one of {listed}")

@@ -26,7 +26,6 @@ from bbmr.downscaling import bicubic_planes
 from bbmr.fileformat import encode
 from bbmr.lr_blocks import LRBlocks
 from bbmr.luma import psnr_y
-from bbmr.options import CODED_PIPELINE
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import Frame, Recipe, RescaledImage
@@ -59,7 +58,7 @@ def compress(
 
 def pipeline_for(options: CodedOptions, device: str = "cpu") -> Pipeline:
     """The pipeline that options ask for.  Raises BbmrError as `compress`."""
-    pipeline = find_pipeline(CODED_PIPELINE, options.weights, device)
+    pipeline = find_pipeline(options.pipeline, options.weights, device)
     pipeline.check(options.block, options.scales)
     return pipeline
 
@@ -78,6 +77,7 @@ class Sender:
         self.picture, self.grid = picture, BlockGrid(picture.height, picture.width, options.block)
         self.scales, self.tune = tuple(sorted(options.scales)), options.tune
         self._pipeline, self._upscaler = pipeline, pipeline.upscaler()
+        self._probe = pipeline.helper_upscaler() if pipeline.helper else self._upscaler
         self._chroma, self._speed, self._progress = options.chroma, speed, progress
         self._planes = bicubic_planes(picture.colour, self.scales)
         self._measured: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
@@ -134,7 +134,7 @@ class Sender:
             bits[row] = share_bits(plane, len(data), quality, self.grid, factor)
             coded = avif.decode(data, plane.shape)
             size = self.grid.height, self.grid.width
-            restored = self._upscaler.restore_uniform(coded, factor, size, quality)
+            restored = self._probe.restore_uniform(coded, factor, size, quality)
             errors[row] = restored_errors(self.picture.colour, self.grid, restored)
         return errors, bits
 
