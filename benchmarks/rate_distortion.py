@@ -5,7 +5,10 @@
 DIR holds one folder of pictures for each set.  Every codec codes every picture at six or more settings; all bytes of
 its files count.  What is measured is kept in OUT/points.jsonl, so that a run that was stopped goes on where it was, and
 measured again where weights or a codec's version have changed; where bbmr's own code has, take another folder.
-Tables and plots are made of the pictures that all codecs have been measured on.
+Tables and plots are made of the pictures that all codecs of the run have been measured on.
+
+Where bbmr is measured at single scales too, a table says what each of its parts brings: AVIF's boxes left out, the
+network, the best scale for each picture, a scale for each block.
 """
 
 import argparse
@@ -24,6 +27,7 @@ import torch
 from bjontegaard import bd_rate
 from numpy.typing import NDArray
 from photos import find_sets
+from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from rivals import Rival, Samples, rivals
@@ -40,8 +44,14 @@ from bbmr.picture import Picture
 from bbmr.pipeline import restore
 
 OWN_QUALITIES = (10, 20, 30, 40, 50, 60, 72, 85)  # some 0.02 to 1 bpp
+SINGLE_QUALITIES = (12, 24, 36, 48, 60, 75)
+SINGLE_SCALES = (1, 2, 4, 8)
+OWN = "bbmr, psnr"
 ANCHOR = "AVIF, psnr"
 """What BD-rates are against; where it is not measured, the first codec that is."""
+OTHER_ANCHORS = ("WebP", "JPEG")
+BOX_BYTES = 275
+"""Of an AVIF file around its frame."""
 LOW_RATE = 0.15
 """Bits per pixel below which rescaling is expected to be of use."""
 METRICS = {"psnr_y": "PSNR-Y", "psnr_rgb": "PSNR-RGB", "ssim": "SSIM, dB", "ms_ssim": "MS-SSIM, dB"}
@@ -71,10 +81,9 @@ class Point:
 class Own(Rival):
     """bbmr with loss; what is measured of the picture once serves one setting only, as for the others."""
 
-    settings = OWN_QUALITIES
-
     def __init__(self, tune: str, scales: tuple[int, ...] = CodedOptions.scales, title: str = "") -> None:
         self.name = title or f"bbmr, {tune}"
+        self.settings = OWN_QUALITIES if len(scales) > 1 else SINGLE_QUALITIES
         self._options = CodedOptions(quality=0, tune=tune, scales=scales)
         self.version = pipeline_for(self._options).weights_sha256[:16]
 
@@ -88,8 +97,13 @@ class Own(Rival):
 
 def contenders() -> dict[str, Rival]:
     """All codecs, by name."""
-    own = [*(Own(tune) for tune in TUNES), Own("psnr", (1,), "bbmr, x1 alone")]
+    own = [*(Own(tune) for tune in TUNES), *(Own("psnr", (factor,), alone(factor)) for factor in SINGLE_SCALES)]
     return {codec.name: codec for codec in (*own, *rivals())}
+
+
+def alone(factor: int) -> str:
+    """The name of bbmr with one scale all over."""
+    return f"bbmr, x{factor} alone"
 
 
 def measure(set_name: str, path: Path, digest: str, codec: Rival, setting: float) -> Point:
@@ -142,9 +156,8 @@ def up_to(line: Curve, value: float) -> Curve:
     return np.append(rates[values < value], end), np.append(values[values < value], value)
 
 
-def saved(points: Sequence[Point], anchor: Sequence[Point], metric: str, highest: float = np.inf) -> float:
-    """BD-rate in percent against an anchor, up to what the anchor gives at a rate; NaN where they hardly overlap."""
-    theirs, ours = curve(anchor, metric), curve(points, metric)
+def between(ours: Curve, theirs: Curve, highest: float = np.inf) -> float:
+    """BD-rate in percent against theirs, up to what they give at a rate; NaN where the two hardly overlap."""
     if highest < theirs[0][-1]:
         top = float(np.interp(np.log(highest), np.log(theirs[0]), theirs[1]))
         theirs, ours = up_to(theirs, top), up_to(ours, top)
@@ -152,6 +165,33 @@ def saved(points: Sequence[Point], anchor: Sequence[Point], metric: str, highest
     if overlap < 0.5 or min(len(theirs[0]), len(ours[0])) < 3:
         return float("nan")
     return float(bd_rate(*theirs, *ours, method="pchip", min_overlap=0, require_matching_points=False))
+
+
+def saved(points: Sequence[Point], anchor: Sequence[Point], metric: str, highest: float = np.inf) -> float:
+    """As `between`, of points."""
+    return between(curve(points, metric), curve(anchor, metric), highest)
+
+
+def better(points: Sequence[Point], anchor: Sequence[Point], metric: str, highest: float) -> float:
+    """What is gained on an anchor at equal rates, up to one, in the metric's units; NaN where they do not overlap."""
+    (rates, values), (their_rates, their_values) = curve(points, metric), curve(anchor, metric)
+    low, high = max(rates[0], their_rates[0]), min(rates[-1], their_rates[-1], highest)
+    if low >= high:
+        return float("nan")
+    grid = np.linspace(np.log(low), np.log(high), 50)
+    return float(np.mean(np.interp(grid, np.log(rates), values) - np.interp(grid, np.log(their_rates), their_values)))
+
+
+def best_of(curves: Sequence[Curve]) -> Curve:
+    """The least rate of any of the curves at every value that one of them has."""
+    grid = np.unique(np.concatenate([values for _, values in curves]))
+    rates = np.exp(
+        np.min(
+            [np.interp(grid, values, np.log(rates), left=np.inf, right=np.inf) for rates, values in curves],
+            axis=0,
+        )
+    )
+    return rates, grid
 
 
 def read(path: Path) -> list[Point]:
@@ -190,13 +230,87 @@ def table(pictures: Mapping[str, Mapping[str, list[Point]]], codecs: Sequence[Ri
         columns = [("psnr_y", LOW_RATE), *((metric, np.inf) for metric in METRICS)]
         cells = [codec.name]
         for metric, highest in columns:
-            each = np.array([saved(own[codec.name], own[anchor], metric, highest) for own in pictures.values()])
-            known = each[~np.isnan(each)]
-            less = "" if len(known) == len(each) else f" ({len(known)} of {len(each)})"
-            cells.append(f"{known.mean():+.1f} %{less}" if len(known) else "")
+            each = [saved(own[codec.name], own[anchor], metric, highest) for own in pictures.values()]
+            cells.append(mean_of(each, "%"))
         points = [point for own in pictures.values() for point in own[codec.name]]
         cells += [f"{fmean(getattr(one, key) for one in points):.2f}" for key in ("encode_seconds", "decode_seconds")]
         lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def mean_of(values: Sequence[float], unit: str) -> str:
+    """As a cell of a table: the mean of those that are known."""
+    known = [value for value in values if not np.isnan(value)]
+    less = "" if len(known) == len(values) else f" ({len(known)} of {len(values)})"
+    return f"{fmean(known):+.1f} {unit}{less}" if known else ""
+
+
+def table_against(pictures: Mapping[str, Mapping[str, list[Point]]], own: Sequence[Rival]) -> str:
+    """BD-rates of ours below LOW_RATE against the codecs that people use, and what PSNR-RGB gains at equal bytes."""
+    measured = set.intersection(*(set(one) for one in pictures.values()))
+    anchors = [name for name in (ANCHOR, *OTHER_ANCHORS) if name in measured]
+    lines = [
+        f"| PSNR-Y below {LOW_RATE} bpp | {' | '.join(anchors)} | PSNR-RGB at {ANCHOR}'s bytes |",
+        "| --- |" + " ---: |" * (len(anchors) + 1),
+    ]
+    for codec in own:
+        cells = [
+            mean_of([saved(one[codec.name], one[name], "psnr_y", LOW_RATE) for one in pictures.values()], "%")
+            for name in anchors
+        ]
+        gains = [better(one[codec.name], one[ANCHOR], "psnr_rgb", LOW_RATE) for one in pictures.values()]
+        lines.append(f"| {codec.name} | {' | '.join(cells)} | {mean_of(gains, 'dB')} |")
+    return "\n".join(lines)
+
+
+def table_of_pictures(pictures: Mapping[str, Mapping[str, list[Point]]]) -> str:
+    """Of each picture the BD-rate of OWN against ANCHOR, and AVIF's bits per pixel at 36 dB: how busy it is."""
+    lines = [
+        f"| picture | {ANCHOR}: bpp at 36 dB | {OWN}: PSNR-Y below {LOW_RATE} bpp | PSNR-Y | PSNR-RGB |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for name, one in pictures.items():
+        rates, values = curve(one[ANCHOR], "psnr_y")
+        busy = np.exp(np.interp(36, values, np.log(rates), left=np.nan, right=np.nan))
+        cells = [
+            f"{saved(one[OWN], one[ANCHOR], metric, highest):+.1f} %"
+            for metric, highest in (("psnr_y", LOW_RATE), ("psnr_y", np.inf), ("psnr_rgb", np.inf))
+        ]
+        lines.append(
+            f"| {name} | {'' if np.isnan(busy) else f'{busy:.3f}'} | {' | '.join(cells)} |".replace("+nan %", "")
+        )
+    return "\n".join(lines)
+
+
+def table_of_parts(pictures: Mapping[str, Mapping[str, list[Point]]], pixels: Mapping[str, int]) -> str:
+    """BD-rates against ANCHOR, PSNR-Y, as the parts of bbmr come together; and whether any setting of OWN takes more
+    bytes than the best single scale takes for its PSNR-Y.
+
+    pixels: of each picture.
+    """
+    parts: dict[str, list[Curve]] = defaultdict(list)
+    excess = []
+    for name, one in pictures.items():
+        rates, values = curve(one[ANCHOR], "psnr_y")
+        singles = best_of([curve(one[alone(factor)], "psnr_y") for factor in SINGLE_SCALES])
+        parts["AVIF without its boxes"].append((rates - 8 * BOX_BYTES / pixels[name], values))
+        parts["scale 1 and the network"].append(curve(one[alone(1)], "psnr_y"))
+        parts["the best scale for each picture"].append(singles)
+        parts["a scale for each block"].append(ours := curve(one[OWN], "psnr_y"))
+        needed = np.exp(np.interp(ours[1], singles[1], np.log(singles[0]), left=np.nan, right=np.nan))
+        excess += (ours[0] / needed - 1)[~np.isnan(needed)].tolist()
+    lines = [f"| BD-rate against {ANCHOR}, PSNR-Y | below {LOW_RATE} bpp | all |", "| --- | ---: | ---: |"]
+    anchors = [curve(one[ANCHOR], "psnr_y") for one in pictures.values()]
+    for title, curves in parts.items():
+        pairs = list(zip(curves, anchors, strict=True))
+        cells = [mean_of([between(*pair, highest) for pair in pairs], "%") for highest in (LOW_RATE, np.inf)]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        f"Bytes of {OWN} over those of the best single scale at equal PSNR-Y, at {len(excess)} settings: "
+        f"{100 * fmean(excess):+.1f} % on average, {100 * max(excess):+.1f} % at the worst, more at "
+        f"{sum(value > 0 for value in excess)}.",
+    ]
     return "\n".join(lines)
 
 
@@ -280,9 +394,22 @@ def run(
         parts.append(f"## {name}, pictures: {len(pictures)}\n\n![{name}]({name}.svg)")
         anchor = next((codec.name for codec in codecs if codec.name == ANCHOR), codecs[0].name)
         parts.append(table(pictures, codecs, anchor))
+        names = {codec.name for codec in codecs}
+        if ANCHOR in names:
+            own = [codec for codec in codecs if isinstance(codec, Own)]
+            parts += [table_against(pictures, own)] if own else []
+            parts += [table_of_pictures(pictures)] if OWN in names else []
+            if names >= {OWN, *map(alone, SINGLE_SCALES)}:
+                sizes = {path.name: pixels_of(path) for path in paths}
+                parts.append(table_of_parts(pictures, sizes))
         parts += [table_of_rates(pictures, codecs, metric) for metric in METRICS]
     (out / "report.md").write_text("\n\n".join(parts) + "\n")
     say("\n\n".join(parts))
+
+
+def pixels_of(path: Path) -> int:
+    with Image.open(path) as image:
+        return image.width * image.height
 
 
 def _measured(tasks: Sequence[tuple[str, Path, str, Rival, float]], jobs: int) -> Iterator[Point]:

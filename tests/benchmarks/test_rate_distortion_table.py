@@ -14,7 +14,25 @@ from upscaling.tiny_networks import textured
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "rate_distortion.py"
 sys.path.insert(0, str(SCRIPT.parent))
 
-from rate_distortion import LOW_RATE, Point, at_rate, complete, curve, saved, up_to  # noqa: E402
+from rate_distortion import (  # noqa: E402
+    ANCHOR,
+    BOX_BYTES,
+    LOW_RATE,
+    OWN,
+    SINGLE_SCALES,
+    Point,
+    alone,
+    at_rate,
+    best_of,
+    better,
+    complete,
+    curve,
+    saved,
+    table_against,
+    table_of_parts,
+    table_of_pictures,
+    up_to,
+)
 from rivals import Jpeg, WebP  # noqa: E402
 
 POINT = Point("set", "a.png", "0", "JPEG", "1", 1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -51,6 +69,47 @@ def test_curves_rise_and_end_where_they_are_cut() -> None:
 def test_curves_that_hardly_meet_say_nothing() -> None:
     above = [replace(point, psnr_y=point.psnr_y + 30) for point in points()]
     assert np.isnan(saved(above, points(), "psnr_y"))
+
+
+def test_the_best_of_curves_takes_the_lower_rate_everywhere() -> None:
+    """One curve is better below 28 dB, the other above; 28 dB is 0.063 bpp of both."""
+    flat = [replace(POINT, bpp=0.063 * rate, psnr_y=28 + 5 * np.log10(rate)) for rate in (0.1, 0.5, 1, 2, 10)]
+    rates, values = best_of([curve(points(), "psnr_y"), curve(flat, "psnr_y")])
+    assert list(values) == sorted(values)
+    of_both = [10 ** ((values - 40) / 10), 0.063 * 10 ** ((values - 28) / 5)]
+    inside = (values > 24) & (values < 32)
+    np.testing.assert_allclose(rates[inside], np.minimum(*of_both)[inside], rtol=0.01)
+
+
+def test_gains_at_equal_rates_are_differences() -> None:
+    above = [replace(point, psnr_rgb=point.psnr_y + 2) for point in points()]
+    below = [replace(point, psnr_rgb=point.psnr_y) for point in points()]
+    assert better(above, below, "psnr_rgb", 0.15) == pytest.approx(2)
+    assert np.isnan(better(above, [replace(point, bpp=50 * point.bpp) for point in below], "psnr_rgb", 0.15))
+
+
+def test_tables_say_what_each_part_brings() -> None:
+    """Of a picture of a megapixel; x4 is the best single scale all over, and OWN saves a tenth of that."""
+    shares = {1: 0.9, 2: 0.85, 4: 0.8, 8: 1.5}
+    one = {alone(factor): points(shares[factor]) for factor in SINGLE_SCALES} | {ANCHOR: points(), OWN: points(0.72)}
+    text = table_of_parts({"a.png": one}, {"a.png": 1_000_000})
+    cells = {row.split(" | ")[0].strip("| "): row.split(" | ")[1:] for row in text.splitlines() if row.endswith("|")}
+    boxes = float(cells["AVIF without its boxes"][1].split()[0])
+    assert -100 * 8 * BOX_BYTES / 1_000_000 / 0.02 < boxes < 0
+    assert cells["scale 1 and the network"][1].startswith("-10.0 %")
+    assert cells["the best scale for each picture"][1].startswith("-20.0 %")
+    assert cells["a scale for each block"][1].startswith("-28.0 %")
+    assert "-10.0 % on average, -10.0 % at the worst, more at 0" in text
+    assert "| a.png | 0.398 | -28.0 % | -28.0 % |" in table_of_pictures({"a.png": one})
+
+
+def test_what_people_use_is_compared_with_too() -> None:
+    rgb = [replace(point, psnr_rgb=point.psnr_y) for point in points()]
+    one = {ANCHOR: rgb, OWN: [replace(point, bpp=0.5 * point.bpp) for point in rgb], "WebP": points(2.0)}
+    codec = Jpeg()
+    codec.name = OWN
+    row = table_against({"a.png": one}, [codec]).splitlines()[-1]
+    assert row == f"| {OWN} | -50.0 % | -75.0 % | +3.0 dB |"
 
 
 def test_pictures_count_once_all_codecs_have_all_settings() -> None:
