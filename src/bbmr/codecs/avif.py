@@ -23,6 +23,8 @@ SPEED: Final = 4
 """Of 0 to 10: at 6 files of equal PSNR-Y are 10 % larger, at 3 they are 2 % smaller and take twice the time."""
 MAX_SIDE: Final = 32768
 """Samples per side that libavif reads."""
+_SUPERBLOCK: Final = "64"
+"""Samples per side; libaom would take 128, which costs 0.3 % more on LR planes."""
 _SEQUENCE_HEADER, _FRAME = 1, 6
 _TEMPORAL_DELIMITER: Final = b"\x12\x00"
 _HAS_SIZE: Final = 2
@@ -63,7 +65,7 @@ def encode(
     file = BytesIO()
     options = {"quality": quality, "subsampling": chroma, "speed": speed, "max_threads": 1}
     try:
-        picture.save(file, "AVIF", **options, advanced={"tune": tune})
+        picture.save(file, "AVIF", **options, advanced={"tune": tune, "sb-size": _SUPERBLOCK})
     except (KeyError, OSError, RuntimeError, ValueError) as error:
         raise CodecError(f"Pillow cannot code {plane.shape} as AVIF ({error}); install one with libaom") from error
     return _frame_of(file.getvalue())
