@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import bbmr
-from bbmr.options import Options
+from bbmr.options import CODED_PIPELINE, Options
 from bbmr.parts import Parts
 
 
@@ -40,17 +40,23 @@ def test_the_budget_is_text_or_a_share(budget: str | float) -> None:
 def test_targets_code_with_loss() -> None:
     array = np.random.default_rng(3).integers(90, 160, (70, 90, 3), np.uint8)
     small = bbmr.compress(array, quality=20, tune="psnr", block=np.int64(64))
-    assert (small.recipe.pipeline, small.grid.side, set(small.frames)) == ("coded-fast", 64, set(small.blocks))
+    assert (small.recipe.pipeline, small.grid.side, set(small.frames)) == (CODED_PIPELINE, 64, set(small.blocks))
     assert bbmr.restore(small).to_array().shape == array.shape
-    assert bbmr.compress(array, lossless_lr=True) == bbmr.compress(array)
+    assert bbmr.compress(array) == bbmr.compress(array, quality=60)
+    assert bbmr.compress(array, lossless_lr=True) == bbmr.compress(array, budget="x4")
+    assert bbmr.compress(array, weights="coded-fast", pipeline="coded-fast").frames
+    assert not bbmr.compress(array, weights="mosaic-fast").frames
     with pytest.raises(bbmr.BbmrError, match="effort has no place beside target_bpp: it is for LR samples"):
         bbmr.compress(array, target_bpp=1.0, effort=3)
     with pytest.raises(bbmr.BbmrError, match="quality given beside options"):
         bbmr.compress(array, options=Options(), quality=20)
-    with pytest.raises(bbmr.BbmrError, match="chroma is for LR samples that are coded with loss; give one of quality"):
-        bbmr.compress(array, chroma="4:4:4")
+    with pytest.raises(bbmr.BbmrError, match="chroma has no place beside budget: it is for LR samples that are coded"):
+        bbmr.compress(array, chroma="4:4:4", budget="x4")
+    with pytest.raises(bbmr.BbmrError, match="lossless_lr has no place beside quality"):
+        bbmr.compress(array, lossless_lr=True, quality=20)
     with pytest.raises(bbmr.BbmrError, match="parts of one's own have no place"):
         bbmr.compress(array, quality=20, parts=Parts(allocator=lambda *given: given[0].argmin(0)))
+    assert not bbmr.compress(array, parts=Parts(allocator=lambda *given: given[0].argmax(0))).frames
 
 
 def test_gray_arrays_keep_their_shape() -> None:
@@ -62,7 +68,9 @@ def test_wrong_options_and_arrays_are_refused() -> None:
     array = np.zeros((16, 16, 3), np.uint8)
     with pytest.raises(bbmr.BbmrError, match="block 24"):
         bbmr.compress(array, block=24)
-    with pytest.raises(bbmr.BbmrError, match="option 'size' is unknown; there are: block, scales, budget, tune"):
+    with pytest.raises(
+        bbmr.BbmrError, match=r"option 'size' is unknown; there are: quality, target_size, .* lossless_lr"
+    ):
         bbmr.compress(array, size=4)
     with pytest.raises(bbmr.BbmrError, match=r"scales 4 are not possible; .* out of 1, 2, 4, 8, 16"):
         bbmr.compress(array, scales=4)
@@ -86,7 +94,7 @@ def test_larger_files_are_refused_unless_allowed(tmp_path: Path) -> None:
     Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
     with pytest.raises(bbmr.BbmrError, match=r"a\.png: 40 x 30 = 1200 pixels .* raise max_pixels"):
         bbmr.compress(tmp_path / "a.png", max_pixels=1199)
-    bbmr.save(bbmr.compress(tmp_path / "a.png", max_pixels=1200), tmp_path / "a.bbmr")
+    bbmr.save(bbmr.compress(tmp_path / "a.png", max_pixels=1200, lossless_lr=True), tmp_path / "a.bbmr")
     with pytest.raises(bbmr.BbmrError, match=r"a\.bbmr: .* raise max_pixels"):
         bbmr.restore(tmp_path / "a.bbmr", max_pixels=1199)
     assert bbmr.restore(tmp_path / "a.bbmr", max_pixels=48 * 32).to_array().shape == (30, 40, 3)

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from bbmr import catalogue, fileformat, imageio, pipeline
 from bbmr.allocation.budget import Budget
 from bbmr.coding import sender
-from bbmr.coding.options import TARGETS, CodedOptions, parse_size
+from bbmr.coding.options import CODED_SIDES, DEFAULT_QUALITY, TARGETS, CodedOptions, parse_size
 from bbmr.errors import BbmrError
 from bbmr.fileformat import load, save
-from bbmr.options import Options
+from bbmr.networks import is_coded
+from bbmr.options import PIPELINE_CHOICES, Options
 from bbmr.parts import NO_PARTS, Parts
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import RescaledImage
+from bbmr.weights import weights_index
 
 __all__ = ["compress", "load", "restore", "save"]
 
@@ -36,18 +38,20 @@ def compress(
     options: AnyOptions | None = None,
     **given: Any,
 ) -> RescaledImage:
-    """Choose a scale for every block of a picture and keep its LR samples, as they are or coded with loss.
+    """Choose a scale for every block of a picture and keep its LR samples, coded with loss or as they are.
 
     picture: a path, a Picture, or an array (H, W), (H, W, 2), (H, W, 3) or (H, W, 4) of uint8: gray, gray with alpha,
     RGB, RGB with alpha.  max_pixels: larger files are refused; a small file may hold a huge picture.  device: where
     networks run, by torch's name of it, such as "cuda".  parts: upscaler, downscaler or allocator of one's own, see
-    docs/plug-ins.md.  Else the fields of `bbmr.options.Options`, such as block=32, tune="psnr" or budget="x5"; or, for
-    LR samples that are coded with loss, those of `bbmr.coding.options.CodedOptions`, such as quality=40 or
-    target_size="100kB".  options: all of them at once, as `options_from` gives them.
+    docs/plug-ins.md.  Else the fields of `bbmr.coding.options.CodedOptions`, such as quality=40, target_size="100kB" or
+    tune="psnr"; or, for LR samples that are stored as they are, lossless_lr=True or those of `bbmr.options.Options`,
+    such as budget="x5", block=32 or effort=3.  options: all of them at once, as `options_from` gives them.
     Raises BbmrError for files, options and parts that do not work; ValueError or TypeError for such arrays.
     """
     if options is not None and given:
         raise BbmrError(f"{', '.join(given)} given beside options; leave one out")
+    if parts != NO_PARTS and not any(given.get(name) is not None for name in TARGETS):
+        given["lossless_lr"] = True
     chosen = options_from(given) if options is None else options
     if isinstance(picture, np.ndarray):
         picture = Picture.from_array(picture)
@@ -78,24 +82,28 @@ def restore(
 
 
 def options_from(given: Mapping[str, Any]) -> AnyOptions:
-    """Options from keyword arguments: with loss where one of its targets is given.
+    """Options from keyword arguments: with loss, at DEFAULT_QUALITY where no target is given, unless lossless_lr or
+    anything else that is given is for LR samples that are stored as they are.
 
     The budget may be text or a share, a size text such as "100kB", the scales any sequence of numbers.  Raises
     BbmrError for what is unknown, has no place beside the rest, or does not work.
     """
     lossy = [name for name in TARGETS if given.get(name) is not None]
-    kind: type[AnyOptions] = CodedOptions if lossy else Options
+    lossless = [name for name in given if _is_lossless(name, given[name])]
+    kind: type[AnyOptions] = CodedOptions if lossy or not lossless else Options
     own = [field.name for field in fields(kind)]
-    everything = dict.fromkeys(field.name for one in (Options, CodedOptions) for field in fields(one))
+    everything = dict.fromkeys(field.name for one in (CodedOptions, Options) for field in fields(one))
     values = dict(given)
-    lossless = values.pop("lossless_lr", False)
+    if values.pop("lossless_lr", False) and lossy:
+        raise BbmrError(_out_of_place("lossless_lr", lossy[0], with_loss=False))
     for name in values:
         if name not in everything:
-            raise BbmrError(f"option {name!r} is unknown; there are: {', '.join(everything)}")
+            raise BbmrError(f"option {name!r} is unknown; there are: {', '.join((*everything, 'lossless_lr'))}")
         if name not in own:
-            raise BbmrError(_out_of_place(name, lossy))
-    if lossless and lossy:
-        raise BbmrError(_out_of_place("lossless_lr", lossy))
+            beside = lossy[0] if kind is CodedOptions else lossless[0]
+            raise BbmrError(_out_of_place(name, beside, with_loss=kind is Options))
+    if kind is CodedOptions and not lossy:
+        values["quality"] = DEFAULT_QUALITY
     if isinstance(budget := values.get("budget"), str | float):
         values["budget"] = Budget(budget if isinstance(budget, str) else f"{budget:.9f}")
     if isinstance(size := values.get("target_size"), str):
@@ -118,7 +126,20 @@ def check_options(options: AnyOptions, device: str = "cpu") -> None:
         catalogue.pipeline_for(options, device)
 
 
-def _out_of_place(name: str, lossy: list[str]) -> str:
-    if lossy:
-        return f"{name} has no place beside {lossy[0]}: it is for LR samples that are stored as they are; leave one out"
-    return f"{name} is for LR samples that are coded with loss; give one of {', '.join(TARGETS)} too, or leave it out"
+def _is_lossless(name: str, value: Any) -> bool:
+    """Whether an option, by its name or its value, is for LR samples that are stored as they are."""
+    if name == "lossless_lr":
+        return bool(value)
+    if name == "pipeline":
+        return value in PIPELINE_CHOICES
+    if name == "block":
+        return value not in CODED_SIDES
+    if name == "weights":
+        known = [entry.network for part in str(value).split("+") if (entry := weights_index().get(part))]
+        return any(not is_coded(network) for network in known)
+    return name in {field.name for field in fields(Options)} - {field.name for field in fields(CodedOptions)}
+
+
+def _out_of_place(name: str, beside: str, with_loss: bool) -> str:
+    how = "coded with loss" if with_loss else "stored as they are"
+    return f"{name} has no place beside {beside}: it is for LR samples that are {how}; leave one out"

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from upscaling.tiny_networks import ship, textured
 
 from bbmr.cli import app
-from bbmr.options import DEFAULT_PIPELINE, LEARNED, PIPELINE_NAMES
+from bbmr.options import CODED_PIPELINE, DEFAULT_PIPELINE, LEARNED, PIPELINE_NAMES
 
 PHOTO = (40, 52)
 
@@ -88,8 +88,8 @@ def test_compress_json(photo: Path) -> None:
     assert record["input"] == "photo.png"
     assert record["output"] == "photo.bbmr"
     assert record["bytes"] == Path("photo.bbmr").stat().st_size
-    assert record["lr_pixels"] <= 10 * 13
     assert not err
+    assert json.loads(bbmr("compress", photo, "-o", "b.bbmr", "--json", "--lossless-lr")[0])["lr_pixels"] <= 10 * 13
     out, _ = bbmr("compress", "*.png", "-o", "out", "--json")
     assert [entry["output"] for entry in json.loads(out)] == ["out/photo.bbmr"]
 
@@ -113,7 +113,7 @@ def test_with_loss_files_are_smaller_the_lower_the_quality(photo: Path) -> None:
     sizes = []
     for quality in (10, 90):
         facts = json.loads(bbmr("compress", photo, "--quality", str(quality), "--overwrite", "--json")[0])
-        assert (facts["pipeline"], facts["block"], facts["tune"]) == ("coded-fast", 128, "visual")
+        assert (facts["pipeline"], facts["block"], facts["tune"]) == (CODED_PIPELINE, 128, "visual")
         sizes.append(facts["bytes"])
         bbmr("restore", "photo.bbmr", "-o", f"{quality}.png")
         with Image.open("photo.png") as before, Image.open(f"{quality}.png") as after:
@@ -121,8 +121,16 @@ def test_with_loss_files_are_smaller_the_lower_the_quality(photo: Path) -> None:
         assert facts["expected_psnr"] > 20
         assert (error**2).mean() < 25**2
     assert sizes[0] < 0.7 * sizes[1]
-    bbmr("compress", photo, "-o", "exact.bbmr", "--lossless-lr")
-    assert json.loads(bbmr("info", "exact.bbmr", "--json")[0])["pipeline"] == DEFAULT_PIPELINE
+    facts = json.loads(bbmr("compress", photo, "-o", "default.bbmr", "--json")[0])
+    assert sizes[0] < facts["bytes"] < sizes[1]
+
+
+@pytest.mark.parametrize(
+    "option", ["--lossless-lr", "--budget=x4", "--effort=0", "--block=16", "--pipeline=mosaic-fast"]
+)
+def test_what_is_for_samples_stored_as_they_are_stores_them_so(photo: Path, option: str) -> None:
+    bbmr("compress", photo, option)
+    assert json.loads(bbmr("info", "photo.bbmr", "--json")[0])["pipeline"] in PIPELINE_NAMES
 
 
 def test_a_size_is_met_or_it_is_said_what_can_be(photo: Path) -> None:
@@ -145,13 +153,13 @@ def test_devices_that_are_not_there(packed: Path) -> None:
 def test_info_json(packed: Path) -> None:
     out, _ = bbmr("info", packed, "--json")
     facts = json.loads(out)
-    assert (facts["width"], facts["height"], facts["block"], facts["mode"]) == (52, 40, 16, "RGB")
-    assert sum(facts["scales"].values()) == 3 * 4
+    assert (facts["width"], facts["height"], facts["block"], facts["mode"]) == (52, 40, 128, "RGB")
+    assert sum(facts["scales"].values()) == 1
     assert set(facts["scales"]) <= {"1", "2", "4", "8", "16"}
     assert facts["lr_share"] == pytest.approx(facts["lr_pixels"] / (52 * 40))
     assert facts["bytes"] == packed.stat().st_size
     assert facts["bpp"] == pytest.approx(facts["bytes"] * 8 / (52 * 40))
-    assert facts["pipeline"] == DEFAULT_PIPELINE
+    assert facts["pipeline"] == CODED_PIPELINE
     assert {"expected_psnr", "weights"} <= set(facts)
     assert sum(facts["sections"].values()) <= facts["bytes"]
     out, _ = bbmr("info", ".", "--json")
@@ -161,9 +169,10 @@ def test_info_json(packed: Path) -> None:
 def test_info_table(packed: Path) -> None:
     bbmr("compress", "photo.png", "-o", "greedy.bbmr", "--allocator", "greedy")
     out, _ = bbmr("info", "greedy.bbmr")
-    assert "algorithm 1" in out
+    for word in ("algorithm 1", "mosaic-fast", "12 of 16 x 16"):
+        assert word in out
     out, _ = bbmr("info", packed)
-    for word in ("photo.bbmr", "52 x 40 RGB", "LR pixels", "expected PSNR", "mosaic-fast", "visual", "12 of 16 x 16"):
+    for word in ("photo.bbmr", "52 x 40 RGB", "LR pixels", "expected PSNR", CODED_PIPELINE, "visual", "1 of 128 x 128"):
         assert word in out
 
 
@@ -256,7 +265,8 @@ def test_two_pictures_of_one_result_are_refused_before_any_work(photo: Path) -> 
         (("compress", "photo.png", "--quality", "10", "--lossless-lr"), "lossless_lr has no place beside quality"),
         (("compress", "photo.png", "--quality", "10", "--block", "16"), "choose one of 128, 64"),
         (("compress", "photo.png", "--target-size", "small"), "give bytes such as 20000, 100kB"),
-        (("compress", "photo.png", "--chroma", "4:4:4"), "chroma is for LR samples that are coded with loss"),
+        (("compress", "photo.png", "--chroma", "4:2:2"), "choose one of 4:2:0, 4:4:4"),
+        (("compress", "photo.png", "--chroma", "4:4:4", "--budget", "x8"), "chroma has no place beside budget"),
         (("compress", "photo.png", "-o", "photo.zip"), "ends in .bbmr"),
         (("restore", "photo.bbmr", "-o", "photo.doc"), ".png, .jpg"),
         (("map", "photo.bbmr", "-o", "map.doc"), ".png, .jpg"),
@@ -331,7 +341,7 @@ def test_damaged_files_are_named(packed: Path) -> None:
 def test_a_tiny_budget_of_pixels_allowed_refuses_the_picture(photo: Path) -> None:
     _, err = bbmr("compress", photo, "--max-pixels", "2079", code=1)
     assert "--max-pixels" in err
-    bbmr("compress", photo, "--max-pixels", "2080")
+    bbmr("compress", photo, "--max-pixels", "2080", "--lossless-lr")
     _, err = bbmr("restore", "photo.bbmr", "-o", "b.png", "--max-pixels", "2000", code=1)
     assert "error: photo.bbmr: " in err
     for verb in ("info", "map"):
@@ -342,9 +352,9 @@ def test_a_tiny_budget_of_pixels_allowed_refuses_the_picture(photo: Path) -> Non
 def test_thin_pictures_that_could_not_be_restored_are_refused(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bbmr.fileformat.MAX_PIXELS", 8000)
     Image.new("L", (1000, 1), 7).save("thin.png")
-    _, err = bbmr("compress", "thin.png", code=1)
+    _, err = bbmr("compress", "thin.png", "--lossless-lr", code=1)
     assert "error: thin.bbmr: 1000 x 1 pixels, 16128 in whole blocks" in err
-    bbmr("compress", "thin.png", "--max-pixels", "16128")
+    bbmr("compress", "thin.png", "--lossless-lr", "--max-pixels", "16128")
     bbmr("restore", "thin.bbmr", "-o", "b.png", "--max-pixels", "16128")
 
 
@@ -431,7 +441,7 @@ def test_unexpected_errors_are_one_line_unless_asked(photo: Path, monkeypatch: p
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("bbmr.pipeline.compress", fail)
+    monkeypatch.setattr("bbmr.coding.sender.compress", fail)
     _, err = bbmr("compress", photo, code=1)
     assert err == "error: photo.png: RuntimeError: boom (unexpected; run with --debug for the trace)\n"
     result = CliRunner().invoke(app, ["compress", "photo.png", "--debug"])

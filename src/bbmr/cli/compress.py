@@ -11,7 +11,7 @@ from bbmr.cli.console import Reporter, UsageError, guarded
 from bbmr.cli.description import describe, human_bytes
 from bbmr.cli.files import Job, find_sources, plan
 from bbmr.cli.options import Debug, Device, Effort, Json, MaxPixels, Overwrite, Quiet, Tune
-from bbmr.coding.options import CHROMAS, CODED_SIDES, CodedOptions
+from bbmr.coding.options import CHROMAS, CODED_SIDES, DEFAULT_QUALITY, CodedOptions
 from bbmr.errors import BbmrError
 from bbmr.options import (
     ALLOCATORS,
@@ -30,12 +30,13 @@ EXAMPLES = "\n\n".join(
     (
         "[bold]Examples[/]",
         "bbmr compress photo.jpg                      writes photo.bbmr",
-        "bbmr compress photo.jpg -o small.bbmr --budget x8",
+        "bbmr compress photo.jpg -o small.bbmr --quality 35",
+        "bbmr compress photos -o out --target-size 100kB",
         "bbmr compress 'photos/**/*.png' -o out/      keeps the folders below photos",
         "bbmr compress photos -o out --json > report.json",
-        "bbmr compress photo.jpg --quality 40         LR samples coded with loss",
-        "bbmr compress photos -o out --target-size 100kB",
-        "bbmr compress photo.jpg --effort 5           better, and slower; restoring takes no longer",
+        "bbmr compress photo.jpg --lossless-lr        as the paper: a budget of LR pixels, stored as they are",
+        "bbmr compress photo.jpg --budget x8          likewise, with fewer of them",
+        "bbmr compress photo.jpg --effort 5           likewise, better, and slower; restoring takes no longer",
         "bbmr compress photo.jpg --weights mine       weights of your own, see bbmr weights",
     )
 )
@@ -51,6 +52,7 @@ def _listed(factors: tuple[int, ...]) -> str:
 
 @guarded
 def run(
+    context: typer.Context,
     inputs: Annotated[list[str], typer.Argument(metavar="IN", help="Pictures, quoted patterns, or folders.")],
     out: Annotated[
         str | None,
@@ -63,8 +65,8 @@ def run(
         typer.Option(
             metavar="|".join(map(str, BLOCK_SIDES)),
             help="Pixels per side of a block.",
-            show_default=f"{DEFAULTS.block}; with {LARGE_BLOCKS} {max(BLOCK_SIDES)}; with loss {CodedOptions.block}, "
-            f"or {min(CODED_SIDES)}",
+            show_default=f"{CodedOptions.block}, or {min(CODED_SIDES)}; with --lossless-lr {DEFAULTS.block}, with "
+            f"{LARGE_BLOCKS} {max(BLOCK_SIDES)}",
         ),
     ] = None,
     scales: Annotated[
@@ -78,8 +80,8 @@ def run(
     budget: Annotated[
         str,
         typer.Option(
-            help="LR pixels to store in all: x4 stands for those of the whole picture shrunk by 4, x6 for fewer (a "
-            "smaller file, less detail); or a share of the picture's pixels, such as 1/20, 0.05 or 5%.",
+            help="Without loss: LR pixels to store in all: x4 stands for those of the whole picture shrunk by 4, x6 "
+            "for fewer (a smaller file, less detail); or a share of the picture's pixels, such as 1/20, 0.05 or 5%.",
         ),
     ] = DEFAULTS.budget.text,
     tune: Tune = DEFAULTS.tune,
@@ -87,7 +89,7 @@ def run(
         str,
         typer.Option(
             metavar="HOW",
-            help=f"How to foresee what a block loses ({', '.join(DISTORTIONS)}): by a light network and "
+            help=f"Without loss: how to foresee what a block loses ({', '.join(DISTORTIONS)}): by a light network and "
             "a model fitted to its errors, by bicubic enlargement (fastest), by the pipeline's own network (slow), or "
             "by the paper's small networks (with Omni-SR and CRAFT).",
         ),
@@ -96,8 +98,8 @@ def run(
         str,
         typer.Option(
             metavar="|".join(ALLOCATORS),
-            help="How to choose the scales: least error in all, or the paper's Algorithm 1, which ignores --tune and "
-            "stores about what the middle one of its three scales would, however large the budget.",
+            help="Without loss: how to choose the scales: least error in all, or the paper's Algorithm 1, which "
+            "ignores --tune and stores about what the middle one of its three scales would, however large the budget.",
         ),
     ] = DEFAULTS.allocator,
     pipeline: Annotated[
@@ -105,10 +107,11 @@ def run(
         typer.Option(
             metavar="NAME",
             help="What shrinks and restores: "
+            + "; ".join(f"{name}, {choice.summary}" for name, choice in CODED_CHOICES.items())
+            + ". Without loss: "
             + "; ".join(f"{name}, {choice.summary}" for name, choice in BICUBIC_CHOICES.items())
-            + f". Each as {LEARNED}NAME too, on LR pictures that Down-Net makes; of gray pictures that is NAME. "
-            "With loss: " + "; ".join(f"{name}, {choice.summary}" for name, choice in CODED_CHOICES.items()) + ".",
-            show_default=f"{DEFAULTS.pipeline}; with loss {CodedOptions.pipeline}",
+            + f"; each as {LEARNED}NAME too, on LR pictures that Down-Net makes; of gray pictures that is NAME.",
+            show_default=f"{CodedOptions.pipeline}; without loss {DEFAULTS.pipeline}",
         ),
     ] = DEFAULTS.pipeline,
     weights: Annotated[
@@ -122,7 +125,11 @@ def run(
     ] = DEFAULTS.weights,
     effort: Effort = DEFAULTS.effort,
     lossless_lr: Annotated[
-        bool, typer.Option("--lossless-lr", help="Store the LR samples as they are, within the budget: the default.")
+        bool,
+        typer.Option(
+            "--lossless-lr",
+            help="Store the LR samples as they are, within a budget of pixels; so do options that say without loss.",
+        ),
     ] = False,
     quality: Annotated[
         int | None,
@@ -130,23 +137,20 @@ def run(
             min=0,
             max=100,
             metavar="0..100",
-            help="Code the LR samples with loss, from small files to excellent ones; each block then has the scale "
-            "that is worth its bits.",
+            help="From small files to excellent ones: LR samples coded with loss, each block at the scale that is "
+            "worth its bits.",
+            show_default=str(DEFAULT_QUALITY),
         ),
     ] = None,
     target_size: Annotated[
         str | None,
-        typer.Option(
-            metavar="SIZE", help="With loss, to a file of this size or up to 3 % less: 20000, 100kB, 1.5MB, 64KiB."
-        ),
+        typer.Option(metavar="SIZE", help="To a file of this size or up to 3 % less: 20000, 100kB, 1.5MB, 64KiB."),
     ] = None,
     target_bpp: Annotated[
         float | None,
-        typer.Option(metavar="BITS", help="With loss, to so many bits per pixel of the picture, or up to 3 % fewer."),
+        typer.Option(metavar="BITS", help="To so many bits per pixel of the picture, or up to 3 % fewer."),
     ] = None,
-    target_psnr: Annotated[
-        float | None, typer.Option(metavar="DB", help="With loss, to a PSNR-Y of at least so many dB.")
-    ] = None,
+    target_psnr: Annotated[float | None, typer.Option(metavar="DB", help="To a PSNR-Y of at least so many dB.")] = None,
     chroma: Annotated[
         str,
         typer.Option(
@@ -160,7 +164,7 @@ def run(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Compress pictures into .bbmr files: each block at the scale it needs, within a budget of LR pixels."""
+    """Compress pictures into .bbmr files: each block at the scale that it needs."""
     from bbmr.imageio import MAX_PIXELS, READ_SUFFIXES, read_picture
 
     sources = find_sources(inputs, READ_SUFFIXES)
@@ -175,22 +179,24 @@ def run(
     chosen = {
         "block": block,
         "scales": None if scales is None else _parse_scales(scales),
-        "budget": _unless(budget, DEFAULTS.budget.text),
+        "budget": budget,
         "tune": tune,
-        "distortion": _unless(distortion, DEFAULTS.distortion),
-        "allocator": _unless(allocator, DEFAULTS.allocator),
-        "pipeline": _unless(pipeline, DEFAULTS.pipeline),
+        "distortion": distortion,
+        "allocator": allocator,
+        "pipeline": pipeline,
         "weights": weights,
-        "effort": _unless(effort, DEFAULTS.effort),
-        "lossless_lr": _unless(lossless_lr, False),
+        "effort": effort,
+        "lossless_lr": lossless_lr,
         "quality": quality,
         "target_size": target_size,
         "target_bpp": target_bpp,
         "target_psnr": target_psnr,
-        "chroma": _unless(chroma, CodedOptions.chroma),
+        "chroma": chroma,
     }
+    # What was not given decides nothing: some options have no place beside others.
+    given = [name for name in chosen if (source := context.get_parameter_source(name)) and source.name != "DEFAULT"]
     try:
-        options = options_from({name: value for name, value in chosen.items() if value is not None})
+        options = options_from({name: chosen[name] for name in given})
     except BbmrError as error:
         raise UsageError(str(error)) from error
     check_options(options, device)  # weights that are missing or do not suit are one error, not one for each picture
@@ -218,11 +224,6 @@ def run(
         return record, line
 
     run_batch(sources, [(job.source, job) for job in jobs], work, Reporter(json, quiet), debug)
-
-
-def _unless(value: Any, default: Any) -> Any:
-    """A value that was given, None where it is the default: some have no place beside others."""
-    return None if value == default else value
 
 
 def _parse_scales(text: str) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from bbmr.errors import BbmrError
 from bbmr.options import CODED_CHOICES, CODED_PIPELINE, TUNES
 
 CODED_SIDES = CODED_CHOICES[CODED_PIPELINE].blocks  # and of the others
+DEFAULT_QUALITY = 60
 CHROMAS = ("4:2:0", "4:4:4")
 TARGETS = ("quality", "target_size", "target_bpp", "target_psnr")
 _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
@@ -58,7 +59,8 @@ class CodedOptions:
             if getattr(self, name) not in choices:
                 listed = ", ".join(map(str, choices))
                 raise BbmrError(f"{name} {getattr(self, name)!r} is not possible; choose one of {listed}")
-        if not self.scales or len(set(self.scales)) < len(self.scales) or not set(self.scales) <= set(SCALES):
+        distinct = set(self.scales) if isinstance(self.scales, tuple) else set()
+        if not distinct or len(distinct) < len(self.scales) or not distinct <= set(SCALES):
             listed = ", ".join(map(str, SCALES))
             raise BbmrError(f"scales {self.scales!r} are not possible; choose different ones out of {listed}")
 

@@ -15,6 +15,7 @@ from bbmr.networks.joint import JointSR
 State = Mapping[str, Tensor]
 Kind = Literal["mosaic", "coded", "sr", "joint"]
 
+_CODED = "fast-coded"
 _ENDS = ("head", "input", "conv_first", "tail", "deblock", "up")
 
 
@@ -65,6 +66,11 @@ def is_end(key: str) -> bool:
     between scales, and between SR and mosaics.
     """
     return any(part.startswith(_ENDS) for part in key.split("."))
+
+
+def is_coded(name: str) -> bool:
+    """Whether a registered network is for LR samples that were coded with loss."""
+    return name.startswith(_CODED)
 
 
 def network_names() -> list[str]:
@@ -156,8 +162,8 @@ def _joint(name: str, state: State | None, family: Family, groups: int) -> Netwo
 def _builders() -> dict[str, Callable[[str, State | None], NetworkDescriptor]]:
     builders: dict[str, Callable[[str, State | None], NetworkDescriptor]] = {
         "fast": _fast,
-        "fast-coded": partial(_coded_fast, channels=48, pairs=5),
-        "fast-coded-wide": partial(_coded_fast, channels=96, pairs=6),
+        _CODED: partial(_coded_fast, channels=48, pairs=5),
+        f"{_CODED}-wide": partial(_coded_fast, channels=96, pairs=6),
         "fast-luma": _fast_luma,
     }
     for family in FAMILIES:
