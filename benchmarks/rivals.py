@@ -68,15 +68,16 @@ class WebP(_Pillow):
 
 
 class Avif(_Pillow):
-    """libaom at speed 4, 4:2:0, one thread."""
+    """libaom at speed 4, 4:2:0, in one tile, which Pillow has to be asked for: a 2K photograph in tiles is 2 % larger."""
 
+    version = f"{_Pillow.version}, one tile"
     settings = (1, 6, 12, 20, 30, 42, 55, 66)
 
     def __init__(self, tune: str) -> None:
         self.name, self._tune = f"AVIF, {tune}", tune
 
     def encode(self, colour: Samples, setting: float) -> bytes:
-        options = {"quality": int(setting), "subsampling": "4:2:0", "speed": 4, "max_threads": 1}
+        options = {"quality": int(setting), "subsampling": "4:2:0", "speed": 4, "max_threads": 1, "autotiling": False}
         return self._save(colour, "AVIF", **options, advanced={"tune": self._tune})
 
 
