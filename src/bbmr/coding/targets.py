@@ -31,7 +31,6 @@ _MOST_LOG_THRIFT = 20.0
 """Of the lowest quality."""
 _CODINGS = 6
 """Tries to come near by foresight."""
-_TRIES, _FIRST_STEP = 12, 0.2
 _QUALITIES_TRIED = 8
 """On either side: where blocks are few or alike, what thrift makes of a quality has gaps."""
 
@@ -109,12 +108,13 @@ def reach_psnr(sender: Sender, psnr: float) -> Coded:
 
 
 def _reach(sender: Sender, aim: _Aim) -> Coded:
-    """A picture that fits: at the rung that is foreseen to, corrected by what came of the one before; else by trying
-    qualities around, in turn.
+    """A picture that fits: at the rung that is foreseen to, corrected by what came of the one before; else of qualities
+    around, in turn.
     """
     correction, tried, nearest = 0.0, set[Rung](), None
     while len(tried) < _CODINGS:
-        rung = _foreseen(sender, aim, correction)
+        foresight = _Foresight(sender, aim, correction)
+        rung = foresight.bracket(_near_quality(foresight, aim))[1]
         if rung in tried:  # a gap: one side of it gives too much, the other too little
             break
         tried.add(rung)
@@ -125,14 +125,37 @@ def _reach(sender: Sender, aim: _Aim) -> Coded:
             return nearest
         correction = aim.excess(coded) - aim.excess(sender.foresee(rung))
     assert nearest is not None
-    middle = nearest.rung.quality
-    for step in range(_QUALITIES_TRIED):
-        for quality in dict.fromkeys((middle + step, middle - 1 - step)):
-            if quality in QUALITIES and not aim.fits(nearest):
-                nearest = min(nearest, _with_thrift(sender.at, sender.at(Rung(quality)), aim), key=aim.distance)
+    middle, foresight = nearest.rung.quality, _Foresight(sender, aim, correction)
+    steps = [step for distance in range(_QUALITIES_TRIED) for step in (distance, -1 - distance)]
+    for quality in (middle + step for step in steps if middle + step in QUALITIES):
+        nearest = min(nearest, *map(sender.at, foresight.bracket(quality)), key=aim.distance)
+        if aim.fits(nearest):
+            return nearest
     if aim.distance(nearest)[1]:
         raise BbmrError(f"cannot be met exactly: the nearest is {aim.told(nearest)}; ask for a little more or less")
     return nearest
+
+
+@dataclass(frozen=True)
+class _Foresight:
+    """What is foreseen, corrected by what a picture that was coded came to beyond that."""
+
+    sender: Sender
+    aim: _Aim
+    correction: float
+
+    def excess(self, quality: int, log_thrift: float = 0.0) -> float:
+        """Over the middle of what fits."""
+        foreseen = self.sender.foresee(Rung(quality, math.exp(log_thrift)))
+        return self.aim.excess(foreseen) + self.correction - self.aim.lowest / 2
+
+    def bracket(self, quality: int) -> tuple[Rung, Rung]:
+        """Rungs of a quality between which the middle lies, as near as they come: the one has more, the other less."""
+        low, high = _log_thrifts(quality)
+        for _ in range(16):
+            log_thrift = (low + high) / 2
+            low, high = (log_thrift, high) if self.excess(quality, log_thrift) > 0 else (low, log_thrift)
+        return Rung(quality, math.exp(low)), Rung(quality, math.exp(high))
 
 
 def _check_reach(coded: Coded, aim: _Aim) -> None:
@@ -150,28 +173,12 @@ def _log_thrifts(quality: int) -> tuple[float, float]:
     return -_LOG_THRIFT, _MOST_LOG_THRIFT if quality == QUALITIES[0] else _LOG_THRIFT
 
 
-def _foreseen(sender: Sender, aim: _Aim, correction: float) -> Rung:
-    """The rung that is foreseen to fit: of a quality that nearly does, with as much thrift as it takes."""
-    middle = aim.lowest / 2
-
-    def excess(quality: int, log_thrift: float = 0.0) -> float:
-        """Over the middle of what fits."""
-        return aim.excess(sender.foresee(Rung(quality, math.exp(log_thrift)))) + correction - middle
-
-    quality = _near_quality(excess, aim)
-    low, high = _log_thrifts(quality)
-    for _ in range(16):
-        log_thrift = (low + high) / 2
-        low, high = (log_thrift, high) if excess(quality, log_thrift) > 0 else (low, log_thrift)
-    return Rung(quality, math.exp(high))
-
-
-def _near_quality(excess: Callable[[int], float], aim: _Aim) -> int:
+def _near_quality(foresight: _Foresight, aim: _Aim) -> int:
     """A quality from which thrift reaches what is sought; as few as possible are looked at, for each is measured."""
     quality = min(max(round(aim.first), QUALITIES[0]), QUALITIES[-1])
     low: tuple[int, float] | None = None  # the highest quality that is known to lack something
     high: tuple[int, float] | None = None  # the lowest that is known not to
-    while abs(over := excess(quality)) > aim.stretched:
+    while abs(over := foresight.excess(quality)) > aim.stretched:
         if over < 0:
             low = quality, over
         else:
@@ -187,26 +194,6 @@ def _near_quality(excess: Callable[[int], float], aim: _Aim) -> int:
                 break
             quality = wanted
     return quality
-
-
-def _with_thrift(at: Callable[[Rung], Coded], start: Coded, aim: _Aim) -> Coded:
-    """From a picture of usual thrift to one that fits, or the nearest that was found: with more thrift where it has too
-    much, with less where it has too little.
-    """
-    towards = math.copysign(1, aim.excess(start))
-    near, far, step = 0.0, math.inf, _FIRST_STEP  # logarithms of thrift, or of its inverse: too little, too much
-    nearest = start
-    for _ in range(_TRIES):
-        if aim.fits(nearest) or near > _MOST_LOG_THRIFT:
-            break
-        thrift = near + step if far == math.inf else (near + far) / 2
-        coded = at(Rung(start.rung.quality, math.exp(towards * thrift)))
-        nearest = min(nearest, coded, key=aim.distance)
-        if math.copysign(1, aim.excess(coded)) == towards:
-            near, step = thrift, 2 * step
-        else:
-            far = thrift
-    return nearest
 
 
 def _between(below: tuple[int, float], above: tuple[int, float]) -> int:
