@@ -29,7 +29,7 @@ class MadeUp:
         self.coded: list[Rung] = []
         self.measured: set[int] = set()
 
-    def at(self, rung: Rung) -> Coded:
+    def at(self, rung: Rung, alone: bool = True) -> Coded:
         self.coded.append(rung)
         level = rung.quality * 63 // 100
         size = int(200 + 100 * 1.07**level / rung.thrift**0.2)
@@ -76,7 +76,7 @@ def test_what_is_out_of_reach_is_said() -> None:
 
 def test_where_steps_are_too_coarse_the_nearest_is_said() -> None:
     class Coarse(MadeUp):
-        def at(self, rung: Rung) -> Coded:
+        def at(self, rung: Rung, alone: bool = True) -> Coded:
             return Coded(rung, PICTURE, 1000 if rung.quality > 30 and rung.thrift < 5 else 500, np.ones((1, 1)))
 
     with pytest.raises(BbmrError, match="cannot be met exactly"):
@@ -87,8 +87,8 @@ def test_gaps_are_stepped_over() -> None:
     """Where one quality jumps over what is sought, others are tried."""
 
     class Jumping(MadeUp):
-        def at(self, rung: Rung) -> Coded:
-            coded = super().at(rung)
+        def at(self, rung: Rung, alone: bool = True) -> Coded:
+            coded = super().at(rung, alone)
             even = rung.quality * 63 // 100 % 4 > 0
             return Coded(rung, PICTURE, coded.size // 250 * 250 + 1 if even else coded.size, coded.errors)
 

@@ -16,9 +16,9 @@ _LOWEST, _PER_QUALITY = -40.0, 1.4
 """The codec's quality at full size that 0 stands for, so low that only coarse scales are of use, and what 1 adds."""
 PER_DOUBLING = 18.0
 """The codec's quality that each doubling of the scale adds."""
-LAMBDA = 1900.0
+LAMBDA = 1700.0
 """Squared error, summed over the luma in grey levels squared, that a bit saves at the codec's quality 0, full size."""
-FALL = 0.0862
+FALL = 0.0846
 """How the logarithm of lambda falls with the codec's quality at full size."""
 
 

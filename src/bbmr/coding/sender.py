@@ -4,7 +4,6 @@ LR planes of all scales -> coded whole, at the qualities of a rung -> bits and e
     -> scales of least error + lambda x bits -> planes of these blocks alone, coded -> RescaledImage
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -30,8 +29,15 @@ from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import Frame, Recipe, RescaledImage
 
-PROBE_SPEED = 7
-"""Of the encoder where it only measures what blocks cost."""
+_QUICK = 7
+"""Speed of the encoder for scales that hardly come into question."""
+_BITS_OF_QUICK = 0.97
+_ERRORS_OF_QUICK = {1: 0.86, 2: 0.90, 4: 0.92, 8: 0.96, 16: 0.98}
+"""What the speed of use makes of bits and, by scale, of errors that were measured at the quick one, on average."""
+_CHEAP = 4
+"""The finest scale whose plane is coded in no time."""
+_CLOSE = 1.01
+"""A single scale that is foreseen to cost so many times what the mixture came to at most is coded too."""
 _REMEMBERED = 2
 """Codings that are kept: a search often comes back to the last mixture and the last single scale."""
 
@@ -63,6 +69,10 @@ def pipeline_for(options: CodedOptions, device: str = "cpu") -> Pipeline:
     return pipeline
 
 
+_Measured = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Of every block at one scale, (rows, cols): summed squared luma error, and bits."""
+
+
 class Sender:
     """Codes one picture at whatever rung.  speed: of the encoder, 0 to 10."""
 
@@ -80,63 +90,80 @@ class Sender:
         self._probe = pipeline.helper_upscaler() if pipeline.helper else self._upscaler
         self._chroma, self._speed, self._progress = options.chroma, speed, progress
         self._planes = bicubic_planes(picture.colour, self.scales)
-        self._measured: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+        self._measured: dict[tuple[int, int, int], _Measured] = {}
         self._coded: dict[tuple[int, bytes], Coded] = {}
         self._variance = luma_variance(picture.colour, self.grid) if self.tune == "visual" else None
 
-    def at(self, rung: Rung) -> Coded:
-        """The picture at a rung: with blocks of mixed scales, or with one scale where that is the better one."""
+    def at(self, rung: Rung, alone: bool = True) -> Coded:
+        """The picture at a rung, with the scales that blocks are foreseen to be best at.
+
+        alone: or with one scale, where that turns out better.
+        """
         if len(self.scales) == 1:
             return self.code(np.full((self.grid.rows, self.grid.cols), self.scales[0], np.uint8), rung)
-        errors, bits = self.measure(rung)
+        rows, errors, bits = self._choose(rung)
         weights = self._weights(errors)
-        weighted = errors * weights
-        rows = least_cost(weighted, bits, rung.multiplier)
         coded = self.code(np.array(self.scales, np.uint8)[rows], rung)
+        if not alone or len(coded.rescaled.blocks) == 1:
+            return coded
 
         def cost(one: Coded) -> float:
             return float((one.errors * weights).sum() + rung.multiplier * 8 * one.size)
 
-        # Single scales are foreseen from the same probes; what came besides comes with them too.
-        besides = 8 * coded.size - of_blocks(bits, rows).sum()
-        alone = (weighted + rung.multiplier * bits).sum((1, 2)) + rung.multiplier * besides
-        best = int(alone.argmin())
-        if alone[best] < cost(coded) and len(coded.rescaled.blocks) > 1:
+        # Single scales are foreseen: their whole planes were coded, and the network does to them what it did to these.
+        file_bits = 8 * (coded.size - sum(len(frame.data) for frame in coded.rescaled.frames.values()))
+        share = (coded.errors * weights).sum() / max(of_blocks(errors * weights, rows).sum(), 1e-9)
+        foreseen = share * (errors * weights).sum((1, 2)) + rung.multiplier * (bits.sum((1, 2)) + file_bits)
+        best = int(foreseen.argmin())
+        if foreseen[best] < _CLOSE * cost(coded):
             single = self.code(np.full(weights.shape, self.scales[best], np.uint8), rung)
             coded = min(coded, single, key=cost)
         return coded
 
     def foresee(self, rung: Rung) -> Foreseen:
         """What the picture will come to at a rung, about; at rungs of a quality that was measured in no time."""
-        errors, bits = self.measure(rung)
-        rows = least_cost(errors * self._weights(errors), bits, rung.multiplier)
+        rows, errors, bits = self._choose(rung)
         size = (of_blocks(bits, rows).sum() + overhead(rows)) / 8
         return Foreseen(size, psnr_of(float(of_blocks(errors, rows).sum()), self.grid.height * self.grid.width))
+
+    def _choose(self, rung: Rung) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+        """Each block's row of its scale, (rows, cols); and of every block at every scale, (scales, rows, cols), summed
+        squared luma error and bits, at the encoder's speed of use wherever that scale comes into question.
+        """
+        # Coarse scales take next to no time, so there is nothing to be quick about.
+        quick = max(_QUICK, self._speed)
+        speeds = {factor: quick if factor < _CHEAP else self._speed for factor in self.scales}
+        while True:
+            measured = [self._measure(factor, rung.qualities[factor], speeds[factor]) for factor in self.scales]
+            errors, bits = (np.stack(part) for part in zip(*measured, strict=True))
+            weighted = errors * self._weights(errors)
+            rows = least_cost(weighted, bits, rung.multiplier)
+            alone = (weighted + rung.multiplier * bits).sum((1, 2))
+            wanted = {self.scales[row] for row in (*np.unique(rows), int(alone.argmin()))}
+            if all(speeds[factor] == self._speed for factor in wanted):
+                return rows, errors, bits
+            speeds |= dict.fromkeys(wanted, self._speed)
 
     def _weights(self, errors: NDArray[np.float64]) -> NDArray[np.float64]:
         """What a squared error counts in each block, (rows, cols)."""
         return np.ones(errors.shape[1:]) if self._variance is None else visibility(self._variance, errors[0])
 
-    def measure(self, rung: Rung) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Of every block at every scale: summed squared luma error, and bits; both (scales, rows, cols)."""
-        if rung.quality not in self._measured:
+    def _measure(self, factor: int, quality: int, speed: int) -> _Measured:
+        known = factor, quality, speed
+        if known not in self._measured:
+            self._progress("measure", self.scales.index(factor) / len(self.scales))
             with full_float32():
-                self._measured[rung.quality] = self._measure(rung.qualities)
-        return self._measured[rung.quality]
+                self._measured[known] = self._measure_anew(*known)
+        return self._measured[known]
 
-    def _measure(self, qualities: Mapping[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        errors = np.zeros((len(self.scales), self.grid.rows, self.grid.cols))
-        bits = np.zeros_like(errors)
-        for row, factor in enumerate(self.scales):
-            self._progress("measure", row / len(self.scales))
-            plane, quality = self._planes[factor], qualities[factor]
-            data = avif.encode(plane, quality, self._chroma, self._encoder_tune, PROBE_SPEED)
-            bits[row] = share_bits(plane, len(data), quality, self.grid, factor)
-            coded = avif.decode(data, plane.shape)
-            size = self.grid.height, self.grid.width
-            restored = self._probe.restore_uniform(coded, factor, size, quality)
-            errors[row] = restored_errors(self.picture.colour, self.grid, restored)
-        return errors, bits
+    def _measure_anew(self, factor: int, quality: int, speed: int) -> _Measured:
+        plane, size = self._planes[factor], (self.grid.height, self.grid.width)
+        data = avif.encode(plane, quality, self._chroma, self._encoder_tune, speed)
+        bits = share_bits(plane, len(data), quality, self.grid, factor)
+        restored = self._probe.restore_uniform(avif.decode(data, plane.shape), factor, size, quality)
+        errors = restored_errors(self.picture.colour, self.grid, restored)
+        quick = speed > self._speed
+        return errors * (_ERRORS_OF_QUICK[factor] if quick else 1), bits * (_BITS_OF_QUICK if quick else 1)
 
     def code(self, scales: NDArray[np.uint8], rung: Rung) -> Coded:
         """The picture with these scales, (rows, cols), as it is stored, and what that loses."""

@@ -31,6 +31,7 @@ _MOST_LOG_THRIFT = 20.0
 """Of the lowest quality."""
 _CODINGS = 6
 """Tries to come near by foresight."""
+_TRIES, _FIRST_STEP = 12, 0.2
 _QUALITIES_TRIED = 8
 """On either side: where blocks are few or alike, what thrift makes of a quality has gaps."""
 
@@ -42,8 +43,8 @@ class Sender(Protocol):
     def grid(self) -> BlockGrid:
         """Of the picture."""
 
-    def at(self, rung: Rung) -> Coded:
-        """Code the picture."""
+    def at(self, rung: Rung, alone: bool = True) -> Coded:
+        """Code the picture; alone: with one scale where that is better than a mixture."""
 
     def foresee(self, rung: Rung) -> Foreseen:
         """What that will come to, about."""
@@ -114,7 +115,7 @@ def _reach(sender: Sender, aim: _Aim) -> Coded:
     correction, tried, nearest = 0.0, set[Rung](), None
     while len(tried) < _CODINGS:
         foresight = _Foresight(sender, aim, correction)
-        rung = foresight.bracket(_near_quality(foresight, aim))[1]
+        rung = foresight.fitting(_near_quality(foresight, aim))
         if rung in tried:  # a gap: one side of it gives too much, the other too little
             break
         tried.add(rung)
@@ -125,10 +126,10 @@ def _reach(sender: Sender, aim: _Aim) -> Coded:
             return nearest
         correction = aim.excess(coded) - aim.excess(sender.foresee(rung))
     assert nearest is not None
-    middle, foresight = nearest.rung.quality, _Foresight(sender, aim, correction)
+    middle = nearest.rung.quality
     steps = [step for distance in range(_QUALITIES_TRIED) for step in (distance, -1 - distance)]
     for quality in (middle + step for step in steps if middle + step in QUALITIES):
-        nearest = min(nearest, *map(sender.at, foresight.bracket(quality)), key=aim.distance)
+        nearest = min(nearest, _with_thrift(sender, sender.at(Rung(quality), alone=False), aim), key=aim.distance)
         if aim.fits(nearest):
             return nearest
     if aim.distance(nearest)[1]:
@@ -149,13 +150,13 @@ class _Foresight:
         foreseen = self.sender.foresee(Rung(quality, math.exp(log_thrift)))
         return self.aim.excess(foreseen) + self.correction - self.aim.lowest / 2
 
-    def bracket(self, quality: int) -> tuple[Rung, Rung]:
-        """Rungs of a quality between which the middle lies, as near as they come: the one has more, the other less."""
+    def fitting(self, quality: int) -> Rung:
+        """The rung of a quality with just enough thrift to come down to the middle, or with the most there is."""
         low, high = _log_thrifts(quality)
         for _ in range(16):
             log_thrift = (low + high) / 2
             low, high = (log_thrift, high) if self.excess(quality, log_thrift) > 0 else (low, log_thrift)
-        return Rung(quality, math.exp(low)), Rung(quality, math.exp(high))
+        return Rung(quality, math.exp(high))
 
 
 def _check_reach(coded: Coded, aim: _Aim) -> None:
@@ -194,6 +195,26 @@ def _near_quality(foresight: _Foresight, aim: _Aim) -> int:
                 break
             quality = wanted
     return quality
+
+
+def _with_thrift(sender: Sender, start: Coded, aim: _Aim) -> Coded:
+    """From a picture of usual thrift to one that fits, or the nearest that was found, by coding alone: with more thrift
+    where it has too much, with less where it has too little.  Single scales in place of mixtures would leave gaps.
+    """
+    towards = math.copysign(1, aim.excess(start))
+    near, far, step = 0.0, math.inf, _FIRST_STEP  # logarithms of thrift, or of its inverse: too little, too much
+    nearest = start
+    for _ in range(_TRIES):
+        if aim.fits(nearest) or near > _MOST_LOG_THRIFT:
+            break
+        log_thrift = near + step if far == math.inf else (near + far) / 2
+        coded = sender.at(Rung(start.rung.quality, math.exp(towards * log_thrift)), alone=False)
+        nearest = min(nearest, coded, key=aim.distance)
+        if math.copysign(1, aim.excess(coded)) == towards:
+            near, step = log_thrift, 2 * step
+        else:
+            far = log_thrift
+    return nearest
 
 
 def _between(below: tuple[int, float], above: tuple[int, float]) -> int:
