@@ -42,6 +42,7 @@ from bbmr.imageio import read_picture
 from bbmr.options import TUNES
 from bbmr.picture import Picture
 from bbmr.pipeline import restore
+from bbmr.weights import weights_index
 
 OWN_QUALITIES = (10, 20, 30, 40, 50, 60, 72, 85)  # some 0.02 to 1 bpp
 SINGLE_QUALITIES = (12, 24, 36, 48, 60, 75)
@@ -85,7 +86,8 @@ class Own(Rival):
         self.name = title or f"bbmr, {tune}"
         self.settings = OWN_QUALITIES if len(scales) > 1 else SINGLE_QUALITIES
         self._options = CodedOptions(quality=0, tune=tune, scales=scales)
-        self.version = pipeline_for(self._options).weights_sha256[:16]
+        pipeline = pipeline_for(self._options)
+        self.version = "+".join(weights_index()[name].sha256[:16] for name in (*pipeline.networks, *pipeline.helper))
 
     def encode(self, colour: Samples, setting: float) -> bytes:
         sender = Sender(Picture(colour), self._options, pipeline_for(self._options))

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 from networks.at_random import at_random
+from numpy.typing import NDArray
 from torch import nn
 from upscaling.tiny_networks import ship, textured
 
 from bbmr.blocks import SCALES
+from bbmr.codecs import avif
+from bbmr.codecs.avif import Chroma, Tune
 from bbmr.coding.ladder import Rung
 from bbmr.coding.options import CodedOptions
 from bbmr.coding.sender import Sender, compress, pipeline_for
@@ -102,6 +105,28 @@ def test_a_light_network_foresees_what_the_strong_one_will_do() -> None:
     one, other = light.code(scales, Rung(50)), strong.code(scales, Rung(50))
     assert one.rescaled.frames == other.rescaled.frames
     assert one.errors.sum() != other.errors.sum()
+
+
+@pytest.mark.parametrize("quality", [30, 60, 90])
+def test_scales_that_are_chosen_were_measured_at_the_speed_of_use(
+    quality: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And those that are not, with a tenth of the effort."""
+    calls = set()
+    code = avif.encode
+
+    def listening(plane: NDArray[np.uint8], quality: int, chroma: Chroma, tune: Tune, speed: int) -> bytes:
+        calls.add((plane.shape[:2], speed))
+        return code(plane, quality, chroma, tune, speed)
+
+    monkeypatch.setattr(avif, "encode", listening)
+    sender = Sender(halves(), OPTIONS, pipeline_for(OPTIONS), speed=5)
+    sender.foresee(Rung(quality))
+    whole = {factor: sender.grid.lr_size(factor) for factor in SCALES}
+    carefully = {factor for factor in SCALES if (whole[factor], 5) in calls}
+    assert set(sender.at(Rung(quality)).rescaled.blocks) <= carefully
+    assert {4, 8, 16} <= carefully
+    assert {factor for factor in SCALES if (whole[factor], 7) in calls} == {1, 2}
 
 
 def test_what_is_foreseen_is_about_what_comes() -> None:
