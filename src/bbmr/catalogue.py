@@ -19,7 +19,7 @@ from bbmr.networks import NetworkDescriptor
 from bbmr.options import (
     BICUBIC_MOSAIC,
     CODED_CHOICES,
-    CODED_FAST,
+    CODED_PIPELINE,
     DEFAULT_PIPELINE,
     DEFAULT_SCALES,
     LEARNED,
@@ -51,8 +51,8 @@ class Pipeline:
 
     networks: the names of its weights, which `restorer` takes in this order.  helper: those of its helper, which
     foresees distortions, and which `helper_restorer` takes: small SR networks, or one for coded samples; empty where it
-    has none.  learned: LR planes come from the Down-Nets that the weights were
-    trained with, not from bicubic.  parts: of one's own, in place of these; with an upscaler the name is OWN.
+    has none.  learned: LR planes come from the Down-Nets that the weights were trained with, not from bicubic.
+    parts: of one's own, in place of these; with an upscaler the name is OWN.
     """
 
     name: str
@@ -240,8 +240,14 @@ _BICUBIC = (
 
 
 _CODED = tuple(
-    # Where a block is worth its bits the small network tells well enough, in a third of the time.
-    Pipeline(name, CodedUpscaler, (name,), () if name == CODED_FAST else (CODED_FAST,), helper_restorer=CodedUpscaler)
+    # Where a block is worth its bits the small network tells well enough, in less time.
+    Pipeline(
+        name,
+        CodedUpscaler,
+        (name,),
+        () if name == CODED_PIPELINE else (CODED_PIPELINE,),
+        helper_restorer=CodedUpscaler,
+    )
     for name in CODED_CHOICES
 )
 PIPELINES: Mapping[str, Pipeline] = {

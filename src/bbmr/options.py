@@ -87,14 +87,12 @@ PIPELINE_CHOICES: Mapping[str, PipelineChoice] = BICUBIC_CHOICES | {
 }
 """All pipelines by name; `bbmr.catalogue.PIPELINES` has what they are made of."""
 PIPELINE_NAMES = tuple(PIPELINE_CHOICES)
-CODED_FAST = "coded-fast"
-CODED_PIPELINE = CODED_FAST
+CODED_PIPELINE = "coded-fast"
 CODED_CHOICES: Mapping[str, PipelineChoice] = {
-    "coded-wide": PipelineChoice(
-        "each block at its own scale, coded with loss, restored in one pass by a network of twice the channels",
-        blocks=(128, 64),
+    CODED_PIPELINE: PipelineChoice(
+        "each block at its own scale, coded with loss, restored in one pass by a small network", blocks=(128, 64)
     ),
-    CODED_FAST: PipelineChoice("the same, restored by a small network in a third of the time", blocks=(128, 64)),
+    "coded-wide": PipelineChoice("the same by a network of four times the weights", blocks=(128, 64)),
 }
 """Pipelines for LR samples that are coded with loss; `bbmr.coding.options` has what is chosen with them."""
 DEFAULT_SCALES = {"optimal": SCALES, "greedy": PAPER_SCALES}
