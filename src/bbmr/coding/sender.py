@@ -30,12 +30,10 @@ from bbmr.progress import Progress, silent
 from bbmr.rescaled import Frame, Recipe, RescaledImage
 
 _QUICK = 7
-"""Speed of the encoder for scales that hardly come into question."""
+"""Speed of the encoder for fine scales that hardly come into question; coarse ones take next to no time at any."""
 _BITS_OF_QUICK = 0.97
-_ERRORS_OF_QUICK = {1: 0.86, 2: 0.90, 4: 0.92, 8: 0.96, 16: 0.98}
+_ERRORS_OF_QUICK = {1: 0.86, 2: 0.90}
 """What the speed of use makes of bits and, by scale, of errors that were measured at the quick one, on average."""
-_CHEAP = 4
-"""The finest scale whose plane is coded in no time."""
 _CLOSE = 1.01
 """A single scale that is foreseen to cost so many times what the mixture came to at most is coded too."""
 _REMEMBERED = 2
@@ -130,9 +128,8 @@ class Sender:
         """Each block's row of its scale, (rows, cols); and of every block at every scale, (scales, rows, cols), summed
         squared luma error and bits, at the encoder's speed of use wherever that scale comes into question.
         """
-        # Coarse scales take next to no time, so there is nothing to be quick about.
         quick = max(_QUICK, self._speed)
-        speeds = {factor: quick if factor < _CHEAP else self._speed for factor in self.scales}
+        speeds = {factor: quick if factor in _ERRORS_OF_QUICK else self._speed for factor in self.scales}
         while True:
             measured = [self._measure(factor, rung.qualities[factor], speeds[factor]) for factor in self.scales]
             errors, bits = (np.stack(part) for part in zip(*measured, strict=True))
