@@ -44,7 +44,7 @@ def main() -> None:
     }
     for name, options in (
         ("plain x4", {"pipeline": PLAIN_PIPELINE}),
-        ("--lossless-lr", {"lossless_lr": True}),
+        ("lossless LR", {"lossless_lr": True}),
         ("--tune psnr", {"lossless_lr": True, "tune": "psnr"}),
         ("--effort 3", {"lossless_lr": True, "effort": 3}),
         ("by default", {}),
