@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from bbmr.blocks import BlockGrid
 from bbmr.coding.coded import Coded, Foreseen
@@ -40,6 +41,9 @@ class MadeUp:
         self.measured.add(rung.quality)
         coded = MadeUp().at(rung)
         return Foreseen(coded.size * self.foresight, coded.psnr + 3 * np.log(self.foresight))
+
+    def code(self, scales: NDArray[np.uint8], rung: Rung) -> Coded:
+        raise AssertionError("there are no two blocks to choose between")
 
 
 FORESIGHT = st.sampled_from((1.0, 0.7, 0.95, 1.2, 2.0))
@@ -94,3 +98,28 @@ def test_gaps_are_stepped_over() -> None:
 
     sender = Jumping()
     assert 0.97 * 2200 <= reach_size(sender, 2200).size <= 2200
+
+
+def test_blocks_that_change_all_at_once_are_exchanged_one_by_one() -> None:
+    """A hundred alike: all at 100 bytes up to some thrift, all at 10 beyond."""
+    grid = BlockGrid(640, 640, 64)
+
+    class Alike(MadeUp):
+        def __init__(self) -> None:
+            super().__init__()
+            self.grid = grid
+
+        def at(self, rung: Rung, alone: bool = True) -> Coded:
+            return self.code(np.full((10, 10), 1 if rung.thrift < 1.3 else 16, np.uint8), rung)
+
+        def foresee(self, rung: Rung) -> Foreseen:
+            coded = self.at(rung)
+            return Foreseen(coded.size, coded.psnr)
+
+        def code(self, scales: NDArray[np.uint8], rung: Rung) -> Coded:
+            rescaled = RescaledImage(grid, scales, {}, PICTURE.recipe)
+            size = 10 * np.count_nonzero(scales == 16) + 100 * np.count_nonzero(scales == 1)
+            return Coded(rung, rescaled, size, np.ones((10, 10)))
+
+    for size in (1500, 5000, 9500):
+        assert 0.97 * size <= reach_size(Alike(), size).size <= size

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bbmr.blocks import BlockGrid
 from bbmr.codecs.avif import QUALITIES
 from bbmr.coding.coded import Coded, Foreseen
@@ -48,6 +51,9 @@ class Sender(Protocol):
 
     def foresee(self, rung: Rung) -> Foreseen:
         """What that will come to, about."""
+
+    def code(self, scales: NDArray[np.uint8], rung: Rung) -> Coded:
+        """Code the picture with these scales, (rows, cols)."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +209,8 @@ def _with_thrift(sender: Sender, start: Coded, aim: _Aim) -> Coded:
     """
     towards = math.copysign(1, aim.excess(start))
     near, far, step = 0.0, math.inf, _FIRST_STEP  # logarithms of thrift, or of its inverse: too little, too much
-    nearest = start
+    nearest = before = start
+    beyond: Coded | None = None
     for _ in range(_TRIES):
         if aim.fits(nearest) or near > _MOST_LOG_THRIFT:
             break
@@ -211,9 +218,29 @@ def _with_thrift(sender: Sender, start: Coded, aim: _Aim) -> Coded:
         coded = sender.at(Rung(start.rung.quality, math.exp(towards * log_thrift)), alone=False)
         nearest = min(nearest, coded, key=aim.distance)
         if math.copysign(1, aim.excess(coded)) == towards:
-            near, step = log_thrift, 2 * step
+            near, step, before = log_thrift, 2 * step, coded
         else:
-            far = log_thrift
+            far, beyond = log_thrift, coded
+    if beyond is None or aim.fits(nearest):
+        return nearest
+    more, less = (before, beyond) if towards > 0 else (beyond, before)
+    return min(nearest, _part_way(sender, more, less, aim), key=aim.distance)
+
+
+def _part_way(sender: Sender, more: Coded, less: Coded, aim: _Aim) -> Coded:
+    """Between two pictures of one quality, the one with too much and the other with too little: blocks that differ are
+    exchanged from the top on, as many as it takes.  A little thrift may exchange all of them at once.
+    """
+    finer, coarser = more.rescaled.scales, less.rescaled.scales
+    changing = np.flatnonzero(finer != coarser)
+    low, high, nearest = 0, len(changing), more
+    while high - low > 1 and not aim.fits(nearest):
+        count = (low + high) // 2
+        scales = finer.copy()
+        scales.flat[changing[:count]] = coarser.flat[changing[:count]]
+        coded = sender.code(scales, more.rung)
+        nearest = min(nearest, coded, key=aim.distance)
+        low, high = (count, high) if aim.excess(coded) > 0 else (low, count)
     return nearest
 
 
