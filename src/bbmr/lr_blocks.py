@@ -10,25 +10,30 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bbmr.blocks import BlockGrid, split
-from bbmr.rescaled import RescaledImage
+from bbmr.rescaled import RescaledImage, WienerFilter
 
 
 @dataclass(frozen=True, eq=False)
 class LRBlocks:
     """grid, scales: as in `RescaledImage`.  samples: {k: (N_k, C, side/k, side/k)} in raster order of the blocks, uint8
     as they are stored or float32 in [0, 1].  qualities: {k: 0 to 100} that they were coded at, where they were.
+    filters: {k: coefficients}, what the sender wants done after the network (see `bbmr.upscaling.wiener`).
     """
 
     grid: BlockGrid
     scales: NDArray[np.uint8]
     samples: Mapping[int, Tensor]
     qualities: Mapping[int, int] = field(default_factory=dict)
+    filters: Mapping[int, WienerFilter] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rescaled: RescaledImage) -> "LRBlocks":
         """Those of a RescaledImage, whose memory they share where it may be written."""
         samples = {k: _as_tensor(own) for k, own in rescaled.blocks.items()}
-        return cls(rescaled.grid, rescaled.scales, samples, {k: own.quality for k, own in rescaled.frames.items()})
+        qualities, filters = {}, {}
+        for k, frame in rescaled.frames.items():
+            qualities[k], filters[k] = frame.quality, frame.filter
+        return cls(rescaled.grid, rescaled.scales, samples, qualities, filters)
 
     @classmethod
     def uniform(cls, plane: NDArray[np.uint8], factor: int, grid: BlockGrid, quality: int | None = None) -> "LRBlocks":

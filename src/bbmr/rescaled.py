@@ -29,15 +29,28 @@ class Recipe:
     """
 
 
+WienerFilter = tuple[int, ...]
+"""Coefficients, -128 to 127, of a filter for what is restored of one scale (see `bbmr.upscaling.wiener`): WIENER_TAPS
+for each class of activity.  None: no filter.
+"""
+WIENER_TAPS = 7
+WIENER_CLASSES = (1, 4)
+"""How many classes a filter may have."""
+
+
 @dataclass(frozen=True)
 class Frame:
     """The LR samples of one scale as a lossy codec has them.
 
     quality: 0 to 100, what they were coded at, which the restorer is told.  data: the bytes, see `bbmr.codecs.avif`.
+    colour: per cent, 1 to 100, of their colour that the codec was given, see `bbmr.codecs.colour`.  filter: for what is
+    restored of them.
     """
 
     quality: int
     data: bytes
+    colour: int = 100
+    filter: WienerFilter = ()
 
 
 class _Mapped:

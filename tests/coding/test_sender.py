@@ -103,7 +103,7 @@ def test_a_light_network_foresees_what_the_strong_one_will_do() -> None:
     assert light.foresee(Rung(50)) == strong.foresee(Rung(50))
     scales = np.full((5, 7), 2, np.uint8)
     one, other = light.code(scales, Rung(50)), strong.code(scales, Rung(50))
-    assert one.rescaled.frames == other.rescaled.frames
+    assert one.rescaled.frames[2].data == other.rescaled.frames[2].data
     assert one.errors.sum() != other.errors.sum()
 
 

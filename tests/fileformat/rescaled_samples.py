@@ -6,9 +6,10 @@ from numpy.typing import NDArray
 
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, split
 from bbmr.codecs import avif
+from bbmr.codecs.colour import fade, revive
 from bbmr.coding.planes import gather, scatter
 from bbmr.picture import Metadata
-from bbmr.rescaled import Frame, Recipe, RescaledImage
+from bbmr.rescaled import WIENER_CLASSES, WIENER_TAPS, Frame, Recipe, RescaledImage
 
 RECIPE = Recipe("mosaic-fast", "mosaic-fast", "0123456789abcdef" * 4, "visual", 31.25)
 
@@ -38,9 +39,12 @@ def make_rescaled(
         own, lr = scales == factor, plane(*grid.lr_size(factor), channels)
         blocks[factor] = split(lr, grid, factor)[own]
         if quality is not None:
-            gathered = gather(lr, own, grid, factor)
-            frames[factor] = Frame(quality, avif.encode(gathered, quality, speed=10))
-            blocks[factor] = scatter(avif.decode(frames[factor].data, gathered.shape), own, grid, factor)
+            colour = int(rng.integers(1, 101))
+            coefficients = rng.integers(-128, 128, rng.choice((0, *WIENER_CLASSES)) * WIENER_TAPS)
+            gathered = gather(fade(lr, colour), own, grid, factor)
+            data = avif.encode(gathered, quality, speed=10)
+            frames[factor] = Frame(quality, data, colour, tuple(coefficients.tolist()))
+            blocks[factor] = scatter(revive(avif.decode(data, gathered.shape), colour), own, grid, factor)
     see_through = plane(grid.height, grid.width, 1)[:, :, 0] if alpha else None
     return RescaledImage(grid, scales, blocks, recipe, see_through, metadata or Metadata(), frames)
 

@@ -7,12 +7,14 @@ LR planes of all scales -> coded whole, at the qualities of a rung -> bits and e
 from dataclasses import replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bbmr.allocation.distortion import luma_variance, restored_errors
 from bbmr.blocks import BlockGrid
 from bbmr.catalogue import Pipeline, find_pipeline
 from bbmr.codecs import avif
+from bbmr.codecs.colour import fade, revive
 from bbmr.coding.allocation import least_cost, of_blocks, overhead, visibility
 from bbmr.coding.bits import share_bits
 from bbmr.coding.coded import Coded, Foreseen, psnr_of
@@ -20,6 +22,7 @@ from bbmr.coding.ladder import Rung
 from bbmr.coding.options import CodedOptions
 from bbmr.coding.planes import gather, scatter
 from bbmr.coding.targets import reach_psnr, reach_size
+from bbmr.coding.wiener_fit import WienerFit
 from bbmr.devices import full_float32
 from bbmr.downscaling import bicubic_planes
 from bbmr.fileformat import encode
@@ -27,13 +30,16 @@ from bbmr.lr_blocks import LRBlocks
 from bbmr.luma import psnr_y
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
-from bbmr.rescaled import Frame, Recipe, RescaledImage
+from bbmr.rescaled import Frame, Recipe, RescaledImage, WienerFilter
+from bbmr.upscaling.mosaic import CodedUpscaler
 
 _QUICK = 7
 """Speed of the encoder for fine scales that hardly come into question; coarse ones take next to no time at any."""
 _BITS_OF_QUICK = 0.97
 _ERRORS_OF_QUICK = {1: 0.86, 2: 0.90}
 """What the speed of use makes of bits and, by scale, of errors that were measured at the quick one, on average."""
+_COLOUR = {"visual": 100, "psnr": 80}
+"""Per cent of its colour that the codec is given, by what is minimised."""
 _CLOSE = 1.01
 """A single scale that is foreseen to cost so many times what the mixture came to at most is coded too."""
 _REMEMBERED = 2
@@ -84,10 +90,15 @@ class Sender:
     ) -> None:
         self.picture, self.grid = picture, BlockGrid(picture.height, picture.width, options.block)
         self.scales, self.tune = tuple(sorted(options.scales)), options.tune
-        self._pipeline, self._upscaler = pipeline, pipeline.upscaler()
-        self._probe = pipeline.helper_upscaler() if pipeline.helper else self._upscaler
+        upscaler = pipeline.upscaler()
+        assert isinstance(upscaler, CodedUpscaler)  # as pipelines for lossy samples have it
+        self._pipeline, self._upscaler = pipeline, upscaler
+        self._probe = pipeline.helper_upscaler() if pipeline.helper else upscaler
         self._chroma, self._speed, self._progress = options.chroma, speed, progress
-        self._planes = bicubic_planes(picture.colour, self.scales)
+        self._colour = _COLOUR[self.tune]
+        planes = bicubic_planes(picture.colour, self.scales)
+        self._planes = {factor: fade(plane, self._colour) for factor, plane in planes.items()}
+        self._whole: dict[tuple[int, int, int], bytes] = {}
         self._measured: dict[tuple[int, int, int], _Measured] = {}
         self._coded: dict[tuple[int, bytes], Coded] = {}
         self._variance = luma_variance(picture.colour, self.grid) if self.tune == "visual" else None
@@ -154,13 +165,28 @@ class Sender:
         return self._measured[known]
 
     def _measure_anew(self, factor: int, quality: int, speed: int) -> _Measured:
-        plane, size = self._planes[factor], (self.grid.height, self.grid.width)
-        data = avif.encode(plane, quality, self._chroma, self._encoder_tune, speed)
-        bits = share_bits(plane, len(data), quality, self.grid, factor)
-        restored = self._probe.restore_uniform(avif.decode(data, plane.shape), factor, size, quality)
+        size = self.grid.height, self.grid.width
+        data, plane = self._through_codec(factor, quality, speed, np.ones((self.grid.rows, self.grid.cols), np.bool_))
+        bits = share_bits(self._planes[factor], len(data), quality, self.grid, factor)
+        restored = self._probe.restore_uniform(plane, factor, size, quality)
         errors = restored_errors(self.picture.colour, self.grid, restored)
         quick = speed > self._speed
         return errors * (_ERRORS_OF_QUICK[factor] if quick else 1), bits * (_BITS_OF_QUICK if quick else 1)
+
+    def _through_codec(
+        self, factor: int, quality: int, speed: int, own: NDArray[np.bool_]
+    ) -> tuple[bytes, NDArray[np.uint8]]:
+        """The frame with some blocks, (rows, cols), of a scale, and the plane as it comes back; that with all blocks is
+        coded once only.
+        """
+        known = factor, quality, speed
+        plane = gather(self._planes[factor], own, self.grid, factor)
+        data = self._whole.get(known) if own.all() else None
+        if data is None:
+            data = avif.encode(plane, quality, self._chroma, self._encoder_tune, speed)
+            if own.all():
+                self._whole[known] = data
+        return data, revive(avif.decode(data, plane.shape), self._colour)
 
     def code(self, scales: NDArray[np.uint8], rung: Rung) -> Coded:
         """The picture with these scales, (rows, cols), as it is stored, and what that loses."""
@@ -168,7 +194,7 @@ class Sender:
         if known not in self._coded:
             while len(self._coded) >= _REMEMBERED:  # each has the LR samples of the whole picture
                 self._coded.pop(next(iter(self._coded)))
-            with full_float32():  # as the receiver
+            with full_float32(), torch.inference_mode():  # as the receiver
                 self._coded[known] = self._code(scales, rung)
         return replace(self._coded[known], rung=rung)
 
@@ -178,18 +204,31 @@ class Sender:
         frames, blocks = {}, {}
         for factor in np.unique(scales).tolist():
             own = scales == factor
-            plane, quality = gather(self._planes[factor], own, self.grid, factor), qualities[factor]
-            data = avif.encode(plane, quality, self._chroma, self._encoder_tune, self._speed)
-            frames[factor] = Frame(quality, data)
-            blocks[factor] = scatter(avif.decode(data, plane.shape), own, self.grid, factor)
+            data, coded = self._through_codec(factor, qualities[factor], self._speed, own)
+            frames[factor] = Frame(qualities[factor], data, self._colour)
+            blocks[factor] = scatter(coded, own, self.grid, factor)
         pipeline, picture = self._pipeline, self.picture
         recipe = Recipe(pipeline.name, pipeline.weights, pipeline.weights_sha256, self.tune)
         rescaled = RescaledImage(self.grid, scales, blocks, recipe, picture.alpha, picture.metadata, frames)
-        restored = self._upscaler.rounded_tiles(LRBlocks.of(rescaled))
-        errors = restored_errors(picture.colour, self.grid, restored)
+        fitted = self._fit_filters(rescaled, rung)
+        frames = {factor: replace(frame, filter=fitted.get(factor, ())) for factor, frame in frames.items()}
+        rescaled = replace(rescaled, frames=frames)
+        errors = restored_errors(picture.colour, self.grid, self._upscaler.rounded_tiles(LRBlocks.of(rescaled)))
         psnr = psnr_y(float(errors.sum()), picture.height * picture.width)
         rescaled = replace(rescaled, recipe=replace(recipe, expected_psnr=psnr))
         return Coded(rung, rescaled, len(encode(rescaled)), errors)
+
+    def _fit_filters(self, rescaled: RescaledImage, rung: Rung) -> dict[int, WienerFilter]:
+        """By scale, for those where they are worth their bytes."""
+        finest = self.scales[0]
+        speed = max(_QUICK, self._speed) if finest in _ERRORS_OF_QUICK else self._speed
+        weights = np.ones((self.grid.rows, self.grid.cols))
+        if self._variance is not None:
+            weights = self._weights(self._measure(finest, rung.qualities[finest], speed)[0][None])
+        fit = WienerFit(self.grid.side)
+        for part in self._upscaler.corrected(LRBlocks.of(rescaled).to(self._upscaler.device)):
+            fit.add(part, self.picture.colour[part.tile.core], weights[self.grid.covered(part.tile.core)])
+        return fit.filters(rung.multiplier)
 
     @property
     def _encoder_tune(self) -> avif.Tune:

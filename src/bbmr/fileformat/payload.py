@@ -6,6 +6,7 @@ as leave the least unused (docs/format.md has what other packings cost).  With l
 """
 
 import math
+import struct
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +14,24 @@ from numpy.typing import NDArray
 from bbmr.blocks import BlockGrid
 from bbmr.codecs import avif
 from bbmr.codecs.avif import QUALITIES, CodecError
+from bbmr.codecs.colour import FULL, revive
 from bbmr.coding.planes import plane_size, scatter
 from bbmr.fileformat import jpegxl
 from bbmr.fileformat.container import LR_KINDS, Codec, Section
 from bbmr.fileformat.errors import FileFormatError
-from bbmr.rescaled import Frame
+from bbmr.rescaled import WIENER_CLASSES, WIENER_TAPS, Frame
+
+_FRAME_HEAD = struct.Struct("BBB")  # quality, per cent of colour, classes of the Wiener filter
 
 
 def encode(blocks: NDArray[np.uint8], factor: int, frame: Frame | None = None) -> Section:
     """(N, s, s, C) uint8 of one scale -> section; frame: where they came out of one, which is stored as it is."""
     if frame is not None:
-        return Section(LR_KINDS[factor], Codec.AV1, bytes([frame.quality]) + frame.data)
+        classes = len(frame.filter) // WIENER_TAPS
+        head = _FRAME_HEAD.pack(frame.quality, frame.colour, classes) + struct.pack(
+            f"{len(frame.filter)}b", *frame.filter
+        )
+        return Section(LR_KINDS[factor], Codec.AV1, head + frame.data)
     return Section(LR_KINDS[factor], Codec.JPEG_XL, jpegxl.encode(pack(blocks)))
 
 
@@ -31,15 +39,27 @@ def decode_frame(
     section: Section, scales: NDArray[np.uint8], factor: int, grid: BlockGrid, channels: int
 ) -> tuple[NDArray[np.uint8], Frame]:
     """As `decode`, of a section with a frame, and that frame."""
-    if len(section.payload) < 1 or section.payload[0] not in QUALITIES:
-        raise FileFormatError("has no quality from 0 to 100")
-    frame = Frame(section.payload[0], bytes(section.payload[1:]))
+    frame = _read_frame(bytes(section.payload))
     own = scales == factor
     try:
         plane = avif.decode(frame.data, (*plane_size(own, grid, factor), channels))
     except CodecError as error:
         raise FileFormatError(str(error)) from error
-    return scatter(plane, own, grid, factor), frame
+    return scatter(revive(plane, frame.colour), own, grid, factor), frame
+
+
+def _read_frame(data: bytes) -> Frame:
+    if len(data) < _FRAME_HEAD.size:
+        raise FileFormatError("cut off before its frame")
+    quality, colour, classes = _FRAME_HEAD.unpack_from(data)
+    start = _FRAME_HEAD.size + classes * WIENER_TAPS
+    if quality not in QUALITIES or not 1 <= colour <= FULL or classes not in (0, *WIENER_CLASSES) or len(data) < start:
+        raise FileFormatError(
+            f"a frame of quality {quality} with {colour} % of its colour and a filter of {classes} classes is not "
+            "possible here"
+        )
+    coefficients = struct.unpack_from(f"{classes * WIENER_TAPS}b", data, _FRAME_HEAD.size)
+    return Frame(quality, data[start:], colour, coefficients)
 
 
 def decode(

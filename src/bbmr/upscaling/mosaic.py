@@ -9,6 +9,7 @@ is differentiable in the LR samples.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -23,7 +24,7 @@ from bbmr.lr_blocks import LRBlocks
 from bbmr.networks import Kind, NetworkDescriptor
 from bbmr.networks.fast import POSITION
 from bbmr.tiles import Tile, tiles
-from bbmr.upscaling import Upscaler, device_of, like_stored, network_of
+from bbmr.upscaling import Upscaler, device_of, like_stored, network_of, wiener
 
 TILE = 768  # pixels per side of a tile; a multiple of 128, so that tiles hold whole blocks
 _MOSAIC_REACH = 60  # pixels: each x2 step sees 2 samples of the coarser level, 2 * (2 + 4 + 8 + 16)
@@ -85,9 +86,11 @@ def correct_mosaic(mosaic: Tensor, levels: Tensor, network: MosaicNetwork, quali
     return corrected if coded else torch.where(per_sample(levels, 1) == 0, mosaic, corrected)
 
 
-def mosaic_halo(reach: int) -> int:
-    """Pixels around a tile that decide its samples, in multiples of 16; reach: positions that the network sees."""
-    return up_to_cell(POSITION * reach + _MOSAIC_REACH)
+def mosaic_halo(reach: int, filters: int = 0) -> int:
+    """Pixels around a tile that decide its samples, in multiples of 16; reach: positions that the network sees;
+    filters: pixels that what follows the network does.
+    """
+    return up_to_cell(POSITION * reach + _MOSAIC_REACH + filters)
 
 
 def _scales_between(finest: int, coarsest: int) -> Sequence[int]:
@@ -107,42 +110,79 @@ def _repeat(levels: Tensor, times: int) -> Tensor:
     return levels.repeat_interleave(times, 1).repeat_interleave(times, 2)
 
 
+@dataclass(frozen=True)
+class Restored:
+    """A tile's outer part, grown to whole cells: mosaic and restored (1, C, H, W), the latter neither clipped nor
+    rounded; levels (1, H/16, W/16).  C = 3, also of gray pictures.
+    """
+
+    tile: Tile
+    mosaic: Tensor
+    restored: Tensor
+    levels: Tensor
+
+    @property
+    def core(self) -> tuple[slice, slice]:
+        """Where the tile's core is in it."""
+        return self.tile.core_in_outer_at(1)
+
+    @property
+    def pixel_levels(self) -> Tensor:
+        """(1, H, W)."""
+        return _repeat(self.levels, CELL)
+
+
 class MosaicUpscaler(Upscaler):
     """Restores everything with one network, in tiles with a halo."""
 
     scales = SCALES
     sides = BLOCK_SIDES
     _kind: Kind = "mosaic"
+    _filters = 0
+    """Pixels that filters after the network look around them."""
 
     def __init__(self, descriptor: NetworkDescriptor) -> None:
         self._network = network_of(descriptor, self._kind)
         self.device = device_of(self._network)
-        self.halo = mosaic_halo(_UNBOUNDED_REACH if descriptor.reach is None else descriptor.reach)
+        reach = _UNBOUNDED_REACH if descriptor.reach is None else descriptor.reach
+        self.halo = mosaic_halo(reach, self._filters)
 
     def restored_tiles(self, stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
         """As in `Upscaler`."""
+        for part in self.corrected(stored):
+            yield part.tile, like_stored(self._filtered(part, stored)[:, :, *part.core], stored.channels)
+
+    def corrected(self, stored: LRBlocks) -> Iterator[Restored]:
+        """The picture tile by tile as the network leaves it; samples on its device."""
         grid = stored.grid
         for tile in tiles(grid.height, grid.width, TILE, self.halo):
             rows, cols = (slice(part.start, up_to_cell(part.stop)) for part in tile.outer)
             levels = levels_of(stored, rows, cols).to(stored.device)
             mosaic = build_mosaic(stored.planes_of(rows, cols), levels).expand(-1, 3, -1, -1)
-            restored = correct_mosaic(mosaic, levels, self._network, self._qualities(stored))
-            yield tile, like_stored(restored[:, :, *tile.core_in_outer_at(1)], stored.channels)
+            yield Restored(tile, mosaic, correct_mosaic(mosaic, levels, self._network, self._qualities(stored)), levels)
 
     def _qualities(self, stored: LRBlocks) -> Tensor | None:
         """What the network is told of them."""
         return None
 
+    def _filtered(self, part: Restored, stored: LRBlocks) -> Tensor:
+        """What comes after the network."""
+        return part.restored
+
 
 class CodedUpscaler(MosaicUpscaler):
-    """Restores LR samples that a lossy codec has been at, in the same way."""
+    """Restores LR samples that a lossy codec has been at, in the same way; then come the sender's Wiener filters."""
 
     _kind = "coded"
+    _filters = wiener.REACH
 
     def _qualities(self, stored: LRBlocks) -> Tensor:
         """(1, scales) in [0, 1]; 0 for scales that do not occur."""
         own = [stored.qualities.get(factor, 0) for factor in SCALES]
         return torch.tensor([own], device=stored.device) / QUALITIES[-1]
+
+    def _filtered(self, part: Restored, stored: LRBlocks) -> Tensor:
+        return wiener.filtered(part.restored, part.mosaic, part.pixel_levels, stored.filters)
 
 
 def levels_of(stored: LRBlocks, rows: slice, cols: slice) -> Tensor:
