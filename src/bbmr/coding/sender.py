@@ -4,7 +4,11 @@ LR planes of all scales -> coded whole, at the qualities of a rung -> bits and e
     -> scales of least error + lambda x bits -> planes of these blocks alone, coded -> RescaledImage
 """
 
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -25,19 +29,22 @@ from bbmr.coding.targets import reach_psnr, reach_size
 from bbmr.coding.wiener_fit import WienerFit
 from bbmr.devices import full_float32
 from bbmr.downscaling import bicubic_planes
+from bbmr.downscaling.bicubic import round_to_8_bit
 from bbmr.fileformat import encode
 from bbmr.lr_blocks import LRBlocks
 from bbmr.luma import psnr_y
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import Frame, Recipe, RescaledImage, WienerFilter
-from bbmr.upscaling.mosaic import CodedUpscaler
+from bbmr.upscaling.mosaic import CodedUpscaler, Restored
 
 _QUICK = 7
 """Speed of the encoder for fine scales that hardly come into question; coarse ones take next to no time at any."""
 _BITS_OF_QUICK = 0.97
 _ERRORS_OF_QUICK = {1: 0.86, 2: 0.90}
 """What the speed of use makes of bits and, by scale, of errors that were measured at the quick one, on average."""
+_HELD = 1 << 22
+"""Pixels of a picture up to which it is kept as the network leaves it, 0.2 GB, and not made anew for the filters."""
 _COLOUR = {"visual": 100, "psnr": 80}
 """Per cent of its colour that the codec is given, by what is minimised."""
 _CLOSE = 1.01
@@ -98,7 +105,8 @@ class Sender:
         self._colour = _COLOUR[self.tune]
         planes = bicubic_planes(picture.colour, self.scales)
         self._planes = {factor: fade(plane, self._colour) for factor, plane in planes.items()}
-        self._whole: dict[tuple[int, int, int], bytes] = {}
+        self._threads = ThreadPoolExecutor(os.cpu_count())
+        self._whole: dict[tuple[int, int, int], Future[bytes]] = {}
         self._measured: dict[tuple[int, int, int], _Measured] = {}
         self._coded: dict[tuple[int, bytes], Coded] = {}
         self._variance = luma_variance(picture.colour, self.grid) if self.tune == "visual" else None
@@ -142,6 +150,7 @@ class Sender:
         quick = max(_QUICK, self._speed)
         speeds = {factor: quick if factor in _ERRORS_OF_QUICK else self._speed for factor in self.scales}
         while True:
+            self._code_ahead([(factor, rung.qualities[factor], speeds[factor]) for factor in self.scales])
             measured = [self._measure(factor, rung.qualities[factor], speeds[factor]) for factor in self.scales]
             errors, bits = (np.stack(part) for part in zip(*measured, strict=True))
             weighted = errors * self._weights(errors)
@@ -164,6 +173,14 @@ class Sender:
                 self._measured[known] = self._measure_anew(*known)
         return self._measured[known]
 
+    def _code_ahead(self, wanted: Sequence[tuple[int, int, int]]) -> None:
+        """Begin to code whole planes, (scale, quality, speed) each, in threads: the encoder leaves Python to others."""
+        for known in wanted:
+            if known not in self._whole:
+                factor, quality, speed = known
+                encode_plane = partial(self._encode, self._planes[factor], quality, speed)
+                self._whole[known] = self._threads.submit(encode_plane)
+
     def _measure_anew(self, factor: int, quality: int, speed: int) -> _Measured:
         size = self.grid.height, self.grid.width
         data, plane = self._through_codec(factor, quality, speed, np.ones((self.grid.rows, self.grid.cols), np.bool_))
@@ -179,14 +196,16 @@ class Sender:
         """The frame with some blocks, (rows, cols), of a scale, and the plane as it comes back; that with all blocks is
         coded once only.
         """
-        known = factor, quality, speed
         plane = gather(self._planes[factor], own, self.grid, factor)
-        data = self._whole.get(known) if own.all() else None
-        if data is None:
-            data = avif.encode(plane, quality, self._chroma, self._encoder_tune, speed)
-            if own.all():
-                self._whole[known] = data
+        if own.all():
+            self._code_ahead([(factor, quality, speed)])
+            data = self._whole[factor, quality, speed].result()
+        else:
+            data = self._encode(plane, quality, speed)
         return data, revive(avif.decode(data, plane.shape), self._colour)
+
+    def _encode(self, plane: NDArray[np.uint8], quality: int, speed: int) -> bytes:
+        return avif.encode(plane, quality, self._chroma, "psnr" if self.tune == "psnr" else "ssim", speed)
 
     def code(self, scales: NDArray[np.uint8], rung: Rung) -> Coded:
         """The picture with these scales, (rows, cols), as it is stored, and what that loses."""
@@ -210,15 +229,25 @@ class Sender:
         pipeline, picture = self._pipeline, self.picture
         recipe = Recipe(pipeline.name, pipeline.weights, pipeline.weights_sha256, self.tune)
         rescaled = RescaledImage(self.grid, scales, blocks, recipe, picture.alpha, picture.metadata, frames)
-        fitted = self._fit_filters(rescaled, rung)
-        frames = {factor: replace(frame, filter=fitted.get(factor, ())) for factor, frame in frames.items()}
-        rescaled = replace(rescaled, frames=frames)
-        errors = restored_errors(picture.colour, self.grid, self._upscaler.rounded_tiles(LRBlocks.of(rescaled)))
+        stored = LRBlocks.of(rescaled).to(self._upscaler.device)
+        parts: Iterable[Restored] = self._upscaler.corrected(stored)
+        if picture.height * picture.width <= _HELD:
+            parts = list(parts)
+        fitted = self._fit_filters(parts, rung)
+        if not isinstance(parts, list):
+            parts = self._upscaler.corrected(stored)
+        rescaled = replace(
+            rescaled, frames={k: replace(frame, filter=fitted.get(k, ())) for k, frame in frames.items()}
+        )
+        restored = self._upscaler.finished(parts, replace(stored, filters=fitted))
+        errors = restored_errors(
+            picture.colour, self.grid, ((tile, round_to_8_bit(core).cpu()) for tile, core in restored)
+        )
         psnr = psnr_y(float(errors.sum()), picture.height * picture.width)
         rescaled = replace(rescaled, recipe=replace(recipe, expected_psnr=psnr))
         return Coded(rung, rescaled, len(encode(rescaled)), errors)
 
-    def _fit_filters(self, rescaled: RescaledImage, rung: Rung) -> dict[int, WienerFilter]:
+    def _fit_filters(self, parts: Iterable[Restored], rung: Rung) -> dict[int, WienerFilter]:
         """By scale, for those where they are worth their bytes."""
         finest = self.scales[0]
         speed = max(_QUICK, self._speed) if finest in _ERRORS_OF_QUICK else self._speed
@@ -226,10 +255,6 @@ class Sender:
         if self._variance is not None:
             weights = self._weights(self._measure(finest, rung.qualities[finest], speed)[0][None])
         fit = WienerFit(self.grid.side)
-        for part in self._upscaler.corrected(LRBlocks.of(rescaled).to(self._upscaler.device)):
+        for part in parts:
             fit.add(part, self.picture.colour[part.tile.core], weights[self.grid.covered(part.tile.core)])
         return fit.filters(rung.multiplier)
-
-    @property
-    def _encoder_tune(self) -> avif.Tune:
-        return "psnr" if self.tune == "psnr" else "ssim"

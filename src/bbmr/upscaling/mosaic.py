@@ -8,7 +8,7 @@ Every x2 step sees true neighbours on all sides, whatever the map, so there are 
 is differentiable in the LR samples.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -149,8 +149,7 @@ class MosaicUpscaler(Upscaler):
 
     def restored_tiles(self, stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
         """As in `Upscaler`."""
-        for part in self.corrected(stored):
-            yield part.tile, like_stored(self._filtered(part, stored)[:, :, *part.core], stored.channels)
+        return self.finished(self.corrected(stored), stored)
 
     def corrected(self, stored: LRBlocks) -> Iterator[Restored]:
         """The picture tile by tile as the network leaves it; samples on its device."""
@@ -160,6 +159,11 @@ class MosaicUpscaler(Upscaler):
             levels = levels_of(stored, rows, cols).to(stored.device)
             mosaic = build_mosaic(stored.planes_of(rows, cols), levels).expand(-1, 3, -1, -1)
             yield Restored(tile, mosaic, correct_mosaic(mosaic, levels, self._network, self._qualities(stored)), levels)
+
+    def finished(self, parts: Iterable[Restored], stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
+        """What `restored_tiles` gives, of what `corrected` gave; `stored` may have other filters than there."""
+        for part in parts:
+            yield part.tile, like_stored(self._filtered(part, stored)[:, :, *part.core], stored.channels)
 
     def _qualities(self, stored: LRBlocks) -> Tensor | None:
         """What the network is told of them."""
