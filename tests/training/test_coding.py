@@ -1,5 +1,6 @@
 """Training batches through the codec."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,11 @@ CODING = Coding(lowest=20, highest=40, smallest_step=5, largest_step=10, speed=8
 MAPS = Maps(uniform=0.5, uniform_scales={1: 0.5, 4: 0.5}, blocks={64: 1.0})
 
 
-def source_of(photos: Path, side: int = 128, seed: int = 0) -> BatchSource:
+def source_of(
+    photos: Path, side: int = 128, seed: int = 0, coding: Coding = CODING, coded: Path | None = None
+) -> BatchSource:
     found = load_photos(find_photos(photos)[0][:6], side, "", False)
-    return BatchSource(found, 4, side, MAPS, torch.device("cpu"), coding=CODING, seed=seed)
+    return BatchSource(found, 4, side, MAPS, torch.device("cpu"), coding=coding, seed=seed, coded=coded)
 
 
 def draw(photos: Path, step: int = 0, share: slice = slice(None), seed: int = 0) -> Batch:
@@ -100,6 +103,47 @@ def test_a_pool_depends_on_seed_and_step_alone(photos: Path) -> None:
     assert torch.equal(resumed.hr, expected.hr)
     assert torch.equal(resumed.planes[1], expected.planes[1])
     assert not torch.equal(draw(photos, step=9, seed=1).planes[1], expected.planes[1])
+
+
+def test_distinct_parts_come_again(photos: Path) -> None:
+    pool = source_of(photos, coding=replace(CODING, distinct=7)).pool
+    assert pool is not None
+    first, again = pool.at(0, range(5)), pool.at(3 * 7, range(5))
+    for one, other in zip(first, again, strict=True):
+        assert (one.photo, one.top, one.left) == (other.photo, other.top, other.left)
+        assert torch.equal(one.planes[2], other.planes[2])
+    assert {(part.photo, part.top, part.left) for part in first} != {
+        (part.photo, part.top, part.left) for part in pool.at(3 * 5, range(5))
+    }
+
+
+def test_frames_that_are_kept_are_not_coded_again(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = source_of(photos, coded=tmp_path)
+    assert source.pool is not None
+    source.pool.at(0, range(5))
+    expected = source.draw(np.random.default_rng(0))
+    next(tmp_path.glob("*/2.safetensors")).write_bytes(b"damaged")
+    coded = []
+    code = avif.encode
+
+    def listening(plane: np.ndarray, quality: int, speed: int) -> bytes:
+        coded.append(plane.shape)
+        return code(plane, quality, speed=speed)
+
+    monkeypatch.setattr(avif, "encode", listening)
+    source = source_of(photos, coded=tmp_path)
+    assert source.pool is not None
+    source.pool.at(0, range(5))
+    batch = source.draw(np.random.default_rng(0))
+    assert torch.equal(batch.planes[1], expected.planes[1])
+    assert torch.equal(batch.hr, expected.hr)
+    # The damaged part, and one more at most, which is made ahead.
+    assert len(SCALES) <= len(coded) <= 2 * len(SCALES)
+    # Other qualities are other frames.
+    other = source_of(photos, coding=replace(CODING, highest=41), coded=tmp_path).draw(np.random.default_rng(0))
+    assert not torch.equal(other.planes[1], expected.planes[1])
 
 
 def test_shares_of_a_coded_batch_are_the_batch(photos: Path) -> None:

@@ -2,7 +2,8 @@
 
 The codec at the speed of use takes longer than a step of a small network does.  So crops come from a pool of coded
 parts of photographs, of which one is replaced every few steps.  Which parts those are, and at what qualities, follows
-from the seed and the step: a run that goes on draws what the unbroken one would have drawn.
+from the seed and the step: a run that goes on draws what the unbroken one would have drawn.  Where there are so many
+distinct parts and no more, their frames can be kept, and later rounds only decode.
 """
 
 import os
@@ -20,6 +21,7 @@ from bbmr.codecs import avif
 from bbmr.codecs.avif import QUALITIES
 from bbmr.devices import full_float32
 from bbmr.downscaling import bicubic_planes
+from bbmr.training.frame_store import Frames, FrameStore
 from bbmr.training.recipe import Coding
 
 
@@ -50,16 +52,23 @@ class CodedPart:
 
 class CodedPool:
     """A pool of coded parts, none smaller than `side` pixels, of photographs (3, H, W) uint8 drawn by `shares`; of as
-    many as `coding` says, or a batch has.
+    many as `coding` says, or a batch has.  store: where their frames are kept.
 
     Parts are coded by threads, some of them ahead: the encoder leaves Python to others.
     """
 
     def __init__(
-        self, photos: Sequence[Tensor], shares: NDArray[np.float64], side: int, batch: int, coding: Coding, seed: int
+        self,
+        photos: Sequence[Tensor],
+        shares: NDArray[np.float64],
+        side: int,
+        batch: int,
+        coding: Coding,
+        seed: int,
+        store: FrameStore | None = None,
     ) -> None:
         self.size = max(coding.pool, batch)
-        self._photos, self._shares, self._coding, self._seed = photos, shares, coding, seed
+        self._photos, self._shares, self._coding, self._seed, self._store = photos, shares, coding, seed, store
         self._side = max(side, coding.part)
         self._ahead = 2 * (os.cpu_count() or 1)
         self._threads = ThreadPoolExecutor(os.cpu_count())
@@ -81,7 +90,8 @@ class CodedPool:
 
     def _begin(self, number: int) -> None:
         if number not in self._parts:
-            self._parts[number] = self._threads.submit(self._make, number)
+            again = number % self._coding.distinct if self._coding.distinct else number
+            self._parts[number] = self._threads.submit(self._make, again)
 
     def _make(self, number: int) -> CodedPart:
         random = np.random.default_rng([self._seed, number])
@@ -92,13 +102,16 @@ class CodedPool:
         left = int(random.integers(pixels.shape[2] - width + 1))
         part = pixels[:, top : top + height, left : left + width].permute(1, 2, 0).cpu().numpy()
         qualities = draw_qualities(self._coding, random)
-        with full_float32():
-            planes = bicubic_planes(part, SCALES)
-        coded = {
-            factor: torch.from_numpy(self._through_codec(planes[factor], int(quality))).permute(2, 0, 1)
-            for factor, quality in zip(SCALES, qualities, strict=True)
-        }
-        return CodedPart(index, top, left, height, width, coded, qualities)
 
-    def _through_codec(self, plane: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-        return avif.decode(avif.encode(plane, quality, speed=self._coding.speed), plane.shape)
+        def code() -> Frames:
+            with full_float32():
+                planes = bicubic_planes(part, SCALES)
+            settings = zip(SCALES, qualities.tolist(), strict=True)
+            return {factor: avif.encode(planes[factor], own, speed=self._coding.speed) for factor, own in settings}
+
+        frames = self._store.get(number, code) if self._store else code()
+        coded = {}
+        for factor, frame in frames.items():
+            plane = avif.decode(frame, (height // factor, width // factor, 3))
+            coded[factor] = torch.from_numpy(plane).permute(2, 0, 1)
+        return CodedPart(index, top, left, height, width, coded, qualities)

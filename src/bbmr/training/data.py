@@ -32,6 +32,7 @@ from bbmr.downscaling.bicubic import round_to_8_bit
 from bbmr.errors import BbmrError
 from bbmr.luma import luma
 from bbmr.training.coding import CodedPart, CodedPool
+from bbmr.training.frame_store import FrameStore
 from bbmr.training.recipe import Coding, Maps
 from bbmr.training.resampling import enlarge, shrink
 
@@ -243,7 +244,8 @@ class _Crop:
 class BatchSource:
     """Random batches from photographs: crops, flipped and transposed at random, with maps drawn as `maps` says.
 
-    Where there is a `coding` crops are those of coded parts, which `seed` decides on, and their LR planes too.
+    Where there is a `coding` crops are those of coded parts, which `seed` decides on, and their LR planes too.  coded:
+    folder where these are kept.
     """
 
     def __init__(
@@ -256,6 +258,7 @@ class BatchSource:
         keep_on: Literal["device", "host"] = "device",
         coding: Coding | None = None,
         seed: int = 0,
+        coded: Path | None = None,
     ) -> None:
         self.batch, self.side, self.maps, self.device = batch, side, maps, device
         home = device if keep_on == "device" else torch.device("cpu")
@@ -263,8 +266,12 @@ class BatchSource:
         area = np.array([photo.pixels.shape[1] * photo.pixels.shape[2] for photo in photos], np.float64)
         # The root of the area: small photographs bring variety that the few large ones lack.
         self.weights = np.sqrt(area) / np.sqrt(area).sum()
-        pixels = [photo.pixels for photo in self.photos]
-        self.pool = CodedPool(pixels, self.weights, side, batch, coding, seed) if coding else None
+        self.pool = None
+        if coding:
+            pixels = [photo.pixels for photo in self.photos]
+            made_of = coding.made_of, seed, side, [(photo.name, *photo.pixels.shape) for photo in self.photos]
+            store = FrameStore(coded, made_of) if coded else None
+            self.pool = CodedPool(pixels, self.weights, side, batch, coding, seed, store)
         self.uniform_shares = [maps.uniform_scales.get(scale, 0.0) for scale in SCALES]
         self.block_shares = [maps.blocks.get(side, 0.0) for side in BLOCK_SIDES]
 

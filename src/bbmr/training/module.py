@@ -7,6 +7,7 @@ keep: a resumed run draws what the unbroken one would have drawn, on whatever nu
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,7 @@ class TrainingModule(LightningModule):
                 options.keep_on,
                 self.recipe.coding,
                 self.recipe.seed,
+                Path(options.coded) if options.coded else None,
             ),
         )
 

@@ -24,6 +24,7 @@ class Data:
 
     folder: str | None = None  # searched with all its folders; --data says it too
     keep_on: Literal["device", "host"] = "device"  # host: main memory, for sets that the GPU cannot hold
+    coded: str | None = None  # folder where what the codec made is kept, for when it is wanted again and for other runs
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class Coding:
     part: int = 768  # pixels per side of the parts of photographs that are coded
     pool: int = 96  # parts that crops are cut from
     renew_every: int = 6  # steps after which one of them is replaced
+    distinct: int = 0  # parts after which the first come again; 0: never
 
     def __post_init__(self) -> None:
         bounds = "coding.lowest, coding.highest"
@@ -93,6 +95,12 @@ class Coding:
         require(0 <= self.speed <= 10, "coding.speed", "is from 0 to 10")
         for key in ("part", "pool", "renew_every"):
             require(getattr(self, key) >= 1, f"coding.{key}", "is at least 1")
+        require(self.distinct == 0 or self.distinct > self.pool, "coding.distinct", "is 0 or above coding.pool")
+
+    @property
+    def made_of(self) -> tuple[float, ...]:
+        """What decides which part a number stands for, and what the codec makes of it."""
+        return self.lowest, self.highest, self.smallest_step, self.largest_step, self.speed, self.part
 
 
 @dataclass(frozen=True)
