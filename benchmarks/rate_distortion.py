@@ -25,12 +25,13 @@ from statistics import fmean
 import numpy as np
 import torch
 from bjontegaard import bd_rate
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from photos import find_sets
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from rivals import Rival, Samples, rivals
+from scipy.interpolate import PchipInterpolator
 
 from bbmr.atomic import replacing
 from bbmr.coding.ladder import Rung
@@ -45,8 +46,8 @@ from bbmr.pipeline import restore
 from bbmr.weights import weights_index
 
 OWN_QUALITIES = (10, 20, 30, 40, 50, 60, 72, 85)  # some 0.02 to 1 bpp
-SINGLE_QUALITIES = (12, 24, 36, 48, 60, 75)
-SINGLE_SCALES = (1, 2, 4, 8)
+SINGLE_QUALITIES = {1: OWN_QUALITIES[2:], 2: OWN_QUALITIES[1:], 4: OWN_QUALITIES[:-1], 8: OWN_QUALITIES[:-1]}
+"""Of those the ones that a scale all over has qualities of the codec for, and sense."""
 OWN = "bbmr, psnr"
 ANCHOR = "AVIF, psnr"
 """What BD-rates are against; where it is not measured, the first codec that is."""
@@ -84,7 +85,7 @@ class Own(Rival):
 
     def __init__(self, tune: str, scales: tuple[int, ...] = CodedOptions.scales, title: str = "") -> None:
         self.name = title or f"bbmr, {tune}"
-        self.settings = OWN_QUALITIES if len(scales) > 1 else SINGLE_QUALITIES
+        self.settings = OWN_QUALITIES if len(scales) > 1 else SINGLE_QUALITIES[scales[0]]
         self._options = CodedOptions(quality=0, tune=tune, scales=scales)
         pipeline = pipeline_for(self._options)
         self.version = "+".join(weights_index()[name].sha256[:16] for name in (*pipeline.networks, *pipeline.helper))
@@ -99,7 +100,7 @@ class Own(Rival):
 
 def contenders() -> dict[str, Rival]:
     """All codecs, by name."""
-    own = [*(Own(tune) for tune in TUNES), *(Own("psnr", (factor,), alone(factor)) for factor in SINGLE_SCALES)]
+    own = [*(Own(tune) for tune in TUNES), *(Own("psnr", (factor,), alone(factor)) for factor in SINGLE_QUALITIES)]
     return {codec.name: codec for codec in (*own, *rivals())}
 
 
@@ -149,19 +150,30 @@ def curve(points: Sequence[Point], metric: str) -> Curve:
     return rates, values
 
 
+def rates_at(line: Curve, values: ArrayLike) -> NDArray[np.float64]:
+    """What a curve takes for values, as BD-rates have it between its points; NaN beyond them."""
+    logs: NDArray[np.float64] = PchipInterpolator(line[1], np.log(line[0]), extrapolate=False)(values)
+    return np.exp(logs)
+
+
+def values_at(line: Curve, rates: ArrayLike) -> NDArray[np.float64]:
+    """What a curve gives at rates; NaN beyond its points."""
+    values: NDArray[np.float64] = PchipInterpolator(np.log(line[0]), line[1], extrapolate=False)(np.log(rates))
+    return values
+
+
 def up_to(line: Curve, value: float) -> Curve:
     """The part of a curve that ends at a value."""
     rates, values = line
     if value >= values[-1]:
         return line
-    end = np.exp(np.interp(value, values, np.log(rates)))
-    return np.append(rates[values < value], end), np.append(values[values < value], value)
+    return np.append(rates[values < value], rates_at(line, value)), np.append(values[values < value], value)
 
 
 def between(ours: Curve, theirs: Curve, highest: float = np.inf) -> float:
     """BD-rate in percent against theirs, up to what they give at a rate; NaN where the two hardly overlap."""
     if highest < theirs[0][-1]:
-        top = float(np.interp(np.log(highest), np.log(theirs[0]), theirs[1]))
+        top = float(values_at(theirs, highest))
         theirs, ours = up_to(theirs, top), up_to(ours, top)
     overlap = min(theirs[1][-1], ours[1][-1]) - max(theirs[1][0], ours[1][0])
     if overlap < 0.5 or min(len(theirs[0]), len(ours[0])) < 3:
@@ -176,24 +188,18 @@ def saved(points: Sequence[Point], anchor: Sequence[Point], metric: str, highest
 
 def better(points: Sequence[Point], anchor: Sequence[Point], metric: str, highest: float) -> float:
     """What is gained on an anchor at equal rates, up to one, in the metric's units; NaN where they do not overlap."""
-    (rates, values), (their_rates, their_values) = curve(points, metric), curve(anchor, metric)
-    low, high = max(rates[0], their_rates[0]), min(rates[-1], their_rates[-1], highest)
+    ours, theirs = curve(points, metric), curve(anchor, metric)
+    low, high = max(ours[0][0], theirs[0][0]), min(ours[0][-1], theirs[0][-1], highest)
     if low >= high:
         return float("nan")
-    grid = np.linspace(np.log(low), np.log(high), 50)
-    return float(np.mean(np.interp(grid, np.log(rates), values) - np.interp(grid, np.log(their_rates), their_values)))
+    grid = np.geomspace(low, high, 52)[1:-1]  # inside both, whatever logarithms round to
+    return float(np.mean(values_at(ours, grid) - values_at(theirs, grid)))
 
 
 def best_of(curves: Sequence[Curve]) -> Curve:
     """The least rate of any of the curves at every value that one of them has."""
     grid = np.unique(np.concatenate([values for _, values in curves]))
-    rates = np.exp(
-        np.min(
-            [np.interp(grid, values, np.log(rates), left=np.inf, right=np.inf) for rates, values in curves],
-            axis=0,
-        )
-    )
-    return rates, grid
+    return np.fmin.reduce([rates_at(line, grid) for line in curves]), grid
 
 
 def read(path: Path) -> list[Point]:
@@ -272,8 +278,7 @@ def table_of_pictures(pictures: Mapping[str, Mapping[str, list[Point]]]) -> str:
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for name, one in pictures.items():
-        rates, values = curve(one[ANCHOR], "psnr_y")
-        busy = np.exp(np.interp(36, values, np.log(rates), left=np.nan, right=np.nan))
+        busy = float(rates_at(curve(one[ANCHOR], "psnr_y"), 36))
         cells = [
             f"{saved(one[OWN], one[ANCHOR], metric, highest):+.1f} %"
             for metric, highest in (("psnr_y", LOW_RATE), ("psnr_y", np.inf), ("psnr_rgb", np.inf))
@@ -294,12 +299,12 @@ def table_of_parts(pictures: Mapping[str, Mapping[str, list[Point]]], pixels: Ma
     excess = []
     for name, one in pictures.items():
         rates, values = curve(one[ANCHOR], "psnr_y")
-        singles = best_of([curve(one[alone(factor)], "psnr_y") for factor in SINGLE_SCALES])
+        singles = best_of([curve(one[alone(factor)], "psnr_y") for factor in SINGLE_QUALITIES])
         parts["AVIF without its boxes"].append((rates - 8 * BOX_BYTES / pixels[name], values))
         parts["scale 1 and the network"].append(curve(one[alone(1)], "psnr_y"))
         parts["the best scale for each picture"].append(singles)
         parts["a scale for each block"].append(ours := curve(one[OWN], "psnr_y"))
-        needed = np.exp(np.interp(ours[1], singles[1], np.log(singles[0]), left=np.nan, right=np.nan))
+        needed = rates_at(singles, ours[1])
         excess += (ours[0] / needed - 1)[~np.isnan(needed)].tolist()
     lines = [f"| BD-rate against {ANCHOR}, PSNR-Y | below {LOW_RATE} bpp | all |", "| --- | ---: | ---: |"]
     anchors = [curve(one[ANCHOR], "psnr_y") for one in pictures.values()]
@@ -318,8 +323,7 @@ def table_of_parts(pictures: Mapping[str, Mapping[str, list[Point]]], pixels: Ma
 
 def at_rate(points: Sequence[Point], metric: str, rate: float) -> float:
     """What a codec gives at a rate; NaN beyond its settings."""
-    rates, values = curve(points, metric)
-    return float(np.interp(np.log(rate), np.log(rates), values, left=np.nan, right=np.nan))
+    return float(values_at(curve(points, metric), rate))
 
 
 def table_of_rates(pictures: Mapping[str, Mapping[str, list[Point]]], codecs: Sequence[Rival], metric: str) -> str:
@@ -401,7 +405,7 @@ def run(
             own = [codec for codec in codecs if isinstance(codec, Own)]
             parts += [table_against(pictures, own)] if own else []
             parts += [table_of_pictures(pictures)] if OWN in names else []
-            if names >= {OWN, *map(alone, SINGLE_SCALES)}:
+            if names >= {OWN, *map(alone, SINGLE_QUALITIES)}:
                 sizes = {path.name: pixels_of(path) for path in paths}
                 parts.append(table_of_parts(pictures, sizes))
         parts += [table_of_rates(pictures, codecs, metric) for metric in METRICS]

@@ -19,7 +19,7 @@ from rate_distortion import (  # noqa: E402
     BOX_BYTES,
     LOW_RATE,
     OWN,
-    SINGLE_SCALES,
+    SINGLE_QUALITIES,
     Point,
     alone,
     at_rate,
@@ -91,7 +91,7 @@ def test_gains_at_equal_rates_are_differences() -> None:
 def test_tables_say_what_each_part_brings() -> None:
     """Of a picture of a megapixel; x4 is the best single scale all over, and OWN saves a tenth of that."""
     shares = {1: 0.9, 2: 0.85, 4: 0.8, 8: 1.5}
-    one = {alone(factor): points(shares[factor]) for factor in SINGLE_SCALES} | {ANCHOR: points(), OWN: points(0.72)}
+    one = {alone(factor): points(shares[factor]) for factor in SINGLE_QUALITIES} | {ANCHOR: points(), OWN: points(0.72)}
     text = table_of_parts({"a.png": one}, {"a.png": 1_000_000})
     cells = {row.split(" | ")[0].strip("| "): row.split(" | ")[1:] for row in text.splitlines() if row.endswith("|")}
     boxes = float(cells["AVIF without its boxes"][1].split()[0])
