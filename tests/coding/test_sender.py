@@ -23,6 +23,7 @@ from bbmr.networks import NetworkDescriptor
 from bbmr.networks.fast import CodedFast
 from bbmr.picture import Picture
 from bbmr.pipeline import compress_uniform, restore
+from bbmr.rescaled import RescaledImage
 from bbmr.samples import to_tensor
 
 OPTIONS = CodedOptions(quality=40, block=64, tune="psnr")
@@ -66,6 +67,23 @@ def test_what_is_measured_is_what_the_receiver_has(tune: str, pipeline: str) -> 
     assert encode(received) == data
     assert psnr_y(restore(received), picture) == pytest.approx(coded.psnr, abs=1e-3)
     assert received.recipe.expected_psnr == coded.psnr
+
+
+@pytest.mark.parametrize("quality", [60, 80])
+def test_filters_are_there_where_they_are_worth_their_bytes(quality: int) -> None:
+    """These take back some of what the random network does."""
+    picture, rung = halves(), Rung(quality)
+    coded = Sender(picture, OPTIONS, pipeline_for(OPTIONS), speed=8).at(rung)
+    frames = {factor: replace(frame, filter=()) for factor, frame in coded.rescaled.frames.items()}
+    without = replace(coded.rescaled, frames=frames)
+
+    def error(rescaled: RescaledImage) -> float:
+        lumas = [luma(to_tensor(one.colour)) for one in (restore(rescaled), picture)]
+        return float((lumas[0] - lumas[1]).square().sum())
+
+    bits = 8 * (coded.size - len(encode(without)))
+    assert bits > 0
+    assert error(without) - error(coded.rescaled) > rung.multiplier * bits
 
 
 @pytest.mark.parametrize("quality", [5, 50, 90])

@@ -27,11 +27,9 @@ _FRAME_HEAD = struct.Struct("BBB")  # quality, per cent of colour, classes of th
 def encode(blocks: NDArray[np.uint8], factor: int, frame: Frame | None = None) -> Section:
     """(N, s, s, C) uint8 of one scale -> section; frame: where they came out of one, which is stored as it is."""
     if frame is not None:
-        classes = len(frame.filter) // WIENER_TAPS
-        head = _FRAME_HEAD.pack(frame.quality, frame.colour, classes) + struct.pack(
-            f"{len(frame.filter)}b", *frame.filter
-        )
-        return Section(LR_KINDS[factor], Codec.AV1, head + frame.data)
+        head = _FRAME_HEAD.pack(frame.quality, frame.colour, len(frame.filter) // WIENER_TAPS)
+        coefficients = struct.pack(f"{len(frame.filter)}b", *frame.filter)
+        return Section(LR_KINDS[factor], Codec.AV1, head + coefficients + frame.data)
     return Section(LR_KINDS[factor], Codec.JPEG_XL, jpegxl.encode(pack(blocks)))
 
 
