@@ -17,10 +17,10 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, geometric_mean
 
 import numpy as np
 import torch
@@ -321,41 +321,55 @@ def table_of_parts(pictures: Mapping[str, Mapping[str, list[Point]]], pixels: Ma
     return "\n".join(lines)
 
 
-def at_rate(points: Sequence[Point], metric: str, rate: float) -> float:
-    """What a codec gives at a rate; NaN beyond its settings."""
-    return float(values_at(curve(points, metric), rate))
+def mean_points(pictures: Mapping[str, Mapping[str, list[Point]]], codec: Rival) -> list[Point]:
+    """Of each setting of a codec the means over the pictures, geometric of bits per pixel."""
+    means = []
+    for setting in codec.settings:
+        points = [point for own in pictures.values() for point in own[codec.name] if point.setting == setting]
+        means.append(
+            replace(
+                points[0],
+                bpp=geometric_mean(point.bpp for point in points),
+                psnr_y=fmean(point.psnr_y for point in points),
+                psnr_rgb=fmean(point.psnr_rgb for point in points),
+                ssim=fmean(point.ssim for point in points),
+                ms_ssim=fmean(point.ms_ssim for point in points),
+            )
+        )
+    return means
 
 
-def table_of_rates(pictures: Mapping[str, Mapping[str, list[Point]]], codecs: Sequence[Rival], metric: str) -> str:
-    """Means over the pictures at some rates, where a codec reaches them for every picture."""
-    rates = (0.02, 0.05, 0.1, 0.15, 0.3, 0.6, 1.0)
+def table_of_settings(pictures: Mapping[str, Mapping[str, list[Point]]], codecs: Sequence[Rival]) -> str:
+    """`mean_points` of all codecs."""
     lines = [
-        f"| {METRICS[metric]} at bpp | " + " | ".join(map(str, rates)) + " |",
-        "| --- |" + " ---: |" * len(rates),
+        f"| | setting | bpp | {' | '.join(METRICS.values())} |",
+        "| --- | ---: | ---: |" + " ---: |" * len(METRICS),
     ]
     for codec in codecs:
-        means = [fmean(at_rate(own[codec.name], metric, rate) for own in pictures.values()) for rate in rates]
-        lines.append(f"| {codec.name} | {' | '.join('' if np.isnan(mean) else f'{mean:.2f}' for mean in means)} |")
+        for point in mean_points(pictures, codec):
+            values = " | ".join(f"{getattr(point, metric):.2f}" for metric in METRICS)
+            lines.append(f"| {codec.name} | {point.setting:g} | {point.bpp:.4f} | {values} |")
     return "\n".join(lines)
 
 
 def plot(pictures: Mapping[str, Mapping[str, list[Point]]], codecs: Sequence[Rival], title: str, path: Path) -> None:
-    """Mean curves: the mean of PSNR at rates that all pictures have, rates on a logarithmic axis."""
+    """`mean_points` of all codecs, rates on a logarithmic axis."""
     import matplotlib as mpl  # noqa: PLC0415
 
     mpl.use("Agg")
     from matplotlib import pyplot  # noqa: PLC0415
 
     figure, axes = pyplot.subplots(1, 2, figsize=(13, 5.5), layout="constrained")
-    rates = np.geomspace(0.01, 1.2, 120)
     for axis, metric in zip(axes, ("psnr_y", "ms_ssim"), strict=True):
         for codec in codecs:
-            values = [[at_rate(own[codec.name], metric, rate) for rate in rates] for own in pictures.values()]
-            dashed = "-" if codec.name.startswith("bbmr") else "--"
-            axis.plot(rates, np.mean(values, 0), dashed, label=codec.name, linewidth=1.6)
+            points = mean_points(pictures, codec)
+            style = "o-" if codec.name.startswith("bbmr") else "o--"
+            values = [getattr(point, metric) for point in points]
+            axis.plot([point.bpp for point in points], values, style, label=codec.name, linewidth=1.4, markersize=3)
         axis.set_xscale("log")
-        axis.set_xticks([0.02, 0.05, 0.1, 0.2, 0.5, 1], labels=["0.02", "0.05", "0.1", "0.2", "0.5", "1"])
-        axis.set_xlabel("bits per pixel")
+        axis.set_xticks([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1], labels=["0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1"])
+        axis.minorticks_off()
+        axis.set_xlabel("bits per pixel, geometric mean of each setting")
         axis.set_ylabel(METRICS[metric])
         axis.grid(alpha=0.3)
     axes[0].legend()
@@ -408,7 +422,7 @@ def run(
             if names >= {OWN, *map(alone, SINGLE_QUALITIES)}:
                 sizes = {path.name: pixels_of(path) for path in paths}
                 parts.append(table_of_parts(pictures, sizes))
-        parts += [table_of_rates(pictures, codecs, metric) for metric in METRICS]
+        parts.append(table_of_settings(pictures, codecs))
     (out / "report.md").write_text("\n\n".join(parts) + "\n")
     say("\n\n".join(parts))
 

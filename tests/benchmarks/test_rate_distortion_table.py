@@ -22,11 +22,11 @@ from rate_distortion import (  # noqa: E402
     SINGLE_QUALITIES,
     Point,
     alone,
-    at_rate,
     best_of,
     better,
     complete,
     curve,
+    mean_points,
     saved,
     table_against,
     table_of_parts,
@@ -62,8 +62,6 @@ def test_curves_rise_and_end_where_they_are_cut() -> None:
     assert 0.2 not in rates
     assert values[-1] == 38
     assert rates[-1] == pytest.approx(10**-0.2)
-    assert at_rate(points(), "psnr_y", 0.1) == pytest.approx(30)
-    assert np.isnan(at_rate(points(), "psnr_y", 2.0))
 
 
 def test_curves_that_hardly_meet_say_nothing() -> None:
@@ -110,6 +108,16 @@ def test_what_people_use_is_compared_with_too() -> None:
     codec.name = OWN
     row = table_against({"a.png": one}, [codec]).splitlines()[-1]
     assert row == f"| {OWN} | -50.0 % | -75.0 % | +3.0 dB |"
+
+
+def test_means_of_a_setting_are_over_the_pictures() -> None:
+    jpeg = Jpeg()
+    one = [replace(POINT, setting=setting, bpp=0.1, psnr_y=30.0) for setting in jpeg.settings]
+    other = [replace(point, bpp=0.4, psnr_y=34.0) for point in one]
+    means = mean_points({"a.png": {"JPEG": one}, "b.png": {"JPEG": other}}, jpeg)
+    assert [point.setting for point in means] == list(jpeg.settings)
+    assert means[0].bpp == pytest.approx(0.2)
+    assert means[0].psnr_y == pytest.approx(32)
 
 
 def test_pictures_count_once_all_codecs_have_all_settings() -> None:
