@@ -29,13 +29,13 @@ from bbmr.coding.targets import reach_psnr, reach_size
 from bbmr.coding.wiener_fit import WienerFit
 from bbmr.devices import full_float32
 from bbmr.downscaling import bicubic_planes
-from bbmr.downscaling.bicubic import round_to_8_bit
 from bbmr.fileformat import encode
 from bbmr.lr_blocks import LRBlocks
 from bbmr.luma import psnr_y
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import Frame, Recipe, RescaledImage, WienerFilter
+from bbmr.upscaling import rounded
 from bbmr.upscaling.mosaic import CodedUpscaler, Restored
 
 _QUICK = 7
@@ -240,9 +240,7 @@ class Sender:
             rescaled, frames={k: replace(frame, filter=fitted.get(k, ())) for k, frame in frames.items()}
         )
         restored = self._upscaler.finished(parts, replace(stored, filters=fitted))
-        errors = restored_errors(
-            picture.colour, self.grid, ((tile, round_to_8_bit(core).cpu()) for tile, core in restored)
-        )
+        errors = restored_errors(picture.colour, self.grid, rounded(restored))
         psnr = psnr_y(float(errors.sum()), picture.height * picture.width)
         rescaled = replace(rescaled, recipe=replace(recipe, expected_psnr=psnr))
         return Coded(rung, rescaled, len(encode(rescaled)), errors)

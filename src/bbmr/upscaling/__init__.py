@@ -64,8 +64,13 @@ class Upscaler(ABC):
     @torch.inference_mode()
     def rounded_tiles(self, stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
         """As `restored_tiles`, of samples anywhere: their cores rounded to 8 bit and on the CPU."""
-        for tile, core in self.restored_tiles(stored.to(self.device)):
-            yield tile, round_to_8_bit(core).cpu()
+        yield from rounded(self.restored_tiles(stored.to(self.device)))
+
+
+def rounded(tiles: Iterator[tuple[Tile, Tensor]]) -> Iterator[tuple[Tile, Tensor]]:
+    """The same tiles, their cores rounded to 8 bit and on the CPU."""
+    for tile, core in tiles:
+        yield tile, round_to_8_bit(core).cpu()
 
 
 def network_of(descriptor: NetworkDescriptor, kind: Kind) -> nn.Module:

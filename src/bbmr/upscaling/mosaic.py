@@ -86,11 +86,11 @@ def correct_mosaic(mosaic: Tensor, levels: Tensor, network: MosaicNetwork, quali
     return corrected if coded else torch.where(per_sample(levels, 1) == 0, mosaic, corrected)
 
 
-def mosaic_halo(reach: int, filters: int = 0) -> int:
+def mosaic_halo(reach: int, filter_reach: int = 0) -> int:
     """Pixels around a tile that decide its samples, in multiples of 16; reach: positions that the network sees;
-    filters: pixels that what follows the network does.
+    filter_reach: pixels that what follows the network does.
     """
-    return up_to_cell(POSITION * reach + _MOSAIC_REACH + filters)
+    return up_to_cell(POSITION * reach + _MOSAIC_REACH + filter_reach)
 
 
 def _scales_between(finest: int, coarsest: int) -> Sequence[int]:
@@ -138,14 +138,14 @@ class MosaicUpscaler(Upscaler):
     scales = SCALES
     sides = BLOCK_SIDES
     _kind: Kind = "mosaic"
-    _filters = 0
-    """Pixels that filters after the network look around them."""
+    _filter_reach = 0
+    """Pixels, in each direction, that what follows the network looks at."""
 
     def __init__(self, descriptor: NetworkDescriptor) -> None:
         self._network = network_of(descriptor, self._kind)
         self.device = device_of(self._network)
         reach = _UNBOUNDED_REACH if descriptor.reach is None else descriptor.reach
-        self.halo = mosaic_halo(reach, self._filters)
+        self.halo = mosaic_halo(reach, self._filter_reach)
 
     def restored_tiles(self, stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
         """As in `Upscaler`."""
@@ -178,7 +178,7 @@ class CodedUpscaler(MosaicUpscaler):
     """Restores LR samples that a lossy codec has been at, in the same way; then come the sender's Wiener filters."""
 
     _kind = "coded"
-    _filters = wiener.REACH
+    _filter_reach = wiener.REACH
 
     def _qualities(self, stored: LRBlocks) -> Tensor:
         """(1, scales) in [0, 1]; 0 for scales that do not occur."""
