@@ -133,9 +133,9 @@ def test_scales_that_are_chosen_were_measured_at_the_speed_of_use(
     calls = set()
     code = avif.encode
 
-    def listening(plane: NDArray[np.uint8], quality: int, chroma: Chroma, tune: Tune, speed: int) -> bytes:
+    def listening(plane: NDArray[np.uint8], quality: int, chroma: Chroma, tune: Tune, speed: int, cdef: bool) -> bytes:
         calls.add((plane.shape[:2], speed))
-        return code(plane, quality, chroma, tune, speed)
+        return code(plane, quality, chroma, tune, speed, cdef)
 
     monkeypatch.setattr(avif, "encode", listening)
     sender = Sender(halves(), OPTIONS, pipeline_for(OPTIONS), speed=5)

@@ -37,7 +37,7 @@ class MadeUp:
         error = 64 * 64 * 255**2 / 10 ** ((20 + level / 2 - np.log(rung.thrift)) / 10)
         return Coded(rung, PICTURE, size, np.array([[error]]))
 
-    def foresee(self, rung: Rung) -> Foreseen:
+    def foresee(self, rung: Rung, roughly: bool = False) -> Foreseen:
         self.measured.add(rung.quality)
         coded = MadeUp().at(rung)
         return Foreseen(coded.size * self.foresight, coded.psnr + 3 * np.log(self.foresight))
@@ -112,7 +112,7 @@ def test_blocks_that_change_all_at_once_are_exchanged_one_by_one() -> None:
         def at(self, rung: Rung, alone: bool = True) -> Coded:
             return self.code(np.full((10, 10), 1 if rung.thrift < 1.3 else 16, np.uint8), rung)
 
-        def foresee(self, rung: Rung) -> Foreseen:
+        def foresee(self, rung: Rung, roughly: bool = False) -> Foreseen:
             coded = self.at(rung)
             return Foreseen(coded.size, coded.psnr)
 

@@ -63,7 +63,7 @@ def test_planes_are_parts_of_what_the_codec_makes_of_a_photograph(photos: Path) 
         place = None
         for factor, quality in zip(SCALES, wanted, strict=True):
             plane = exact[factor]
-            coded = avif.decode(avif.encode(plane, quality, speed=8), plane.shape)
+            coded = avif.decode(avif.encode(plane, quality, speed=8, cdef=factor == 1), plane.shape)
             found = (batch.planes[factor][crop] * 255).round().byte().permute(1, 2, 0).numpy()
             places = [
                 (turn, top, left)
@@ -128,9 +128,9 @@ def test_frames_that_are_kept_are_not_coded_again(
     coded = []
     code = avif.encode
 
-    def listening(plane: np.ndarray, quality: int, speed: int) -> bytes:
+    def listening(plane: np.ndarray, quality: int, speed: int, cdef: bool) -> bytes:
         coded.append(plane.shape)
-        return code(plane, quality, speed=speed)
+        return code(plane, quality, speed=speed, cdef=cdef)
 
     monkeypatch.setattr(avif, "encode", listening)
     source = source_of(photos, coded=tmp_path)

@@ -1,8 +1,9 @@
 """What the blocks of an LR plane cost in bits, foreseen: the plane's real bytes, shared by what its blocks hold.
 
-A codec gives no account of where its bits go.  They go to transform coefficients that outlast the quantiser, in
-proportion to log2(1 + (2 c / step)^2) or so for one of size c; so blocks share the bytes of the whole plane, really
-coded, by that sum over the coefficients of 16 x 16 samples.  docs/rate-distortion.md has how near that comes.
+A codec gives no account of where its bits go.  Some go to whatever a block holds: how it is divided and predicted.
+The others go to transform coefficients that outlast the quantiser, in proportion to log2(1 + (1.5 c / step)^4) or so
+for one of size c; so blocks share the bytes of the whole plane, really coded, by that sum over the coefficients of
+16 x 16 samples.  docs/rate-distortion.md has how near that comes.
 """
 
 from functools import cache
@@ -16,6 +17,9 @@ _SIDE = 16  # samples of a transform
 _FINEST_STEP = 0.5  # grey levels, at quality 100
 _OCTAVES = 8.84  # that the step grows by down to quality 0: from 4 to 1828 of AV1's units
 _CHROMA = 0.5  # what a coefficient of Cb or Cr at full resolution counts, with 4:2:0 and, for want of better, 4:4:4
+_PLAIN_BYTES = 3.0  # of 128 x 128 samples whatever they hold, times the sixth root of the mean of blocks
+_OF_SMALLER = 0.6  # power of the side by which that falls
+_MOST_PLAIN = 0.9  # of the mean
 _STRIP = 32  # rows of transforms that are worked on at once
 
 
@@ -30,8 +34,11 @@ def share_bits(plane: NDArray[np.uint8], size: int, quality: int, grid: BlockGri
     plane: (ceil(H/k), ceil(W/k), C) uint8.
     """
     weights = _weights(plane, quantiser_step(quality), grid, factor)
-    weights += 1e-3 * max(weights.mean(), 1e-9)  # an even block is cheap, not free
-    shares: NDArray[np.float64] = 8 * size * weights / weights.sum()
+    weights += max(weights.mean(), 1.0) * 1e-6  # where nothing outlasts the quantiser all blocks are alike
+    mean = size / weights.size
+    plain = _PLAIN_BYTES * mean ** (1 / 6) * (grid.side / factor / 128) ** _OF_SMALLER
+    plain = min(plain, _MOST_PLAIN * mean)
+    shares: NDArray[np.float64] = 8 * (plain + (mean - plain) * weights / weights.mean())
     return shares
 
 
@@ -56,7 +63,7 @@ def _transform_bits(plane: NDArray[np.uint8], step: float, unit: int) -> NDArray
         cells = np.pad(channel, missing, mode="edge").reshape(rows, unit, cols, unit).swapaxes(1, 2)
         coefficients = _dct(unit) @ cells @ _dct(unit).T
         coefficients[:, :, 0, 0] = 0  # means are foretold from the neighbours
-        sums += part * np.log2(1 + np.square(coefficients * (2 / step))).sum((2, 3))
+        sums += part * np.log2(1 + (coefficients * (1.5 / step)) ** 4).sum((2, 3))
     return sums
 
 

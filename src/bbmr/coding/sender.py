@@ -19,10 +19,11 @@ from bbmr.blocks import BlockGrid
 from bbmr.catalogue import Pipeline, find_pipeline
 from bbmr.codecs import avif
 from bbmr.codecs.colour import fade, revive
-from bbmr.coding.allocation import least_cost, of_blocks, overhead, visibility
+from bbmr.coding.allocation import Overhead, frame_bits, least_cost, of_blocks, visibility
 from bbmr.coding.bits import share_bits
 from bbmr.coding.coded import Coded, Foreseen, psnr_of
 from bbmr.coding.ladder import Rung
+from bbmr.coding.learned_bits import LearnedBits
 from bbmr.coding.options import CodedOptions
 from bbmr.coding.planes import gather, scatter
 from bbmr.coding.targets import reach_psnr, reach_size
@@ -47,10 +48,12 @@ _HELD = 1 << 22
 """Pixels of a picture up to which it is kept as the network leaves it, 0.2 GB, and not made anew for the filters."""
 _COLOUR = {"visual": 100, "psnr": 80}
 """Per cent of its colour that the codec is given, by what is minimised."""
-_CLOSE = 1.01
+_FILE_BYTES = 110
+"""Of a file without its frames, about."""
+_CLOSE = 1.03
 """A single scale that is foreseen to cost so many times what the mixture came to at most is coded too."""
-_REMEMBERED = 2
-"""Codings that are kept: a search often comes back to the last mixture and the last single scale."""
+_REMEMBERED = 3
+"""Codings that are kept: a search often comes back to the last mixtures and the last single scale."""
 
 
 def compress(
@@ -108,6 +111,7 @@ class Sender:
         self._threads = ThreadPoolExecutor(os.cpu_count())
         self._whole: dict[tuple[int, int, int], Future[bytes]] = {}
         self._measured: dict[tuple[int, int, int], _Measured] = {}
+        self._learned = LearnedBits()
         self._coded: dict[tuple[int, bytes], Coded] = {}
         self._variance = luma_variance(picture.colour, self.grid) if self.tune == "visual" else None
 
@@ -121,11 +125,13 @@ class Sender:
         rows, errors, bits = self._choose(rung)
         weights = self._weights(errors)
         coded = self.code(np.array(self.scales, np.uint8)[rows], rung)
-        if not alone or len(coded.rescaled.blocks) == 1:
-            return coded
 
         def cost(one: Coded) -> float:
             return float((one.errors * weights).sum() + rung.multiplier * 8 * one.size)
+
+        self._learn(coded)
+        if not alone or len(coded.rescaled.blocks) == 1:
+            return coded
 
         # Single scales are foreseen: their whole planes were coded, and the network does to them what it did to these.
         file_bits = 8 * (coded.size - sum(len(frame.data) for frame in coded.rescaled.frames.values()))
@@ -137,29 +143,45 @@ class Sender:
             coded = min(coded, single, key=cost)
         return coded
 
-    def foresee(self, rung: Rung) -> Foreseen:
-        """What the picture will come to at a rung, about; at rungs of a quality that was measured in no time."""
-        rows, errors, bits = self._choose(rung)
-        size = (of_blocks(bits, rows).sum() + overhead(rows)) / 8
+    def foresee(self, rung: Rung, roughly: bool = False) -> Foreseen:
+        """What the picture will come to at a rung, about; at rungs of a quality that was measured in no time.
+
+        roughly: at the encoder's quick speed.
+        """
+        rows, errors, bits = self._choose(rung, roughly)
+        size = _FILE_BYTES + (of_blocks(bits, rows).sum() + Overhead.foreseen(bits).of(rows)) / 8
         return Foreseen(size, psnr_of(float(of_blocks(errors, rows).sum()), self.grid.height * self.grid.width))
 
-    def _choose(self, rung: Rung) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    def _choose(
+        self, rung: Rung, roughly: bool = False
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
         """Each block's row of its scale, (rows, cols); and of every block at every scale, (scales, rows, cols), summed
-        squared luma error and bits, at the encoder's speed of use wherever that scale comes into question.
+        squared luma error and bits, unless roughly at the encoder's speed of use wherever that scale comes into
+        question.
         """
         quick = max(_QUICK, self._speed)
         speeds = {factor: quick if factor in _ERRORS_OF_QUICK else self._speed for factor in self.scales}
         while True:
             self._code_ahead([(factor, rung.qualities[factor], speeds[factor]) for factor in self.scales])
             measured = [self._measure(factor, rung.qualities[factor], speeds[factor]) for factor in self.scales]
-            errors, bits = (np.stack(part) for part in zip(*measured, strict=True))
+            errors = np.stack([part for part, _ in measured])
+            shares = [part for _, part in measured]
+            bits = np.stack([self._learned.correct(*of_scale) for of_scale in zip(self.scales, shares, strict=True)])
             weighted = errors * self._weights(errors)
-            rows = least_cost(weighted, bits, rung.multiplier)
+            rows = least_cost(weighted, bits, rung.multiplier, Overhead.foreseen(bits))
             alone = (weighted + rung.multiplier * bits).sum((1, 2))
             wanted = {self.scales[row] for row in (*np.unique(rows), int(alone.argmin()))}
-            if all(speeds[factor] == self._speed for factor in wanted):
+            if roughly or all(speeds[factor] == self._speed for factor in wanted):
                 return rows, errors, bits
             speeds |= dict.fromkeys(wanted, self._speed)
+
+    def _learn(self, coded: Coded) -> None:
+        """Take in what a mixture of measured scales says of bits."""
+        for factor, frame in coded.rescaled.frames.items():
+            own = coded.rescaled.scales == factor
+            bits = self._learned.correct(factor, self._measure(factor, frame.quality, self._speed)[1])
+            beyond = 8 * len(frame.data) - frame_bits(own, bits)
+            self._learned.learn(factor, bits, own, bits[own].sum() + beyond)
 
     def _weights(self, errors: NDArray[np.float64]) -> NDArray[np.float64]:
         """What a squared error counts in each block, (rows, cols)."""
@@ -177,8 +199,7 @@ class Sender:
         """Begin to code whole planes, (scale, quality, speed) each, in threads: the encoder leaves Python to others."""
         for known in wanted:
             if known not in self._whole:
-                factor, quality, speed = known
-                encode_plane = partial(self._encode, self._planes[factor], quality, speed)
+                encode_plane = partial(self._encode, self._planes[known[0]], *known)
                 self._whole[known] = self._threads.submit(encode_plane)
 
     def _measure_anew(self, factor: int, quality: int, speed: int) -> _Measured:
@@ -201,11 +222,12 @@ class Sender:
             self._code_ahead([(factor, quality, speed)])
             data = self._whole[factor, quality, speed].result()
         else:
-            data = self._encode(plane, quality, speed)
+            data = self._encode(plane, factor, quality, speed)
         return data, revive(avif.decode(data, plane.shape), self._colour)
 
-    def _encode(self, plane: NDArray[np.uint8], quality: int, speed: int) -> bytes:
-        return avif.encode(plane, quality, self._chroma, "psnr" if self.tune == "psnr" else "ssim", speed)
+    def _encode(self, plane: NDArray[np.uint8], factor: int, quality: int, speed: int) -> bytes:
+        tune: avif.Tune = "psnr" if self.tune == "psnr" else "ssim"
+        return avif.encode(plane, quality, self._chroma, tune, speed, cdef=factor == 1)
 
     def code(self, scales: NDArray[np.uint8], rung: Rung) -> Coded:
         """The picture with these scales, (rows, cols), as it is stored, and what that loses."""

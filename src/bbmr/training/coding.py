@@ -107,7 +107,8 @@ class CodedPool:
             with full_float32():
                 planes = bicubic_planes(part, SCALES)
             settings = zip(SCALES, qualities.tolist(), strict=True)
-            return {factor: avif.encode(planes[factor], own, speed=self._coding.speed) for factor, own in settings}
+            speed = self._coding.speed
+            return {k: avif.encode(planes[k], own, speed=speed, cdef=k == 1) for k, own in settings}
 
         frames = self._store.get(number, code) if self._store else code()
         coded = {}
