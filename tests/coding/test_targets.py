@@ -100,6 +100,19 @@ def test_gaps_are_stepped_over() -> None:
     assert 0.97 * 2200 <= reach_size(sender, 2200).size <= 2200
 
 
+def test_mixtures_fill_the_gaps_between_single_scales() -> None:
+    """The first coding is of one scale, and a quarter too large."""
+
+    class Gaps(MadeUp):
+        def at(self, rung: Rung, alone: bool = True) -> Coded:
+            coded = super().at(rung, alone)
+            return Coded(rung, PICTURE, coded.size * 5 // 4, coded.errors) if alone else coded
+
+    sender = Gaps()
+    assert 0.97 * 2200 <= reach_size(sender, 2200).size <= 2200
+    assert len(sender.coded) <= 3
+
+
 def test_blocks_that_change_all_at_once_are_exchanged_one_by_one() -> None:
     """A hundred alike: all at 100 bytes up to some thrift, all at 10 beyond."""
     grid = BlockGrid(640, 640, 64)

@@ -34,7 +34,7 @@ class Overhead:
     @classmethod
     def foreseen(cls, bits: NDArray[np.float64]) -> "Overhead":
         """bits: (scales, rows, cols), of every block at every scale."""
-        return cls(8 * (_FRAME_BYTES + _SECTION_BYTES), 8 * _SIDE_BYTES * np.cbrt(bits.mean((1, 2)) / 8))
+        return cls(8 * (_FRAME_BYTES + _SECTION_BYTES), _side_bits(bits.mean((1, 2))))
 
     def of(self, rows: NDArray[np.int64]) -> float:
         """Bits; rows: (rows, cols), of the scale of each block."""
@@ -64,8 +64,14 @@ def least_cost(
 
 def frame_bits(own: NDArray[np.bool_], bits: NDArray[np.float64]) -> float:
     """What the frame of a scale takes, foreseen.  own: (rows, cols), which blocks it has.  bits: of every block."""
-    sides = 8 * _SIDE_BYTES * np.cbrt(bits.mean() / 8) * sum(len(one) for one, _ in _differing(own))
-    return float(bits[own].sum() + 8 * _FRAME_BYTES + sides)
+    sides = sum(len(one) for one, _ in _differing(own))
+    return float(bits[own].sum() + 8 * _FRAME_BYTES + sides * _side_bits(bits.mean()))
+
+
+def _side_bits(mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of a side at which a frame is filled.  mean: bits of a block of its scale."""
+    found: NDArray[np.float64] = 8 * _SIDE_BYTES * np.cbrt(mean / 8)
+    return found
 
 
 def of_blocks(values: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -115,24 +115,25 @@ def reach_psnr(sender: Sender, psnr: float) -> Coded:
 
 
 def _reach(sender: Sender, aim: _Aim) -> Coded:
-    """A picture that fits: at the rung that is foreseen to, corrected by what came of the one before; else of qualities
-    around, in turn.  Between one scale at one quality and the same at the next lie 6 % of the bytes, so where that does
-    not fit mixtures follow.
+    """A picture that fits: at the rung that is foreseen to; or mixtures, for between one scale at one quality and the
+    same at the next lie 6 % of the bytes, each corrected by what came of the one before; else of qualities around, in
+    turn.
     """
-    correction, tried, nearest = 0.0, set[Rung](), None
-    while len(tried) < _CODINGS:
-        foresight = _Foresight(sender, aim, correction)
+    foresight = _Foresight(sender, aim, 0.0)
+    nearest = sender.at(foresight.fitting(_near_quality(foresight, aim)))
+    _check_reach(nearest, aim)
+    tried = set[Rung]()
+    while len(tried) < _CODINGS and not aim.fits(nearest):
         rung = foresight.fitting(_near_quality(foresight, aim))
         if rung in tried:  # a gap: one side of it gives too much, the other too little
             break
         tried.add(rung)
-        coded = sender.at(rung, alone=nearest is None)
+        coded = sender.at(rung, alone=False)
         _check_reach(coded, aim)
-        nearest = coded if nearest is None else min(nearest, coded, key=aim.distance)
-        if aim.fits(nearest):
-            return nearest
-        correction = aim.excess(coded) - aim.excess(sender.foresee(rung))
-    assert nearest is not None
+        nearest = min(nearest, coded, key=aim.distance)
+        foresight = _Foresight(sender, aim, aim.excess(coded) - aim.excess(sender.foresee(rung)))
+    if aim.fits(nearest):
+        return nearest
     middle = nearest.rung.quality
     steps = [step for distance in range(_QUALITIES_TRIED) for step in (distance, -1 - distance)]
     for quality in (middle + step for step in steps if middle + step in QUALITIES):
