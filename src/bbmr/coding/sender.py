@@ -50,8 +50,8 @@ _COLOUR = {"visual": 100, "psnr": 80}
 """Per cent of its colour that the codec is given, by what is minimised."""
 _FILE_BYTES = 110
 """Of a file without its frames, about."""
-_CLOSE = 1.03
-"""A single scale that is foreseen to cost so many times what the mixture came to at most is coded too."""
+_WORTHWHILE = 0.99
+"""Share of a single scale's cost that a mixture is foreseen to come to at most, to be coded: most disappoint."""
 _REMEMBERED = 3
 """Codings that are kept: a search often comes back to the last mixtures and the last single scale."""
 
@@ -118,29 +118,28 @@ class Sender:
     def at(self, rung: Rung, alone: bool = True) -> Coded:
         """The picture at a rung, with the scales that blocks are foreseen to be best at.
 
-        alone: or with one scale, where that turns out better.
+        alone: or with one scale, where that turns out better, or is foreseen to be about as good.
         """
         if len(self.scales) == 1:
             return self.code(np.full((self.grid.rows, self.grid.cols), self.scales[0], np.uint8), rung)
         rows, errors, bits = self._choose(rung)
         weights = self._weights(errors)
-        coded = self.code(np.array(self.scales, np.uint8)[rows], rung)
+        costs, overhead = errors * weights + rung.multiplier * bits, Overhead.foreseen(bits)
+        single = np.full_like(rows, costs.sum((1, 2)).argmin())
+
+        def foreseen(map_of_rows: NDArray[np.int64]) -> float:
+            return float(of_blocks(costs, map_of_rows).sum() + rung.multiplier * overhead.of(map_of_rows))
 
         def cost(one: Coded) -> float:
             return float((one.errors * weights).sum() + rung.multiplier * 8 * one.size)
 
+        if alone and foreseen(rows) > _WORTHWHILE * foreseen(single):
+            rows = single
+        by_row = np.array(self.scales, np.uint8)
+        coded = self.code(by_row[rows], rung)
         self._learn(coded)
-        if not alone or len(coded.rescaled.blocks) == 1:
-            return coded
-
-        # Single scales are foreseen: their whole planes were coded, and the network does to them what it did to these.
-        file_bits = 8 * (coded.size - sum(len(frame.data) for frame in coded.rescaled.frames.values()))
-        share = (coded.errors * weights).sum() / max(of_blocks(errors * weights, rows).sum(), 1e-9)
-        foreseen = share * (errors * weights).sum((1, 2)) + rung.multiplier * (bits.sum((1, 2)) + file_bits)
-        best = int(foreseen.argmin())
-        if foreseen[best] < _CLOSE * cost(coded):
-            single = self.code(np.full(weights.shape, self.scales[best], np.uint8), rung)
-            coded = min(coded, single, key=cost)
+        if alone and len(coded.rescaled.blocks) > 1:
+            coded = min(coded, self.code(by_row[single], rung), key=cost)
         return coded
 
     def foresee(self, rung: Rung, roughly: bool = False) -> Foreseen:
