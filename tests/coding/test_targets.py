@@ -100,6 +100,24 @@ def test_gaps_are_stepped_over() -> None:
     assert 0.97 * 2200 <= reach_size(sender, 2200).size <= 2200
 
 
+@given(st.integers(300, 7000))
+def test_a_quality_that_lacks_something_even_without_thrift_is_left(size: int) -> None:
+    """Where all blocks have the finest scale already, less thrift changes nothing."""
+
+    class AtItsFinest(MadeUp):
+        def at(self, rung: Rung, alone: bool = True) -> Coded:
+            coded = super().at(Rung(rung.quality, max(rung.thrift, 1.0)), alone)
+            return Coded(rung, PICTURE, coded.size, coded.errors)
+
+        def foresee(self, rung: Rung, roughly: bool = False) -> Foreseen:
+            return super().foresee(Rung(rung.quality, max(rung.thrift, 1.0)), roughly)
+
+    sender = AtItsFinest()
+    sender.grid = BlockGrid(1024, 1024, 64)  # so many pixels that the search comes from below
+    assert 0.97 * size <= reach_size(sender, size).size <= size
+    assert len(sender.coded) <= 3
+
+
 def test_mixtures_fill_the_gaps_between_single_scales() -> None:
     """The first coding is of one scale, and a quarter too large."""
 

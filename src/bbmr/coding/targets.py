@@ -187,6 +187,9 @@ def _near_quality(foresight: _Foresight, aim: _Aim) -> int:
     quality = min(max(round(aim.first), QUALITIES[0]), QUALITIES[-1])
     for roughly in (True, False):
         quality = _quality_from(quality, foresight, aim, roughly)
+    # Thrift can do without almost anything, but cannot bring more than all blocks at the finest scale have.
+    while quality < QUALITIES[-1] and foresight.excess(quality, -_LOG_THRIFT) < 0:
+        quality += 1
     return quality
 
 
