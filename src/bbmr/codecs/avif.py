@@ -54,9 +54,9 @@ def encode(
 ) -> bytes:
     """(H, W, 1 or 3) uint8 -> the frame's bytes.
 
-    quality: 0 to 100, of libavif.  cdef: with AV1's constrained directional enhancement filter, which libaom leaves out
-        of still pictures; full-size samples gain by it, smaller ones, which are sharper, lose.  The bytes depend on the
-    encoder's version.  Raises CodecError for sides above MAX_SIDE, and where Pillow has no such encoder.
+    quality: 0 to 100, of libavif.  cdef: with AV1's constrained directional enhancement filter, see `gains_by_cdef`.
+    The bytes depend on the encoder's version.  Raises CodecError for sides above MAX_SIDE, and where Pillow has no such
+    encoder.
     """
     if max(plane.shape[:2]) > MAX_SIDE:
         raise CodecError(
@@ -73,6 +73,14 @@ def encode(
     except (KeyError, OSError, RuntimeError, ValueError) as error:
         raise CodecError(f"Pillow cannot code {plane.shape} as AVIF ({error}); install one with libaom") from error
     return _frame_of(file.getvalue())
+
+
+def gains_by_cdef(factor: int) -> bool:
+    """Whether LR samples of a scale do: full-size ones; smaller ones, which are sharper, lose.
+
+    libaom leaves the filter out of still pictures unless asked for it (docs/rate-distortion.md has what it brings).
+    """
+    return factor == 1
 
 
 def decode(data: bytes | memoryview, shape: tuple[int, int, int]) -> NDArray[np.uint8]:

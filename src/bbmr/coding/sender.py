@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -198,8 +197,8 @@ class Sender:
         """Begin to code whole planes, (scale, quality, speed) each, in threads: the encoder leaves Python to others."""
         for known in wanted:
             if known not in self._whole:
-                encode_plane = partial(self._encode, self._planes[known[0]], *known)
-                self._whole[known] = self._threads.submit(encode_plane)
+                factor, *_ = known
+                self._whole[known] = self._threads.submit(self._encode, self._planes[factor], *known)
 
     def _measure_anew(self, factor: int, quality: int, speed: int) -> _Measured:
         size = self.grid.height, self.grid.width
@@ -226,7 +225,7 @@ class Sender:
 
     def _encode(self, plane: NDArray[np.uint8], factor: int, quality: int, speed: int) -> bytes:
         tune: avif.Tune = "psnr" if self.tune == "psnr" else "ssim"
-        return avif.encode(plane, quality, self._chroma, tune, speed, cdef=factor == 1)
+        return avif.encode(plane, quality, self._chroma, tune, speed, avif.gains_by_cdef(factor))
 
     def code(self, scales: NDArray[np.uint8], rung: Rung) -> Coded:
         """The picture with these scales, (rows, cols), as it is stored, and what that loses."""

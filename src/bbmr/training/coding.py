@@ -108,7 +108,7 @@ class CodedPool:
                 planes = bicubic_planes(part, SCALES)
             settings = zip(SCALES, qualities.tolist(), strict=True)
             speed = self._coding.speed
-            return {k: avif.encode(planes[k], own, speed=speed, cdef=k == 1) for k, own in settings}
+            return {k: avif.encode(planes[k], own, speed=speed, cdef=avif.gains_by_cdef(k)) for k, own in settings}
 
         frames = self._store.get(number, code) if self._store else code()
         coded = {}

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from bbmr.allocation.optimal import multiplier
 from bbmr.allocation.visual import LOSS_AVERSION, VARIANCE_FLOOR
 from bbmr.blocks import BLOCK_SIDES, CELL, PAPER_SCALES, SCALES
-from bbmr.codecs.avif import QUALITIES
+from bbmr.codecs.avif import QUALITIES, gains_by_cdef
 from bbmr.devices import full_float32
 from bbmr.downscaling.bicubic import round_to_8_bit
 from bbmr.errors import BbmrError
@@ -269,7 +269,8 @@ class BatchSource:
         self.pool = None
         if coding:
             pixels = [photo.pixels for photo in self.photos]
-            made_of = coding.made_of, seed, side, [(photo.name, *photo.pixels.shape) for photo in self.photos]
+            shapes = [(photo.name, *photo.pixels.shape) for photo in self.photos]
+            made_of = coding.made_of, [gains_by_cdef(factor) for factor in SCALES], seed, side, shapes
             store = FrameStore(coded, made_of) if coded else None
             self.pool = CodedPool(pixels, self.weights, side, batch, coding, seed, store)
         self.uniform_shares = [maps.uniform_scales.get(scale, 0.0) for scale in SCALES]
