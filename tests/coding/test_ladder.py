@@ -1,9 +1,16 @@
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from bbmr.blocks import SCALES
 from bbmr.coding.ladder import Rung
+from bbmr.coding.options import CodedOptions
+from bbmr.coding.sender import Sender, pipeline_for
+from bbmr.imageio import read_picture
+from bbmr.picture import Picture
+
+GIRAFFE = Path(__file__).parents[2] / "examples" / "giraffe.jpg"
 
 
 def test_coarser_samples_are_coded_better_within_what_there_is() -> None:
@@ -16,8 +23,23 @@ def test_coarser_samples_are_coded_better_within_what_there_is() -> None:
     assert Rung(0).qualities[16] < 40
 
 
-def test_a_bit_is_worth_less_the_better_the_quality_and_more_with_thrift() -> None:
-    assert Rung(30).multiplier > Rung(31).multiplier > Rung(90).multiplier > 0
+def test_a_bit_is_worth_less_and_samples_are_coded_better_the_better_the_quality() -> None:
+    for rung, better in pairwise(Rung(quality) for quality in range(101)):
+        assert rung.multiplier > better.multiplier > 0
+        assert all(rung.qualities[factor] <= better.qualities[factor] for factor in SCALES)
+
+
+def test_thrift_makes_bits_dearer_and_leaves_qualities_as_they_are() -> None:
     assert Rung(30, 2.0).multiplier == pytest.approx(2 * Rung(30).multiplier)
-    # One more quality of the codec at full size takes lambda down by 8 %.
-    assert Rung(50).multiplier / Rung(60).multiplier == pytest.approx(0.919**-14, rel=0.01)
+    assert Rung(30, 2.0).qualities == Rung(30).qualities
+
+
+@pytest.mark.parametrize(("factor", "quality"), [(1, 40), (1, 60), (2, 40)])
+def test_a_bit_more_saves_about_lambda(factor: int, quality: int) -> None:
+    """Of a photograph that the ladder was not measured on, from a little below the quality to a little above."""
+    picture = Picture(read_picture(GIRAFFE).colour[300:812, 800:1312])
+    options = CodedOptions(quality=quality, scales=(factor,), tune="psnr")
+    sender = Sender(picture, options, pipeline_for(options), speed=6)
+    less, more = (sender.at(Rung(quality + step)) for step in (-4, 4))
+    saved = (less.errors.sum() - more.errors.sum()) / (8 * (more.size - less.size))
+    assert saved == pytest.approx(Rung(quality).multiplier, rel=0.25)
