@@ -32,7 +32,7 @@ from bbmr.options import BICUBIC_MOSAIC, LEARNED, PLAIN_PIPELINE, Options
 from bbmr.picture import Picture
 from bbmr.pipeline import compress
 from bbmr.refinement.descent import Descent
-from bbmr.refinement.refine import as_blocks, as_floats, in_8_bit
+from bbmr.refinement.refine import as_blocks, as_floats, as_stored
 from bbmr.refinement.restoration import Restoration
 from bbmr.rescaled import RescaledImage
 from bbmr.upscaling import Upscaler
@@ -57,7 +57,7 @@ def adam(restoration: Restoration, start: dict[int, Tensor], rate: float) -> Ite
     optimiser = torch.optim.Adam(changing, rate / 255)
     weights = np.ones(restoration.scales.shape)
     for _ in count():
-        gradients, _ = restoration.gradient(in_8_bit(samples), weights)
+        gradients, _ = restoration.gradient(as_stored(samples, depth=8), weights)
         for k, gradient in gradients.items():
             samples[k].grad = gradient
         optimiser.step()
@@ -88,7 +88,7 @@ def measure(colour: NDArray[np.uint8], pipeline: str, gains: Gains) -> None:
         for step in range(1, max(STEPS) + 1):
             samples = next(steps, samples)  # what it was where the descent has ended
             if step in STEPS:
-                after = quality(replace(rescaled, blocks=as_blocks(samples)), upscaler, colour)
+                after = quality(replace(rescaled, blocks=as_blocks(samples, rescaled.depth)), upscaler, colour)
                 gains[name][step].append((after[0] - before[0], after[1] - before[1]))
 
 
@@ -98,7 +98,7 @@ def quality(rescaled: RescaledImage, upscaler: Upscaler, colour: NDArray[np.uint
 
 
 def middle(path: Path, side: int) -> NDArray[np.uint8]:
-    colour = read_picture(path).colour
+    colour = read_picture(path).in_8_bit().colour
     height, width = colour.shape[:2]
     top, left = max(height - side, 0) // 2, max(width - side, 0) // 2
     return np.ascontiguousarray(colour[top : top + side, left : left + side])

@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name, paths in find_sets(options.data, options.sets, options.limit).items():
             results: dict[str, dict[int, list[Figures]]] = {}
             for path in track(paths, name, console=Console(stderr=True)):
-                colour = read_picture(path).colour
+                colour = read_picture(path).in_8_bit().colour
                 for weights, learned in makers.items():
                     for factor, figures in measure(colour, learned).items():
                         results.setdefault(weights, {}).setdefault(factor, []).append(figures)

@@ -111,7 +111,7 @@ def alone(factor: int) -> str:
 
 def measure(set_name: str, path: Path, digest: str, codec: Rival, setting: float) -> Point:
     torch.set_num_threads(1)
-    colour = read_picture(path).colour
+    colour = read_picture(path).in_8_bit().colour
     colour = colour if colour.shape[2] == 3 else colour.repeat(3, 2)
     start = time.perf_counter()
     data = codec.encode(colour, setting)

@@ -84,7 +84,7 @@ def measure(
 ) -> Results:
     results: Results = {name: {factor: [] for factor in factors} for name in ("bicubic", *networks)}
     for path in track(paths, title, console=Console(stderr=True)):
-        colour = read_picture(path).colour
+        colour = read_picture(path).in_8_bit().colour
         for factor in factors:
             results["bicubic"][factor].append(compare(enlarge_bicubic(colour, factor), colour))
         for name, network in networks.items():

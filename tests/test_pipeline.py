@@ -359,7 +359,7 @@ def test_the_recipe_knows_all_weights_of_a_pipeline_that_has_several(monkeypatch
     rescaled = pipeline.compress_uniform(Picture(landscape(40, 40)), 2, "separate-omnisr")
     assert rescaled.recipe.weights == "omnisr-x2+omnisr-x4+omnisr-x8"
     digests = b"".join(sha256(f"omnisr-x{k}".encode()).digest() for k in (2, 4, 8))
-    assert rescaled.recipe.weights_sha256 == sha256(digests).hexdigest()
+    assert rescaled.recipe.weights_digest == sha256(digests).hexdigest()[:16]
 
 
 def test_files_that_a_restorer_cannot_restore_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -394,7 +394,7 @@ def test_unknown_pipelines_are_refused_with_those_there_are() -> None:
 
 def test_other_weights_are_warned_of() -> None:
     rescaled = pipeline.compress(Picture(landscape(40, 40)))
-    foreign = replace(rescaled, recipe=replace(rescaled.recipe, weights_sha256="0" * 64))
+    foreign = replace(rescaled, recipe=replace(rescaled.recipe, weights_digest="0" * 64))
     with pytest.warns(UserWarning, match="other weights"):
         pipeline.restore(foreign)
 
@@ -428,7 +428,7 @@ def test_own_weights_restore_what_was_compressed_for_them(distortion: str, own: 
     options = Options(weights="mine", distortion=distortion)
     rescaled = decode(encode(pipeline.compress(picture, options)))
     assert rescaled.recipe.weights == "mine"
-    assert rescaled.recipe.weights_sha256 == sha256((own / "mine.safetensors").read_bytes()).hexdigest()
+    assert rescaled.recipe.weights_digest == sha256((own / "mine.safetensors").read_bytes()).hexdigest()[:16]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         restored = pipeline.restore(rescaled).colour

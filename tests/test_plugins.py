@@ -329,7 +329,7 @@ def test_onnx_files_are_upscalers_alone() -> None:
     assert fingerprint == sha256(path.read_bytes()).hexdigest()
     parts = Parts(upscaler)
     rescaled = compress_uniform(Picture(textured(50, 70)), 4, parts=parts)
-    assert (rescaled.recipe.weights, rescaled.recipe.weights_sha256) == ("models_x4.onnx", fingerprint)
+    assert (rescaled.recipe.weights, rescaled.recipe.weights_digest) == ("models_x4.onnx", fingerprint[:16])
     repeated = plane_of(rescaled, 4).repeat(4, 0).repeat(4, 1)[:50, :70]
     np.testing.assert_array_equal(restore(rescaled, parts=parts).colour, repeated)
     for load in (load_downscaler, load_allocator):

@@ -34,4 +34,4 @@ def test_any_difference_counts() -> None:
 def test_alpha_of_other_types_is_refused() -> None:
     one = make_rescaled(*mixed(20, 20))
     with pytest.raises(ValueError, match="float64"):
-        replace(one, alpha=np.zeros((20, 20)))  # type: ignore[arg-type]
+        replace(one, alpha=np.zeros((20, 20)))

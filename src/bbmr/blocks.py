@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bbmr.depth import Samples
+
 SCALES = (1, 2, 4, 8, 16)
 """Every scaling factor that a block may have."""
 CELL = max(SCALES)
@@ -90,7 +92,7 @@ def merge(sums: NDArray[np.float64], step: int) -> NDArray[np.float64]:
     return np.add.reduceat(by_row, np.arange(0, sums.shape[2], step), axis=2)
 
 
-def split(plane: NDArray[np.uint8], grid: BlockGrid, factor: int) -> NDArray[np.uint8]:
+def split(plane: Samples, grid: BlockGrid, factor: int) -> Samples:
     """Cut an LR plane (ceil(H/factor), ceil(W/factor), C) into blocks (rows, cols, side/factor, side/factor, C).
 
     Partial blocks are filled by repeating their last row and column.
@@ -103,7 +105,7 @@ def split(plane: NDArray[np.uint8], grid: BlockGrid, factor: int) -> NDArray[np.
     return whole.reshape(grid.rows, side, grid.cols, side, plane.shape[2]).swapaxes(1, 2)
 
 
-def stitch(blocks: NDArray[np.uint8], grid: BlockGrid, factor: int) -> NDArray[np.uint8]:
+def stitch(blocks: Samples, grid: BlockGrid, factor: int) -> Samples:
     """Inverse of `split`: blocks (rows, cols, side/factor, side/factor, C) -> plane (ceil(H/factor), ceil(W/factor),
     C).
     """

@@ -30,7 +30,7 @@ from bbmr.options import (
 )
 from bbmr.parts import NO_PARTS, Allocator, Parts, checked_planes, checked_rows, fingerprint_of, name_of
 from bbmr.picture import Picture
-from bbmr.rescaled import Recipe
+from bbmr.rescaled import DIGEST_DIGITS, Recipe
 from bbmr.upscaling import Upscaler
 from bbmr.upscaling.joint import JointUpscaler
 from bbmr.upscaling.mosaic import CodedUpscaler, MosaicUpscaler
@@ -100,14 +100,15 @@ class Pipeline:
         return self.parts.upscaler is None and self.networks == PIPELINES[self.name].networks
 
     @property
-    def weights_sha256(self) -> str:
-        """SHA-256 of the weights; of several, that of their SHA-256 one after another (32 bytes each).  Of an upscaler
-        of one's own its fingerprint, empty where it has none.
+    def weights_digest(self) -> str:
+        """The first DIGEST_DIGITS of the SHA-256 of the weights; of several, of that of their SHA-256 one after another
+        (32 bytes each).  Of an upscaler of one's own of its fingerprint, empty where it has none.
         """
         if self.parts.upscaler is not None:
-            return fingerprint_of(self.parts.upscaler)
+            return fingerprint_of(self.parts.upscaler)[:DIGEST_DIGITS]
         digests = [weights_index()[name].sha256 for name in self.networks]
-        return digests[0] if len(digests) == 1 else sha256(bytes.fromhex("".join(digests))).hexdigest()
+        whole = digests[0] if len(digests) == 1 else sha256(bytes.fromhex("".join(digests))).hexdigest()
+        return whole[:DIGEST_DIGITS]
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -144,10 +145,10 @@ class Pipeline:
         By SHA-256; by name where an upscaler of one's own has no fingerprint.
         """
         own = self.parts.upscaler is not None
-        if own and not (recipe.weights_sha256 and self.weights_sha256):
+        if own and not (recipe.weights_digest and self.weights_digest):
             same = recipe.weights == self.weights
         else:
-            same = recipe.weights_sha256 == self.weights_sha256
+            same = recipe.weights_digest[:DIGEST_DIGITS] == self.weights_digest
         if same:
             return ""
         if own and recipe.weights == self.weights:

@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bbmr.blocks import BlockGrid, split
+from bbmr.depth import Samples, depth_of
 from bbmr.rescaled import RescaledImage, WienerFilter
+from bbmr.samples import to_integers, to_unit
 
 
 @dataclass(frozen=True, eq=False)
 class LRBlocks:
-    """grid, scales: as in `RescaledImage`.  samples: {k: (N_k, C, side/k, side/k)} in raster order of the blocks, uint8
-    as they are stored or float32 in [0, 1].  qualities: {k: 0 to 100} that they were coded at, where they were.
-    filters: {k: coefficients}, what the sender wants done after the network (see `bbmr.upscaling.wiener`).
+    """grid, scales, depth: as in `RescaledImage`.  samples: {k: (N_k, C, side/k, side/k)} in raster order, as they are
+    stored (`to_integers`) or float32 in [0, 1].  qualities: {k: 0 to 100} that they were coded at, where
+    they were.  filters: {k: coefficients}, what the sender wants done after the network (see `bbmr.upscaling.wiener`).
     """
 
     grid: BlockGrid
@@ -25,6 +27,7 @@ class LRBlocks:
     samples: Mapping[int, Tensor]
     qualities: Mapping[int, int] = field(default_factory=dict)
     filters: Mapping[int, WienerFilter] = field(default_factory=dict)
+    depth: int = 8
 
     @classmethod
     def of(cls, rescaled: RescaledImage) -> "LRBlocks":
@@ -33,15 +36,15 @@ class LRBlocks:
         qualities, filters = {}, {}
         for k, frame in rescaled.frames.items():
             qualities[k], filters[k] = frame.quality, frame.filter
-        return cls(rescaled.grid, rescaled.scales, samples, qualities, filters)
+        return cls(rescaled.grid, rescaled.scales, samples, qualities, filters, rescaled.depth)
 
     @classmethod
-    def uniform(cls, plane: NDArray[np.uint8], factor: int, grid: BlockGrid, quality: int | None = None) -> "LRBlocks":
+    def uniform(cls, plane: Samples, factor: int, grid: BlockGrid, quality: int | None = None) -> "LRBlocks":
         """A whole LR plane (ceil(H/k), ceil(W/k), C) cut into blocks; quality: that it was coded at, if it was."""
         blocks = split(plane, grid, factor)
         scales = np.full((grid.rows, grid.cols), factor, np.uint8)
         samples = {factor: _as_tensor(blocks.reshape(-1, *blocks.shape[2:]))}
-        return cls(grid, scales, samples, {} if quality is None else {factor: quality})
+        return cls(grid, scales, samples, {} if quality is None else {factor: quality}, depth=depth_of(plane))
 
     def to(self, device: torch.device) -> "LRBlocks":
         """The same with the samples there."""
@@ -74,7 +77,7 @@ class LRBlocks:
             own = self.samples[factor][torch.from_numpy(position[scales == factor])]
             # Contiguous, as how samples lie in memory decides how convolutions round.
             own = own.contiguous()
-            found[factor] = own.float().div(255) if own.dtype == torch.uint8 else own
+            found[factor] = own if own.is_floating_point() else to_unit(own)
         return found
 
     def planes_of(self, rows: slice, cols: slice) -> dict[int, Tensor]:
@@ -101,6 +104,6 @@ class LRBlocks:
         return planes
 
 
-def _as_tensor(blocks: NDArray[np.uint8]) -> Tensor:
+def _as_tensor(blocks: Samples) -> Tensor:
     writable = blocks if blocks.flags.writeable else blocks.copy()  # torch warns of others
-    return torch.from_numpy(writable).permute(0, 3, 1, 2)
+    return to_integers(writable).permute(0, 3, 1, 2)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bbmr.blocks import PAPER_SCALES
+from bbmr.depth import Samples
 from bbmr.downscaling import Downscaler
 from bbmr.errors import BbmrError
 from bbmr.upscaling import Upscaler
@@ -110,9 +111,7 @@ def blamed_on(part: str) -> Iterator[None]:
         raise BbmrError(f"{part} raised {type(error).__name__}{told}") from error
 
 
-def checked_planes(
-    downscaler: Downscaler, colour: NDArray[np.uint8], factors: Iterable[int]
-) -> dict[int, NDArray[np.uint8]]:
+def checked_planes(downscaler: Downscaler, colour: Samples, factors: Iterable[int]) -> dict[int, Samples]:
     """The LR planes that a downscaler makes; that of factor 1, which it is not asked for, is the picture itself.
 
     As `Downscaler`.  Raises BbmrError for what are no LR planes of the picture, and for whatever the downscaler raises.
@@ -126,10 +125,10 @@ def checked_planes(
     for factor in shrinking:
         shape = (-(-colour.shape[0] // factor), -(-colour.shape[1] // factor), colour.shape[2])
         plane = made.get(factor)
-        if not isinstance(plane, np.ndarray) or plane.shape != shape or plane.dtype != np.uint8:
+        if not isinstance(plane, np.ndarray) or plane.shape != shape or plane.dtype != colour.dtype:
             raise BbmrError(
                 f"the downscaler {name_of(downscaler)} made {_told(plane)} of a picture {colour.shape} at factor "
-                f"{factor}; its LR plane there has to be {shape} uint8"
+                f"{factor}; its LR plane there has to be {shape} {colour.dtype}"
             )
     return {factor: colour if factor == 1 else made[factor] for factor in factors}
 

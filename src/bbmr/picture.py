@@ -1,9 +1,10 @@
 """A picture as the library sees it: colour samples, alpha, and the metadata that travels with them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
+
+from bbmr.depth import Samples, depth_of, in_8_bit
 
 
 @dataclass(frozen=True)
@@ -17,28 +18,31 @@ class Metadata:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """colour: (H, W, 1) gray or (H, W, 3) RGB, uint8; alpha: (H, W) uint8, or None for an opaque picture.
+    """colour: (H, W, 1) gray or (H, W, 3) RGB, uint8 or uint16; alpha: (H, W) of the same depth, or None for an opaque
+    picture.
 
     Pictures are equal where all samples and metadata are.
     """
 
-    colour: NDArray[np.uint8]
-    alpha: NDArray[np.uint8] | None = None
+    colour: Samples
+    alpha: Samples | None = None
     metadata: Metadata = field(default_factory=Metadata)
 
     def __post_init__(self) -> None:
-        if self.colour.dtype != np.uint8 or self.colour.ndim != 3 or self.colour.shape[2] not in (1, 3):
-            raise ValueError(f"colour samples are (H, W, 1 or 3) uint8, not {self.colour.shape} {self.colour.dtype}")
+        shape, dtype = self.colour.shape, self.colour.dtype
+        if dtype not in (np.uint8, np.uint16) or len(shape) != 3 or shape[2] not in (1, 3):
+            raise ValueError(f"colour samples are (H, W, 1 or 3) uint8 or uint16, not {shape} {dtype}")
         if 0 in self.colour.shape:
             raise ValueError(f"a picture has at least 1 x 1 pixels, not {self.width} x {self.height}")
-        if self.alpha is not None and (self.alpha.dtype != np.uint8 or self.alpha.shape != self.colour.shape[:2]):
-            raise ValueError(f"alpha is (H, W) uint8 of the picture's size, not {self.alpha.shape} {self.alpha.dtype}")
+        alpha = self.alpha
+        if alpha is not None and (alpha.dtype != self.colour.dtype or alpha.shape != self.colour.shape[:2]):
+            raise ValueError(f"alpha is (H, W) of the picture's size and depth, not {alpha.shape} {alpha.dtype}")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Picture):
             return NotImplemented
         return (
-            self.metadata == other.metadata
+            (self.metadata, self.depth) == (other.metadata, other.depth)
             and np.array_equal(self.colour, other.colour)
             and same_plane(self.alpha, other.alpha)
         )
@@ -58,17 +62,26 @@ class Picture:
         """Pillow's name of the colour model: L, LA, RGB or RGBA."""
         return ("L" if self.colour.shape[2] == 1 else "RGB") + ("" if self.alpha is None else "A")
 
-    def to_array(self) -> NDArray[np.uint8]:
-        """(H, W) for gray, (H, W, 2, 3 or 4) for gray with alpha, RGB and RGB with alpha; uint8."""
+    @property
+    def depth(self) -> int:
+        """Bits of a sample, 8 or 16."""
+        return depth_of(self.colour)
+
+    def in_8_bit(self) -> "Picture":
+        """The same with 8 bits a sample."""
+        return replace(self, colour=in_8_bit(self.colour), alpha=None if self.alpha is None else in_8_bit(self.alpha))
+
+    def to_array(self) -> Samples:
+        """(H, W) for gray, (H, W, 2, 3 or 4) for gray with alpha, RGB and RGB with alpha; uint8 or uint16."""
         if self.alpha is not None:
             return np.dstack([self.colour, self.alpha])
         return self.colour[:, :, 0] if self.mode == "L" else self.colour
 
     @classmethod
-    def from_array(cls, array: NDArray[np.uint8]) -> "Picture":
-        """The inverse of `to_array`; raises ValueError for other shapes, TypeError for other types than uint8."""
-        if array.dtype != np.uint8:
-            raise TypeError(f"a picture is an array of uint8 (0 to 255), not {array.dtype}")
+    def from_array(cls, array: Samples) -> "Picture":
+        """The inverse of `to_array`; raises ValueError for other shapes, TypeError for other types than these."""
+        if array.dtype not in (np.uint8, np.uint16):
+            raise TypeError(f"a picture is an array of uint8 (0 to 255) or uint16 (0 to 65535), not {array.dtype}")
         if array.ndim == 2:
             return cls(array[:, :, None])
         if array.ndim != 3 or array.shape[2] not in (1, 2, 3, 4):
@@ -78,7 +91,7 @@ class Picture:
         return cls(np.ascontiguousarray(array[:, :, :-1]), np.ascontiguousarray(array[:, :, -1]))
 
 
-def same_plane(one: NDArray[np.uint8] | None, other: NDArray[np.uint8] | None) -> bool:
+def same_plane(one: Samples | None, other: Samples | None) -> bool:
     """Whether both are None, or arrays of the same shape and samples."""
     if one is None or other is None:
         return one is other

@@ -21,6 +21,7 @@ from bbmr.allocation.optimal import BudgetTooSmallError, least_squared_error
 from bbmr.allocation.visual import uniform_row, visual_distortion
 from bbmr.blocks import SCALES, BlockGrid, split
 from bbmr.catalogue import OWN, Pipeline, find_pipeline, find_sender, pipeline_for
+from bbmr.depth import Samples
 from bbmr.devices import full_float32
 from bbmr.downscaling import bicubic_planes
 from bbmr.errors import BbmrError
@@ -71,7 +72,7 @@ def compress(
         expected = psnr_y(foreseen, picture.height * picture.width)
     chosen = np.array(scales, np.uint8)[rows].reshape(grid.rows, grid.cols)
     chosen_by = options.objective if pipeline.allocator is None else OWN
-    recipe = Recipe(pipeline.name, pipeline.weights, pipeline.weights_sha256, chosen_by, expected)
+    recipe = Recipe(pipeline.name, pipeline.weights, pipeline.weights_digest, chosen_by, expected)
     return _refine(_store(picture, grid, chosen, planes, recipe), picture, pipeline, options.effort, progress)
 
 
@@ -109,13 +110,13 @@ def _compress_uniform(
     scales = np.full((grid.rows, grid.cols), factor, np.uint8)
     progress("downscale", 0.0)
     planes = pipeline.downscaler(picture.colour, (factor,))
-    recipe = Recipe(pipeline.name, pipeline.weights, pipeline.weights_sha256, "uniform")
+    recipe = Recipe(pipeline.name, pipeline.weights, pipeline.weights_digest, "uniform")
     return _refine(_store(picture, grid, scales, planes, recipe), picture, pipeline, effort, progress)
 
 
 def measure_distortion(
     picture: Picture,
-    planes: Mapping[int, NDArray[np.uint8]],
+    planes: Mapping[int, Samples],
     grid: BlockGrid,
     distortion: str,
     pipeline: Pipeline,
@@ -201,13 +202,13 @@ def _store(
     picture: Picture,
     grid: BlockGrid,
     scales: NDArray[np.uint8],
-    planes: Mapping[int, NDArray[np.uint8]],
+    planes: Mapping[int, Samples],
     recipe: Recipe,
 ) -> RescaledImage:
     blocks = {
         int(factor): split(planes[factor], grid, factor)[scales == factor] for factor in np.unique(scales).tolist()
     }
-    return RescaledImage(grid, scales, blocks, recipe, picture.alpha, picture.metadata)
+    return RescaledImage(grid, scales, blocks, recipe, picture.alpha, picture.metadata, depth=picture.depth)
 
 
 def _refine(

@@ -7,7 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bbmr.blocks import SCALES, BlockGrid
+from bbmr.depth import Samples, dtype_of
 from bbmr.picture import Metadata, same_plane
+
+DIGEST_DIGITS = 16
+"""64 bits tell weights from others; the other 24 bytes of a SHA-256 would be 0.2 % of many files."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,8 @@ class Recipe:
 
     pipeline: str
     weights: str
-    weights_sha256: str
+    weights_digest: str
+    """The first DIGEST_DIGITS of its hexadecimal digits; all of them, or none, where files of another origin say so."""
     tune: str
     """What the scales were chosen by: "visual" or "psnr" (see `bbmr.options`), "algorithm 1", "uniform", or "own", an
     allocator of the sender's.
@@ -72,12 +77,13 @@ class _Mapped:
 
 @dataclass(frozen=True, eq=False)
 class Outline(_Mapped):
-    """A RescaledImage without its samples and metadata; mode: Pillow's name of the colour model, as there."""
+    """A RescaledImage without its samples and metadata; mode, depth: as there."""
 
     grid: BlockGrid
     scales: NDArray[np.uint8]
     recipe: Recipe
     mode: str
+    depth: int = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,23 +92,26 @@ class RescaledImage(_Mapped):
 
     grid: true size and block side.
     scales: (rows, cols) uint8, the scaling factor of each block.
-    blocks: {factor: (N, side/factor, side/factor, C) uint8}, the LR samples of all blocks of that factor in raster
-        order, C = 1 (gray) or 3 (RGB); partial blocks at the right and bottom edge repeat their last column and row.
-        Every factor that occurs in `scales` is there, and no other.
-    alpha: (H, W) uint8 at full size, or None.
+    blocks: {factor: (N, side/factor, side/factor, C)}, the LR samples of all blocks of that factor in raster order,
+        C = 1 (gray) or 3 (RGB); partial blocks at the right and bottom edge repeat their last column and row.  uint8;
+        uint16 in a picture of 16 bits unless they were coded with loss.  Every factor that occurs in `scales` is there,
+        and no other.
+    alpha: (H, W) uint8 or uint16 at full size, or None.
     frames: {factor: frame} where the LR samples went through a lossy codec, for every factor; `blocks` are then what
         came out of it.
+    depth: bits of a sample of the picture, 8 or 16.
 
     Two are equal where all samples, recipe and metadata are.
     """
 
     grid: BlockGrid
     scales: NDArray[np.uint8]
-    blocks: dict[int, NDArray[np.uint8]]
+    blocks: dict[int, Samples]
     recipe: Recipe
-    alpha: NDArray[np.uint8] | None = None
+    alpha: Samples | None = None
     metadata: Metadata = field(default_factory=Metadata)
     frames: Mapping[int, Frame] = field(default_factory=dict)
+    depth: int = 8
 
     def __post_init__(self) -> None:
         grid = self.grid
@@ -113,26 +122,30 @@ class RescaledImage(_Mapped):
         counts = self.blocks_per_scale
         if not set(counts) <= set(SCALES) or set(self.blocks) != set(counts):
             raise ValueError(f"the map of scales has {sorted(counts)}, the LR blocks {sorted(self.blocks)}")
+        dtype = np.uint8 if self.frames else dtype_of(self.depth)
         for factor, blocks in self.blocks.items():
             side = grid.side // factor
-            if blocks.shape != (counts[factor], side, side, self.channels) or blocks.dtype != np.uint8:
+            if blocks.shape != (counts[factor], side, side, self.channels) or blocks.dtype != dtype:
                 raise ValueError(
-                    f"{counts[factor]} blocks of {side} x {side} samples expected at scale {factor}, not {blocks.shape}"
+                    f"{counts[factor]} blocks of {side} x {side} samples of {dtype} expected at scale {factor}, not "
+                    f"{blocks.shape} {blocks.dtype}"
                 )
         if self.frames and set(self.frames) != set(self.blocks):
             raise ValueError(f"there are LR blocks of scales {sorted(self.blocks)}, frames of {sorted(self.frames)}")
         if self.channels not in (1, 3):
             raise ValueError(f"LR samples have 1 or 3 channels, not {self.channels}")
         alpha = self.alpha
-        if alpha is not None and (alpha.shape != (grid.height, grid.width) or alpha.dtype != np.uint8):
-            raise ValueError(f"alpha is {alpha.shape} {alpha.dtype}, the picture {(grid.height, grid.width)} uint8")
+        if alpha is not None and (alpha.shape != (grid.height, grid.width) or alpha.dtype != dtype_of(self.depth)):
+            raise ValueError(
+                f"alpha is {alpha.shape} {alpha.dtype}, the picture {(grid.height, grid.width)} of {self.depth} bits"
+            )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RescaledImage):
             return NotImplemented
         return (
-            (self.grid, self.recipe, self.metadata, self.frames)
-            == (other.grid, other.recipe, other.metadata, other.frames)
+            (self.grid, self.recipe, self.metadata, self.frames, self.depth)
+            == (other.grid, other.recipe, other.metadata, other.frames, other.depth)
             and np.array_equal(self.scales, other.scales)
             # The same scales have blocks of the same factors.
             and all(np.array_equal(blocks, other.blocks[factor]) for factor, blocks in self.blocks.items())

@@ -1,6 +1,9 @@
 """From a picture to a lossy file and back, with a network of random weights."""
 
+import math
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from upscaling.tiny_networks import ship, textured
 from bbmr.blocks import SCALES
 from bbmr.codecs import avif
 from bbmr.codecs.avif import Chroma, Tune
+from bbmr.coding import sender as sender_module
 from bbmr.coding.ladder import Rung
 from bbmr.coding.options import CodedOptions
 from bbmr.coding.sender import Sender, compress, pipeline_for
@@ -67,6 +71,38 @@ def test_what_is_measured_is_what_the_receiver_has(tune: str, pipeline: str) -> 
     assert encode(received) == data
     assert psnr_y(restore(received), picture) == pytest.approx(coded.psnr, abs=1e-3)
     assert received.recipe.expected_psnr == coded.psnr
+
+
+class Foretold(Sender):
+    """Measures what lines say: at quality q, scale k costs bits[k] x 1.06^q and loses errors[k] x 1.05^-q all over."""
+
+    bits: ClassVar = {1: 4e5, 2: 1e5}
+    errors: ClassVar = {1: 1e7, 2: 2e7}
+
+    def _measure(self, factor: int, quality: int, speed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        even = np.full((self.grid.rows, self.grid.cols), 1 / (self.grid.rows * self.grid.cols))
+        return self.errors[factor] * 1.05**-quality * even, self.bits[factor] * 1.06**quality * even
+
+    def _code_ahead(self, wanted: object) -> None:
+        pass
+
+    def code(self, scales: NDArray[np.uint8], rung: Rung) -> Any:
+        return SimpleNamespace(rescaled=SimpleNamespace(blocks=dict.fromkeys(np.unique(scales).tolist()), frames={}))
+
+
+@pytest.mark.parametrize("ratio", [0.7, 0.9, 0.97, 1.03, 1.1, 1.4])
+def test_of_scales_for_the_whole_picture_the_one_with_fewest_bits_for_its_error_is_taken(
+    ratio: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever lambda says, which is of photographs in general.  ratio: of the bits of scale 2 to those of scale 1 for
+    the same error, which scale 2 has at a quality that is 1.05^q times what it loses more."""
+    further = math.log(Foretold.errors[2] / Foretold.errors[1]) / math.log(1.05)
+    monkeypatch.setattr(Foretold, "bits", {1: 4e5, 2: 4e5 * ratio / 1.06**further})
+    monkeypatch.setattr(sender_module, "_NEAR", math.inf)
+    options = replace(OPTIONS, scales=(1, 2))
+    sender = Foretold(halves(), options, pipeline_for(options))
+    for quality in (30, 40, 50, 60):
+        assert list(sender.at(Rung(quality)).rescaled.blocks) == [2 if ratio < 1 else 1]
 
 
 @pytest.mark.parametrize("quality", [60, 80])

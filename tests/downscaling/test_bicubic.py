@@ -11,7 +11,8 @@ from reference.matlab import imresize
 
 from bbmr.blocks import SCALES
 from bbmr.downscaling import bicubic, bicubic_planes
-from bbmr.downscaling.bicubic import downscale, round_to_8_bit, upscale
+from bbmr.downscaling.bicubic import downscale, upscale
+from bbmr.samples import round_to_depth
 
 
 @pytest.mark.parametrize("factor", SCALES)
@@ -40,7 +41,7 @@ def test_batches_and_channels_do_not_mix() -> None:
 
 @given(st.floats(-1, 2))
 def test_rounding_is_to_the_nearest_level(value: float) -> None:
-    rounded = round_to_8_bit(torch.tensor(value, dtype=torch.float64)).item() * 255
+    rounded = round_to_depth(torch.tensor(value, dtype=torch.float64)).item() * 255
     assert abs(rounded - round(rounded)) < 1e-9
     assert abs(rounded - min(max(value, 0), 1) * 255) <= 0.5 + 1e-9
 
@@ -51,7 +52,7 @@ def test_planes_made_in_tiles_are_those_of_the_whole_picture() -> None:
     whole = torch.from_numpy(colour).permute(2, 0, 1)[None].float() / 255
     assert planes[1] is colour
     for factor in SCALES[1:]:
-        expected = (round_to_8_bit(downscale(whole, factor)) * 255)[0].permute(1, 2, 0).numpy()
+        expected = (round_to_depth(downscale(whole, factor)) * 255)[0].permute(1, 2, 0).numpy()
         difference = np.abs(planes[factor] - expected)
         # Sums are not associative: a sample on the very edge between two levels may fall either way.
         assert difference.max() <= 1.001

@@ -143,8 +143,8 @@ def test_digests_of_all_that_decides() -> None:
     families, _ = find_families(["mosaic-fast", "downnet-mosaic-fast"])
     plain, downnet = (family.methods() for family in families)
     pipeline = catalogue.PIPELINES["mosaic-fast"]
-    assert plain[1].system.fingerprint == pipeline.weights_sha256  # by the network's own distortions
-    assert plain[-1].system.fingerprint.startswith(pipeline.weights_sha256 + " ")  # and by a fitted model
+    assert plain[1].system.fingerprint == pipeline.weights_digest  # by the network's own distortions
+    assert plain[-1].system.fingerprint.startswith(pipeline.weights_digest + " ")  # and by a fitted model
     assert len(downnet[1].system.fingerprint.split()) == 3  # restorer, filters, and what restores gray pictures
     fingerprints = {row.system.fingerprint for row in peers()}
     assert len(fingerprints) == 2

@@ -8,10 +8,11 @@ from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, split
 from bbmr.codecs import avif
 from bbmr.codecs.colour import fade, revive
 from bbmr.coding.planes import gather, scatter
+from bbmr.depth import DEPTHS, Samples
 from bbmr.picture import Metadata
 from bbmr.rescaled import WIENER_CLASSES, WIENER_TAPS, Frame, Recipe, RescaledImage
 
-RECIPE = Recipe("mosaic-fast", "mosaic-fast", "0123456789abcdef" * 4, "visual", 31.25)
+RECIPE = Recipe("mosaic-fast", "mosaic-fast", "0123456789abcdef", "visual", 31.25)
 
 
 def make_rescaled(
@@ -23,20 +24,22 @@ def make_rescaled(
     recipe: Recipe = RECIPE,
     noise: int = 20,
     quality: int | None = None,
+    depth: int = 8,
 ) -> RescaledImage:
     """A waved picture with up to `noise` grey levels of noise, at the given scales; quality: that it is coded at, if it
     is coded with loss.
     """
     rng = np.random.default_rng(0)
 
-    def plane(height: int, width: int, depth: int) -> NDArray[np.uint8]:
-        y, x, c = np.ogrid[:height, :width, :depth]
+    def plane(height: int, width: int, channels: int, depth: int) -> Samples:
+        y, x, c = np.ogrid[:height, :width, :channels]
         waves = 128 + 90 * np.sin(y / 9 + c) * np.cos(x / 7 - c)
-        return np.clip(waves + rng.integers(0, noise + 1, waves.shape), 0, 255).astype(np.uint8)
+        levels = np.clip(waves + rng.integers(0, noise + 1, waves.shape), 0, 255)
+        return levels.astype(np.uint8) if depth == 8 else (257 * levels).astype(np.uint16)
 
     blocks, frames = {}, {}
     for factor in np.unique(scales).tolist():
-        own, lr = scales == factor, plane(*grid.lr_size(factor), channels)
+        own, lr = scales == factor, plane(*grid.lr_size(factor), channels, depth if quality is None else 8)
         blocks[factor] = split(lr, grid, factor)[own]
         if quality is not None:
             colour = int(rng.integers(1, 101))
@@ -45,8 +48,8 @@ def make_rescaled(
             data = avif.encode(gathered, quality, speed=10)
             frames[factor] = Frame(quality, data, colour, tuple(coefficients.tolist()))
             blocks[factor] = scatter(revive(avif.decode(data, gathered.shape), colour), own, grid, factor)
-    see_through = plane(grid.height, grid.width, 1)[:, :, 0] if alpha else None
-    return RescaledImage(grid, scales, blocks, recipe, see_through, metadata or Metadata(), frames)
+    see_through = plane(grid.height, grid.width, 1, depth)[:, :, 0] if alpha else None
+    return RescaledImage(grid, scales, blocks, recipe, see_through, metadata or Metadata(), frames, depth)
 
 
 def mixed(height: int, width: int, side: int = 16) -> tuple[BlockGrid, NDArray[np.uint8]]:
@@ -74,4 +77,5 @@ def rescaled_images(draw: st.DrawFn) -> RescaledImage:
     metadata = Metadata(draw(some_bytes), draw(some_bytes), draw(some_bytes))
     channels, alpha = draw(st.sampled_from((1, 3))), draw(st.booleans())
     noise, quality = draw(st.integers(0, 40)), draw(st.none() | st.integers(0, 100))
-    return make_rescaled(grid, scales, channels, alpha, metadata, recipe, noise, quality)
+    depth = draw(st.sampled_from(DEPTHS))
+    return make_rescaled(grid, scales, channels, alpha, metadata, recipe, noise, quality, depth)

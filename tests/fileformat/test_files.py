@@ -6,12 +6,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fileformat.rescaled_samples import make_rescaled, mixed
-from numpy.typing import NDArray
 
 from bbmr.atomic import OutputError
 from bbmr.blocks import BlockGrid
+from bbmr.depth import Samples
 from bbmr.errors import BbmrError
-from bbmr.fileformat import FileFormatError, PictureTooLargeError, codec, jpegxl, load, load_outline, save, sections
+from bbmr.fileformat import (
+    FileFormatError,
+    PictureTooLargeError,
+    encode,
+    files,
+    jpegxl,
+    load,
+    load_outline,
+    save,
+    sections,
+    writer,
+)
 from bbmr.picture import Metadata
 from bbmr.rescaled import RescaledImage
 
@@ -25,7 +36,7 @@ def test_save_and_load(rescaled: RescaledImage, tmp_path: Path) -> None:
     save(rescaled, tmp_path / "a.bbmr")
     save(rescaled, str(tmp_path / "b.bbmr"))
     assert load(tmp_path / "a.bbmr") == rescaled
-    assert (tmp_path / "a.bbmr").read_bytes() == (tmp_path / "b.bbmr").read_bytes() == codec.encode(rescaled)
+    assert (tmp_path / "a.bbmr").read_bytes() == (tmp_path / "b.bbmr").read_bytes() == encode(rescaled)
 
 
 def test_sections_add_up_to_the_file(rescaled: RescaledImage, tmp_path: Path) -> None:
@@ -42,9 +53,9 @@ def test_the_outline_needs_no_samples(rescaled: RescaledImage, tmp_path: Path, m
     decoded: list[tuple[int, ...]] = []
     decode = jpegxl.decode
 
-    def watched(data: bytes | memoryview, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    def watched(data: bytes, shape: tuple[int, int, int], depth: int = 8) -> Samples:
         decoded.append(shape)
-        return decode(data, shape)
+        return decode(data, shape, depth)
 
     monkeypatch.setattr(jpegxl, "decode", watched)
     outline = load_outline(tmp_path / "a.bbmr")
@@ -87,7 +98,7 @@ def test_a_failure_in_the_middle_leaves_nothing_behind(
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OutputError, match=r"a\.bbmr: cannot be written \(No space left"):
         save(rescaled, tmp_path / "a.bbmr")
-    monkeypatch.setattr(codec, "encode", lambda *_: 1 / 0)
+    monkeypatch.setattr(files, "encode", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         save(rescaled, tmp_path / "a.bbmr")
     assert not list(tmp_path.iterdir())
@@ -96,7 +107,7 @@ def test_a_failure_in_the_middle_leaves_nothing_behind(
 def test_oversized_metadata_names_the_file(
     rescaled: RescaledImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(codec, "METADATA_LIMIT", 3)
+    monkeypatch.setattr(writer, "METADATA_LIMIT", 3)
     with pytest.raises(FileFormatError, match=r"a\.bbmr: the EXIF has 4 bytes"):
         save(rescaled, tmp_path / "a.bbmr")
 

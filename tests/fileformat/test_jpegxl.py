@@ -7,13 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from bbmr.depth import dtype_of
 from bbmr.fileformat import FileFormatError, jpegxl
 
 
-@given(st.integers(1, 300), st.integers(1, 300), st.sampled_from((1, 3)))
+@given(st.integers(1, 300), st.integers(1, 300), st.sampled_from((1, 3)), st.sampled_from((8, 16)))
 @settings(max_examples=150)
-def test_shape_as_the_encoder_wrote_it(height: int, width: int, channels: int) -> None:
-    assert jpegxl.read_shape(jpegxl.encode(np.zeros((height, width, channels), np.uint8))) == (height, width, channels)
+def test_shape_as_the_encoder_wrote_it(height: int, width: int, channels: int, depth: int) -> None:
+    data = jpegxl.encode(np.zeros((height, width, channels), dtype_of(depth)))
+    assert jpegxl.read_shape(data) == (height, width, channels, depth)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +24,7 @@ def test_shape_as_the_encoder_wrote_it(height: int, width: int, channels: int) -
 def test_large_sides_and_common_ratios(shape: tuple[int, int, int]) -> None:
     plane = (np.arange(np.prod(shape)) % 251).astype(np.uint8).reshape(shape)
     data = jpegxl.encode(plane)
-    assert jpegxl.read_shape(data) == shape
+    assert jpegxl.read_shape(data) == (*shape, 8)
     np.testing.assert_array_equal(jpegxl.decode(data, shape), plane)
 
 
@@ -32,6 +34,8 @@ def test_large_sides_and_common_ratios(shape: tuple[int, int, int]) -> None:
 @settings(max_examples=100)
 def test_lossless(plane: np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]) -> None:
     np.testing.assert_array_equal(jpegxl.decode(jpegxl.encode(plane), plane.shape), plane)
+    deep = plane.astype(np.uint16) * 253 + 100
+    np.testing.assert_array_equal(jpegxl.decode(jpegxl.encode(deep), deep.shape, depth=16), deep)
 
 
 PLANE = np.arange(64 * 48 * 3).astype(np.uint8).reshape(64, 48, 3)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from bbmr.allocation.distortion import bicubic_errors, light_errors, luma_variance
 from bbmr.blocks import SCALES, BlockGrid
+from bbmr.depth import Samples
 from bbmr.networks.fast import FastLuma
 from bbmr.progress import Progress, silent
 from bbmr.weights import load_weights
@@ -54,15 +55,15 @@ class Correction:
 
 
 def measure_features(
-    colour: NDArray[np.uint8],
-    planes: Mapping[int, NDArray[np.uint8]],
+    colour: Samples,
+    planes: Mapping[int, Samples],
     grid: BlockGrid,
     progress: Progress = silent,
 ) -> NDArray[np.float64]:
     """What is cheap to know of each block, (FEATURES, rows, cols): logs of what the light network loses per pixel on
     each step up to scale 8, of bicubic's last step, and of the luma's variance.
 
-    colour: (H, W, C) uint8; planes: {factor: (ceil(H/k), ceil(W/k), C) uint8} of all scales.
+    colour: (H, W, C) uint8 or uint16; planes: {factor: (ceil(H/k), ceil(W/k), C)} likewise, of all scales.
     """
     by_light = light_errors(colour, {factor: planes[factor] for factor in SCALES[:-1]}, grid, _light(), progress)
     by_bicubic = bicubic_errors(colour, {factor: planes[factor] for factor in SCALES[-2:]}, grid)
@@ -100,8 +101,8 @@ def _steps(errors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def corrected_errors(
-    colour: NDArray[np.uint8],
-    planes: Mapping[int, NDArray[np.uint8]],
+    colour: Samples,
+    planes: Mapping[int, Samples],
     grid: BlockGrid,
     weights: str,
     progress: Progress = silent,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bbmr.blocks import CELL, SCALES, BlockGrid
+from bbmr.depth import Samples
 from bbmr.downscaling.bicubic import upscale
 from bbmr.luma import BLACK, BLACK_TO_WHITE, luma
 from bbmr.networks.fast import FastLuma
@@ -28,22 +29,22 @@ _LIGHT_TILE = 1536  # few channels, so larger tiles, whose halo costs less
 
 
 def bicubic_errors(
-    colour: NDArray[np.uint8],
-    planes: Mapping[int, NDArray[np.uint8]],
+    colour: Samples,
+    planes: Mapping[int, Samples],
     grid: BlockGrid,
     progress: Progress = silent,
 ) -> NDArray[np.float64]:
     """Summed squared luma error of each block after bicubic enlargement of the LR planes.
 
-    colour: (H, W, C) uint8; planes: {factor: (ceil(H/k), ceil(W/k), C) uint8}.
+    colour: (H, W, C) uint8 or uint16; planes: {factor: (ceil(H/k), ceil(W/k), C)} likewise.
     Returns (scales, rows, cols) in the order of `planes`, grey levels squared.
     """
     return _errors_of_luma(colour, planes, grid, upscale, (_TILE, _HALO), progress)
 
 
 def light_errors(
-    colour: NDArray[np.uint8],
-    planes: Mapping[int, NDArray[np.uint8]],
+    colour: Samples,
+    planes: Mapping[int, Samples],
     grid: BlockGrid,
     network: FastLuma,
     progress: Progress = silent,
@@ -66,8 +67,8 @@ def light_errors(
 
 @torch.inference_mode()
 def _errors_of_luma(
-    colour: NDArray[np.uint8],
-    planes: Mapping[int, NDArray[np.uint8]],
+    colour: Samples,
+    planes: Mapping[int, Samples],
     grid: BlockGrid,
     enlarge: Callable[[Tensor, int], Tensor],
     tiling: tuple[int, int],
@@ -92,8 +93,8 @@ def _errors_of_luma(
 
 
 def network_errors(
-    colour: NDArray[np.uint8],
-    planes: Mapping[int, NDArray[np.uint8]],
+    colour: Samples,
+    planes: Mapping[int, Samples],
     grid: BlockGrid,
     upscaler: Upscaler,
     progress: Progress = silent,
@@ -112,7 +113,7 @@ def network_errors(
 
 
 def restored_errors(
-    colour: NDArray[np.uint8],
+    colour: Samples,
     grid: BlockGrid,
     restored: Iterable[tuple[Tile, Tensor]],
     report: Callable[[float], None] = lambda part: None,
@@ -133,7 +134,7 @@ def restored_errors(
     return errors
 
 
-def luma_variance(colour: NDArray[np.uint8], grid: BlockGrid) -> NDArray[np.float64]:
+def luma_variance(colour: Samples, grid: BlockGrid) -> NDArray[np.float64]:
     """Variance of the luma inside each block, (rows, cols), grey levels squared."""
     variance = np.empty((grid.rows, grid.cols))
     for tile in tiles(grid.height, grid.width, _TILE, 0):

@@ -63,7 +63,7 @@ def run(
 
     def work(job: Job, progress: Progress) -> tuple[dict[str, Any], "Table"]:
         job.check(overwrite)
-        picture = read_picture(job.source, max_pixels or MAX_PIXELS)
+        picture = read_picture(job.source, max_pixels or MAX_PIXELS).in_8_bit()
         contenders = compare(picture, options, progress)
         turned = orientation(picture.metadata)
         truth = upright(picture.colour, turned)

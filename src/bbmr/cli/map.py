@@ -49,9 +49,9 @@ def run(
         job.check(overwrite)
         rescaled = fileformat.load(job.source, max_pixels or fileformat.MAX_PIXELS)
         if over is None:
-            picture = restore(rescaled, progress)
+            picture = restore(rescaled, progress).in_8_bit()
         else:
-            picture = read_picture(over, max_pixels or imageio.MAX_PIXELS)
+            picture = read_picture(over, max_pixels or imageio.MAX_PIXELS).in_8_bit()
             if (picture.height, picture.width) != (rescaled.grid.height, rescaled.grid.width):
                 raise BbmrError(
                     f"{over}: has {picture.width} x {picture.height} pixels, and {job.source} {rescaled.grid.width} x "

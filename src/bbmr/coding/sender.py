@@ -4,6 +4,7 @@ LR planes of all scales -> coded whole, at the qualities of a rung -> bits and e
     -> scales of least error + lambda x bits -> planes of these blocks alone, coded -> RescaledImage
 """
 
+import math
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +18,7 @@ from bbmr.allocation.distortion import luma_variance, restored_errors
 from bbmr.blocks import BlockGrid
 from bbmr.catalogue import Pipeline, find_pipeline
 from bbmr.codecs import avif
+from bbmr.codecs.avif import QUALITIES
 from bbmr.codecs.colour import fade, revive
 from bbmr.coding.allocation import Overhead, frame_bits, least_cost, of_blocks, visibility
 from bbmr.coding.bits import share_bits
@@ -27,6 +29,7 @@ from bbmr.coding.options import CodedOptions
 from bbmr.coding.planes import gather, scatter
 from bbmr.coding.targets import reach_psnr, reach_size
 from bbmr.coding.wiener_fit import WienerFit
+from bbmr.depth import in_8_bit
 from bbmr.devices import full_float32
 from bbmr.downscaling import bicubic_planes
 from bbmr.fileformat import encode
@@ -49,6 +52,11 @@ _COLOUR = {"visual": 100, "psnr": 80}
 """Per cent of its colour that the codec is given, by what is minimised."""
 _FILE_BYTES = 110
 """Of a file without its frames, about."""
+_NEAR = 0.15
+"""Share of the bits that two scales, each for the whole picture, may differ by in cost and be held against each other
+more closely."""
+_STEP = 6
+"""Qualities of the codec that the coarser of them is coded apart for that."""
 _WORTHWHILE = 0.99
 """Share of a single scale's cost that a mixture is foreseen to come to at most, to be coded: most disappoint."""
 _REMEMBERED = 3
@@ -106,7 +114,7 @@ class Sender:
         self._chroma, self._speed, self._progress = options.chroma, speed, progress
         self._colour = _COLOUR[self.tune]
         planes = bicubic_planes(picture.colour, self.scales)
-        self._planes = {factor: fade(plane, self._colour) for factor, plane in planes.items()}
+        self._planes = {factor: fade(in_8_bit(plane), self._colour) for factor, plane in planes.items()}
         self._threads = ThreadPoolExecutor(os.cpu_count())
         self._whole: dict[tuple[int, int, int], Future[bytes]] = {}
         self._measured: dict[tuple[int, int, int], _Measured] = {}
@@ -124,7 +132,7 @@ class Sender:
         rows, errors, bits = self._choose(rung)
         weights = self._weights(errors)
         costs, overhead = errors * weights + rung.multiplier * bits, Overhead.foreseen(bits)
-        single = np.full_like(rows, costs.sum((1, 2)).argmin())
+        single = np.full_like(rows, self._best_alone(rung, costs.sum((1, 2)), weights))
 
         def foreseen(map_of_rows: NDArray[np.int64]) -> float:
             return float(of_blocks(costs, map_of_rows).sum() + rung.multiplier * overhead.of(map_of_rows))
@@ -132,7 +140,7 @@ class Sender:
         def cost(one: Coded) -> float:
             return float((one.errors * weights).sum() + rung.multiplier * 8 * one.size)
 
-        if alone and foreseen(rows) > _WORTHWHILE * foreseen(single):
+        if alone and (np.ptp(rows) == 0 or foreseen(rows) > _WORTHWHILE * foreseen(single)):
             rows = single
         by_row = np.array(self.scales, np.uint8)
         coded = self.code(by_row[rows], rung)
@@ -172,6 +180,37 @@ class Sender:
             if roughly or all(speeds[factor] == self._speed for factor in wanted):
                 return rows, errors, bits
             speeds |= dict.fromkeys(wanted, self._speed)
+
+    def _best_alone(self, rung: Rung, costs: NDArray[np.float64], weights: NDArray[np.float64]) -> int:
+        """The row of the scale that takes fewest bits for what it loses, all over.
+
+        costs: of every scale all over.  What a bit saves differs from picture to picture, so where another scale costs
+        little more than the one that costs least, it is measured at a second quality, and they are held against each
+        other at equal errors.
+        """
+        best, *others = map(int, np.argsort(costs))
+
+        def whole(row: int, quality: int) -> tuple[float, float]:
+            errors, bits = self._measure(self.scales[row], quality, self._speed)
+            return float((errors * weights).sum()), float(bits.sum())
+
+        for other in others:
+            fine, coarse = sorted((best, other))
+            lost, taken = whole(fine, rung.qualities[self.scales[fine]])
+            if costs[other] - costs[best] > _NEAR * rung.multiplier * taken:
+                break
+            quality = rung.qualities[self.scales[coarse]]
+            near = whole(coarse, quality)
+            towards = quality + (_STEP if near[0] > lost else -_STEP)
+            if towards not in QUALITIES:
+                continue
+            beyond = whole(coarse, towards)
+            if min(lost, near[0], beyond[0]) <= 0 or beyond[0] == near[0]:  # blank pictures
+                continue
+            share = math.log(lost / near[0]) / math.log(beyond[0] / near[0])
+            needed = near[1] * (beyond[1] / near[1]) ** share
+            best = coarse if needed < taken else fine
+        return best
 
     def _learn(self, coded: Coded) -> None:
         """Take in what a mixture of measured scales says of bits."""
@@ -247,8 +286,9 @@ class Sender:
             frames[factor] = Frame(qualities[factor], data, self._colour)
             blocks[factor] = scatter(coded, own, self.grid, factor)
         pipeline, picture = self._pipeline, self.picture
-        recipe = Recipe(pipeline.name, pipeline.weights, pipeline.weights_sha256, self.tune)
-        rescaled = RescaledImage(self.grid, scales, blocks, recipe, picture.alpha, picture.metadata, frames)
+        recipe = Recipe(pipeline.name, pipeline.weights, pipeline.weights_digest, self.tune)
+        besides = picture.alpha, picture.metadata
+        rescaled = RescaledImage(self.grid, scales, blocks, recipe, *besides, frames, picture.depth)
         stored = LRBlocks.of(rescaled).to(self._upscaler.device)
         parts: Iterable[Restored] = self._upscaler.corrected(stored)
         if picture.height * picture.width <= _HELD:
@@ -260,7 +300,7 @@ class Sender:
             rescaled, frames={k: replace(frame, filter=fitted.get(k, ())) for k, frame in frames.items()}
         )
         restored = self._upscaler.finished(parts, replace(stored, filters=fitted))
-        errors = restored_errors(picture.colour, self.grid, rounded(restored))
+        errors = restored_errors(picture.colour, self.grid, rounded(restored, picture.depth))
         psnr = psnr_y(float(errors.sum()), picture.height * picture.width)
         rescaled = replace(rescaled, recipe=replace(recipe, expected_psnr=psnr))
         return Coded(rung, rescaled, len(encode(rescaled)), errors)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
+from bbmr.depth import Samples, depth_of
 from bbmr.downscaling.bicubic import downscale
 from bbmr.samples import to_samples, to_tensor
 from bbmr.tiles import tiles
@@ -18,13 +18,15 @@ _HALO = 32  # the stencil of factor 16 reaches 24 pixels beyond the 16 it stands
 class Downscaler(Protocol):
     """Makes the LR samples that may be stored."""
 
-    def __call__(self, colour: NDArray[np.uint8], factors: Iterable[int]) -> dict[int, NDArray[np.uint8]]:
-        """(H, W, C) uint8 -> for each factor the LR plane of the whole picture, (ceil(H/k), ceil(W/k), C) uint8."""
+    def __call__(self, colour: Samples, factors: Iterable[int]) -> dict[int, Samples]:
+        """(H, W, C) uint8 or uint16 -> for each factor the LR plane of the whole picture, (ceil(H/k), ceil(W/k), C) of
+        the same depth.
+        """
         ...
 
 
-def bicubic_planes(colour: NDArray[np.uint8], factors: Iterable[int]) -> dict[int, NDArray[np.uint8]]:
-    """MATLAB-bicubic LR planes of the whole picture, rounded to 8 bit; factor 1 is the picture itself.
+def bicubic_planes(colour: Samples, factors: Iterable[int]) -> dict[int, Samples]:
+    """MATLAB-bicubic LR planes of the whole picture, rounded to its depth; factor 1 is the picture itself.
 
     A `Downscaler`.
     """
@@ -32,8 +34,8 @@ def bicubic_planes(colour: NDArray[np.uint8], factors: Iterable[int]) -> dict[in
 
 
 def shrink_in_tiles(
-    colour: NDArray[np.uint8], factors: Iterable[int], shrink: Callable[[Tensor, int], Tensor]
-) -> dict[int, NDArray[np.uint8]]:
+    colour: Samples, factors: Iterable[int], shrink: Callable[[Tensor, int], Tensor]
+) -> dict[int, Samples]:
     """What a `Downscaler` gives, by `shrink`: (1, C, H, W) in [0, 1] and a factor -> (1, C, ceil(H/k), ceil(W/k)).
 
     `shrink` looks at 32 pixels around the k x k that a sample stands for, at most.  Works through tiles: its memory
@@ -41,12 +43,13 @@ def shrink_in_tiles(
     """
     height, width, channels = colour.shape
     planes = {
-        factor: colour if factor == 1 else np.empty((-(-height // factor), -(-width // factor), channels), np.uint8)
+        factor: colour if factor == 1 else np.empty((-(-height // factor), -(-width // factor), channels), colour.dtype)
         for factor in factors
     }
     for tile in tiles(height, width, _TILE, _HALO):
         image = to_tensor(colour[tile.outer])
         for factor, plane in planes.items():
             if factor > 1:
-                plane[tile.core_at(factor)] = to_samples(shrink(image, factor))[tile.core_in_outer_at(factor)]
+                shrunk = to_samples(shrink(image, factor), depth_of(colour))
+                plane[tile.core_at(factor)] = shrunk[tile.core_in_outer_at(factor)]
     return planes

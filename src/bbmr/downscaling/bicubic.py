@@ -46,11 +46,6 @@ def upscale(image: Tensor, factor: int) -> Tensor:
     return F.pixel_shuffle(F.conv2d(planes, kernel), factor).reshape(n, c, factor * height, factor * width)
 
 
-def round_to_8_bit(image: Tensor) -> Tensor:
-    """Clip to [0, 1] and round to the nearest of the 256 levels an 8-bit sample can store; still float in [0, 1]."""
-    return image.clamp(0, 1).mul(255).round().div(255)
-
-
 def _keys(x: Tensor) -> Tensor:
     x = x.abs()
     near = 1.5 * x**3 - 2.5 * x**2 + 1

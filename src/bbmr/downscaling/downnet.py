@@ -10,12 +10,11 @@ included, which `fold` finds and the sender uses.
 from collections.abc import Iterable, Mapping
 from functools import cache
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bbmr.depth import Samples
 from bbmr.downscaling import shrink_in_tiles
 from bbmr.downscaling.bicubic import downscale, extend
 
@@ -105,7 +104,7 @@ def shrink(picture: Tensor, taps: Tensor, factor: int) -> Tensor:
 
 
 class LearnedPlanes:
-    """A `Downscaler` by folded Down-Nets, 8 bit; factor 1 is the picture itself.
+    """A `Downscaler` by folded Down-Nets; factor 1 is the picture itself.
 
     filters: by factor, as `fold` gives them.  The planes of all factors come from one pass over the picture.
     """
@@ -118,7 +117,7 @@ class LearnedPlanes:
         """Those that there are filters for, in rising order."""
         return tuple(sorted(self._filters))
 
-    def __call__(self, colour: NDArray[np.uint8], factors: Iterable[int]) -> dict[int, NDArray[np.uint8]]:
+    def __call__(self, colour: Samples, factors: Iterable[int]) -> dict[int, Samples]:
         """As in `Downscaler`; KeyError for a factor without a filter.  Gray pictures go through as colour ones."""
         return shrink_in_tiles(colour, factors, self._shrink)
 

@@ -265,7 +265,7 @@ def _content(path: Path) -> bytes:
 
 def _bench(path: Path, settings: Settings) -> Bench:
     ma = MaModel.load(settings.ma_model) if settings.ma_model else None
-    return Bench(read_picture(path, settings.max_pixels), settings.device, ma)
+    return Bench(read_picture(path, settings.max_pixels).in_8_bit(), settings.device, ma)
 
 
 def _measure(bench: Bench, task: Task) -> Value:

@@ -144,7 +144,7 @@ def hash_of_weights(pipeline: str) -> str:
     """
     found, index = find_pipeline(pipeline), weights_index()
     gray = PIPELINES[pipeline.removeprefix(LEARNED)].networks if found.learned else ()
-    return " ".join([found.weights_sha256, *(index[name].sha256 for name in (*found.filters, *gray) if name in index)])
+    return " ".join([found.weights_digest, *(index[name].sha256 for name in (*found.filters, *gray) if name in index)])
 
 
 def _hash_of_correction(pipeline: str) -> str:

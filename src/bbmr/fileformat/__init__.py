@@ -1,18 +1,23 @@
 """The .bbmr file: saving, loading, and where its bytes go.  docs/format.md specifies it."""
 
-from bbmr.fileformat.codec import decode, encode
-from bbmr.fileformat.container import MAX_PIXELS
+from bbmr.fileformat.container import MAX_PIXELS, Header
 from bbmr.fileformat.errors import FileFormatError, PictureTooLargeError
-from bbmr.fileformat.files import load, load_outline, save, sections
+from bbmr.fileformat.files import load, load_outline, open_file, save, sections
+from bbmr.fileformat.reader import Reader, decode
+from bbmr.fileformat.writer import Writer, encode
 
 __all__ = [
     "MAX_PIXELS",
     "FileFormatError",
+    "Header",
     "PictureTooLargeError",
+    "Reader",
+    "Writer",
     "decode",
     "encode",
     "load",
     "load_outline",
+    "open_file",
     "save",
     "sections",
 ]

@@ -1,20 +1,24 @@
-"""The container: a header with a table of sections, then the sections, each under a checksum.
+"""The container: a header, then sections one after the other, each under a checksum.
 
-docs/format.md is the specification.  Everything that is allocated later follows from this header, so what it claims
-is held against the file's own length here.
+docs/format.md is the specification.  Everything that is allocated later follows from the header, so what it claims is
+held against the file's own length here.
 """
 
+import math
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import BinaryIO
 
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid
+from bbmr.depth import DEPTHS
 from bbmr.fileformat.errors import FileFormatError, PictureTooLargeError
+from bbmr.panels import PANEL_PIXELS, PanelGrid
 
 MAGIC = b"\xbbBMR"
-VERSION = 1
+VERSION = 2
 MAX_PIXELS = 1 << 28
 """Pixels of whole blocks that a reader takes unless asked for more: 16384 x 16384, 0.8 GB restored."""
 
@@ -25,10 +29,13 @@ PIXELS_PER_BYTE = 1 << 12
 Photographs need about a byte for ten pixels; blank pictures are padded.  So a small file cannot ask for much memory.
 """
 
-_START = struct.Struct("<4sBBBBII")  # magic, version, block side, channels, sections, height, width
-_ENTRY = struct.Struct("<BBII")  # kind, codec, length, checksum
+SMALLEST_PANEL = 256
+"""Pixels per side, of pictures with several."""
+_HEADER = struct.Struct("<4sBBBBIIHHQ")  # magic, version, block side, channels, depth, height, width, panel, length
 _CHECKSUM = struct.Struct("<I")
-HEADER_LIMIT = _START.size + 255 * _ENTRY.size + _CHECKSUM.size
+HEADER_SIZE = _HEADER.size + _CHECKSUM.size
+_HEAD = struct.Struct("<BBI")  # kind, codec, length
+SECTION_OVERHEAD = _HEAD.size + _CHECKSUM.size
 
 
 class Kind(IntEnum):
@@ -58,6 +65,11 @@ class Kind(IntEnum):
 
 
 LR_KINDS = dict(zip(SCALES, (Kind.LR_1, Kind.LR_2, Kind.LR_4, Kind.LR_8, Kind.LR_16), strict=True))
+BEFORE = (Kind.RECIPE, Kind.ICC)
+"""Sections of the whole picture in front of its panels, in this order."""
+OF_PANELS = (Kind.SCALE_MAP, *reversed(LR_KINDS.values()), Kind.ALPHA)
+"""Sections of each panel.  Coarse scales come first: what arrives first is worth most."""
+BEHIND = (Kind.EXIF, Kind.XMP, Kind.PADDING)
 
 
 class Codec(IntEnum):
@@ -75,29 +87,82 @@ class Section:
 
     kind: Kind
     codec: Codec
-    payload: bytes | memoryview
+    payload: bytes
+
+    @property
+    def head(self) -> bytes:
+        """What stands before the checksum and the payload."""
+        return _HEAD.pack(self.kind, self.codec, len(self.payload))
+
+    def to_bytes(self) -> bytes:
+        """As it stands in the file.  Raises FileFormatError for 4 GiB and more."""
+        if len(self.payload) >= 1 << 32:
+            raise FileFormatError(f"the {self.kind.label} takes {len(self.payload)} bytes; 4 GiB is the limit")
+        head = self.head
+        return head + _CHECKSUM.pack(zlib.crc32(self.payload, zlib.crc32(head))) + self.payload
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the header's table: where a section lies and what its checksum is."""
+    """Where a section's payload lies, and the checksum of `covered` and that."""
 
     kind: Kind
     codec: Codec
     start: int
     length: int
     checksum: int
+    covered: bytes
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says before its sections."""
+    """What a file says before its sections.
 
-    grid: BlockGrid
+    channels: 1 (gray) or 3 (RGB), without alpha.  depth: bits of a sample, 8 or 16.  length: bytes of the whole file.
+    """
+
+    panels: PanelGrid
     channels: int
-    entries: tuple[Entry, ...]
-    size: int
-    """Bytes of the header itself."""
+    alpha: bool
+    depth: int
+    length: int
+
+    @property
+    def grid(self) -> BlockGrid:
+        """Of the whole picture."""
+        return self.panels.grid
+
+    @property
+    def mode(self) -> str:
+        """Pillow's name of the colour model: L, LA, RGB or RGBA."""
+        return ("L" if self.channels == 1 else "RGB") + ("A" if self.alpha else "")
+
+    def to_bytes(self) -> bytes:
+        """As it stands in the file."""
+        grid, panels = self.grid, self.panels
+        whole = len(panels) == 1
+        panel = (0, 0) if whole else (panels.height, panels.width)
+        channels = self.channels + self.alpha
+        fields = MAGIC, VERSION, grid.side, channels, self.depth, grid.height, grid.width, *panel, self.length
+        head = _HEADER.pack(*fields)
+        return head + _CHECKSUM.pack(zlib.crc32(head))
+
+
+@dataclass(frozen=True)
+class Index:
+    """A file without the payloads of its sections.
+
+    whole: sections of the whole picture.  panels: those of each panel, in their order.
+    """
+
+    header: Header
+    whole: Mapping[Kind, Entry]
+    panels: tuple[Mapping[Kind, Entry], ...]
+
+    def entries(self) -> list[Entry]:
+        """All of them, as they stand in the file."""
+        every = [entry for entries in (self.whole, *self.panels) for entry in entries.values()]
+        return sorted(every, key=lambda entry: entry.start)
 
 
 def area(grid: BlockGrid) -> int:
@@ -114,30 +179,57 @@ def check_size(grid: BlockGrid, max_pixels: int, advice: str) -> None:
         )
 
 
-def write(grid: BlockGrid, channels: int, sections: Iterable[Section]) -> bytes:
-    """The file's bytes; a section of zeros is added where it would otherwise claim too many pixels for its length."""
-    sections = list(sections)
-    for section in sections:
-        if len(section.payload) >= 1 << 32:
-            raise FileFormatError(f"the {section.kind.label} takes {len(section.payload)} bytes; 4 GiB is the limit")
-    length = _header_size(len(sections)) + sum(len(section.payload) for section in sections)
+def padding_for(grid: BlockGrid, length: int) -> bytes:
+    """What has to follow `length` bytes of a file, so that they do not claim too many pixels: nothing, or a section of
+    zeros.
+    """
     needed = -(-(area(grid) - FREE_PIXELS) // PIXELS_PER_BYTE)
-    if length < needed:
-        zeros = bytes(max(needed - length - _ENTRY.size, 0))
-        sections.append(Section(Kind.PADDING, Codec.STORED, zeros))
-    start = _START.pack(MAGIC, VERSION, grid.side, channels, len(sections), grid.height, grid.width)
-    table = b"".join(_ENTRY.pack(s.kind, s.codec, len(s.payload), zlib.crc32(s.payload)) for s in sections)
-    header = start + table
-    return b"".join((header, _CHECKSUM.pack(zlib.crc32(header)), *(section.payload for section in sections)))
+    if length >= needed:
+        return b""
+    return Section(Kind.PADDING, Codec.STORED, bytes(max(needed - length - SECTION_OVERHEAD, 0))).to_bytes()
+
+
+def write(header: Header, sections: Iterable[Section]) -> bytes:
+    """The file's bytes, with sections in the order given, padded where needed; the header's length is set."""
+    body = b"".join(section.to_bytes() for section in sections)
+    body += padding_for(header.grid, HEADER_SIZE + len(body))
+    whole = Header(header.panels, header.channels, header.alpha, header.depth, HEADER_SIZE + len(body))
+    return whole.to_bytes() + body
 
 
 def read_header(head: bytes, length: int, max_pixels: int = MAX_PIXELS) -> Header:
     """Read and check the header.
 
-    head: the first HEADER_LIMIT bytes of the file, or all if there are fewer; length: bytes of the whole file.
-    Raises FileFormatError for files that are foreign, newer, cut off, extended or damaged, or that claim more pixels
-    than a file of this length may; PictureTooLargeError for more than `max_pixels`.
+    head: the first HEADER_SIZE bytes of the file, or all if there are fewer; length: bytes of the whole file.  Raises
+    FileFormatError for files that are foreign, newer, cut off, extended or damaged, or that claim more pixels than a
+    file of this length may; PictureTooLargeError for more than `max_pixels`.
     """
+    check_magic(head)
+    if len(head) < HEADER_SIZE:
+        raise FileFormatError("cut off within its header; get a whole copy of the file")
+    _, _, side, channels, depth, height, width, panel_height, panel_width, stated = _HEADER.unpack_from(head)
+    (checksum,) = _CHECKSUM.unpack_from(head, _HEADER.size)
+    if checksum != zlib.crc32(head[: _HEADER.size]):
+        raise FileFormatError("damaged: the checksum of the header does not match")
+    possible = channels in range(1, 5) and depth in DEPTHS and side in BLOCK_SIDES and height and width
+    if not possible or (not panel_height) != (not panel_width):
+        raise FileFormatError(
+            f"broken header: {width} x {height} pixels, block {side}, {channels} channels of {depth} bits, panels of "
+            f"{panel_width} x {panel_height} blocks"
+        )
+    check_length(length, stated)
+    grid = BlockGrid(height, width, side)
+    check_size(grid, max_pixels, "if the file is what it should be, raise max_pixels (--max-pixels)")
+    check_claim(grid, length)
+    panel = panel_height * side, panel_width * side
+    if panel_height and (min(panel) < SMALLEST_PANEL or math.prod(panel) > PANEL_PIXELS):
+        raise FileFormatError(f"broken: panels of {panel_width} x {panel_height} blocks are too small or too large")
+    panels = PanelGrid(grid, panel_height, panel_width) if panel_height else PanelGrid.whole(grid)
+    return Header(panels, channels - 1 | 1, channels % 2 == 0, depth, length)
+
+
+def check_magic(head: bytes) -> None:
+    """Raise FileFormatError unless a file begins as one that this version knows."""
     if not head:
         raise FileFormatError("the file is empty")
     if head[: len(MAGIC)] != MAGIC[: len(head)]:
@@ -146,58 +238,92 @@ def read_header(head: bytes, length: int, max_pixels: int = MAX_PIXELS) -> Heade
         raise FileFormatError(
             f"written by a newer bbmr (format version {head[len(MAGIC)]}, this one reads {VERSION}): update bbmr"
         )
-    if len(head) < _START.size:
-        raise FileFormatError("cut off within its header; get a whole copy of the file")
-    _, version, side, channels, count, height, width = _START.unpack_from(head)
-    size = _header_size(count)
-    if len(head) < size:
-        raise FileFormatError("cut off within its header; get a whole copy of the file")
-    (checksum,) = _CHECKSUM.unpack_from(head, size - _CHECKSUM.size)
-    if checksum != zlib.crc32(head[: size - _CHECKSUM.size]):
-        raise FileFormatError("damaged: the checksum of the header does not match")
-    if version != VERSION or channels not in (1, 3) or side not in BLOCK_SIDES or not height or not width:
-        raise FileFormatError(
-            f"broken header: version {version}, {width} x {height} pixels, block {side}, {channels} channels"
+
+
+def check_length(length: int, stated: int) -> None:
+    """Raise FileFormatError unless a file is as long as it says."""
+    if length != stated:
+        what = (
+            f"cut off: {length} of {stated} bytes are there" if length < stated else f"{length - stated} bytes too long"
         )
-    entries = _read_entries(head, count, size)
-    end = entries[-1].start + entries[-1].length if entries else size
-    if length != end:
-        what = f"cut off: {length} of {end} bytes are there" if length < end else f"{length - end} bytes too long"
         raise FileFormatError(f"{what}; get a whole copy of the file")
-    grid = BlockGrid(height, width, side)
-    check_size(grid, max_pixels, "if the file is what it should be, raise max_pixels (--max-pixels)")
+
+
+def check_claim(grid: BlockGrid, length: int) -> None:
+    """Raise FileFormatError where a file of `length` bytes may not have so many pixels."""
     if area(grid) > FREE_PIXELS + PIXELS_PER_BYTE * length:
-        raise FileFormatError(f"broken: {length} bytes cannot hold {width} x {height} pixels")
-    return Header(grid, channels, entries, size)
+        raise FileFormatError(f"broken: {length} bytes cannot hold {grid.width} x {grid.height} pixels")
 
 
-def read_sections(header: Header, data: bytes) -> dict[Kind, Section]:
-    """The sections of the whole file `data`, views without a copy.  Raises FileFormatError where one is damaged."""
-    view = memoryview(data)
-    sections = {}
-    for entry in header.entries:
-        payload = view[entry.start : entry.start + entry.length]
-        if zlib.crc32(payload) != entry.checksum:
-            raise FileFormatError(f"damaged: the checksum of the {entry.kind.label} does not match")
-        sections[entry.kind] = Section(entry.kind, entry.codec, payload)
-    return sections
+def read_index(file: BinaryIO, header: Header) -> Index:
+    """Where the sections are; `file` stands behind its header, and is read by their heads alone.
+
+    Raises FileFormatError for what is no section, and for sections in another order than they are written in.
+    """
+    limit = len(BEFORE) + len(BEHIND) + len(header.panels) * len(OF_PANELS)
+    entries = _read_entries(file, header.length, limit)
+    whole, position = _take(entries, 0, BEFORE)
+    panels = []
+    for _ in range(len(header.panels)):
+        own, position = _take(entries, position, OF_PANELS)
+        panels.append(own)
+    behind, position = _take(entries, position, BEHIND)
+    if position < len(entries):
+        raise FileFormatError(f"broken: the {entries[position].kind.label} is out of place, or there twice")
+    return Index(header, whole | behind, tuple(panels))
 
 
-def _header_size(sections: int) -> int:
-    return _START.size + sections * _ENTRY.size + _CHECKSUM.size
+def read_section(file: BinaryIO, entry: Entry) -> Section:
+    """Raises FileFormatError where it is damaged."""
+    file.seek(entry.start)
+    payload = file.read(entry.length)
+    if len(payload) < entry.length or zlib.crc32(payload, zlib.crc32(entry.covered)) != entry.checksum:
+        raise FileFormatError(f"damaged: the checksum of the {entry.kind.label} does not match")
+    return Section(entry.kind, entry.codec, payload)
 
 
-def _read_entries(head: bytes, count: int, start: int) -> tuple[Entry, ...]:
-    entries: dict[Kind, Entry] = {}
-    for index in range(count):
-        number, codec, length, checksum = _ENTRY.unpack_from(head, _START.size + index * _ENTRY.size)
-        if number not in set(Kind):
-            raise FileFormatError(f"holds a section of unknown kind {number}: update bbmr")
-        kind = Kind(number)
-        if codec not in set(Codec):
-            raise FileFormatError(f"the {kind.label} has the unknown codec {codec}: update bbmr")
-        if kind in entries:
-            raise FileFormatError(f"broken: it holds the {kind.label} twice")
-        entries[kind] = Entry(kind, Codec(codec), start, length, checksum)
-        start += length
-    return tuple(entries.values())
+def known_kind(number: int) -> Kind:
+    """Raises FileFormatError for a kind of section that there is not."""
+    if number not in set(Kind):
+        raise FileFormatError(f"holds a section of unknown kind {number}: update bbmr")
+    return Kind(number)
+
+
+def known_codec(kind: Kind, number: int) -> Codec:
+    """Raises FileFormatError for a codec that there is not."""
+    if number not in set(Codec):
+        raise FileFormatError(f"the {kind.label} has the unknown codec {number}: update bbmr")
+    return Codec(number)
+
+
+def _read_entries(file: BinaryIO, length: int, limit: int) -> list[Entry]:
+    entries: list[Entry] = []
+    position = file.tell()
+    while position < length:
+        if len(entries) == limit:
+            raise FileFormatError(f"broken: more than {limit} sections")
+        head = file.read(SECTION_OVERHEAD)
+        if len(head) < SECTION_OVERHEAD:
+            raise FileFormatError("damaged: the file ends within the head of a section")
+        number, codec, size = _HEAD.unpack_from(head)
+        kind = known_kind(number)
+        start = position + SECTION_OVERHEAD
+        if start + size > length:
+            raise FileFormatError(f"damaged: the {kind.label} goes on beyond the file's end")
+        (checksum,) = _CHECKSUM.unpack_from(head, _HEAD.size)
+        entries.append(Entry(kind, known_codec(kind, codec), start, size, checksum, head[: _HEAD.size]))
+        position = start + size
+        file.seek(position)
+    return entries
+
+
+def _take(entries: Sequence[Entry], position: int, order: Sequence[Kind]) -> tuple[dict[Kind, Entry], int]:
+    """From a position on those of the kinds, each once at most and in this order; and the position behind them."""
+    found: dict[Kind, Entry] = {}
+    left = list(order)
+    for entry in entries[position : position + len(order)]:
+        if entry.kind not in left:
+            break
+        del left[: left.index(entry.kind) + 1]
+        found[entry.kind] = entry
+    return found, position + len(found)

@@ -1,4 +1,4 @@
-"""JPEG XL, lossless, 8 bit: one plain picture per codestream and nothing else.
+"""JPEG XL, lossless, 8 or 16 bit: one plain picture per codestream and nothing else.
 
 The format can also hold animations, previews, and frames larger than the picture.  So that a few hostile bytes cannot
 make the decoder allocate gigabytes, the headers are read here first (ISO/IEC 18181-1, annexes C to F) and everything
@@ -9,8 +9,8 @@ from typing import Final
 
 import imagecodecs
 import numpy as np
-from numpy.typing import NDArray
 
+from bbmr.depth import Samples, dtype_of
 from bbmr.fileformat.errors import FileFormatError
 
 EFFORT: Final = 7
@@ -26,8 +26,8 @@ _RATIOS: Final = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 _GRAY: Final = 1
 
 
-def encode(plane: NDArray[np.uint8]) -> bytes:
-    """(H, W, 1 or 3) uint8 -> codestream.
+def encode(plane: Samples) -> bytes:
+    """(H, W, 1 or 3) uint8 or uint16 -> codestream.
 
     Raises FileFormatError where the encoder has no plain one for these samples, rather than write what nobody reads.
     """
@@ -44,31 +44,35 @@ def encode(plane: NDArray[np.uint8]) -> bytes:
     return min(plain, key=len)
 
 
-def read_shape(data: bytes | memoryview) -> tuple[int, int, int]:
-    """(height, width, channels) that a codestream says it holds.
+def read_shape(data: bytes | memoryview) -> tuple[int, int, int, int]:
+    """(height, width, channels, bits of a sample) that a codestream says it holds.
 
-    Raises FileFormatError unless it is a single 8-bit modular frame of that very size, gray or RGB.
+    Raises FileFormatError unless it is a single modular frame of 8 or 16 bits and of that very size, gray or RGB.
     """
     if bytes(data[:2]) != _CODESTREAM:
         raise FileFormatError("no JPEG XL codestream")
     bits = _Bits(bytes(data[2:_HEADERS_LIMIT]))
     height, width = _read_size(bits)
-    channels = _read_metadata(bits)
+    channels, depth = _read_metadata(bits)
     bits.align()
     _read_frame_header(bits)
-    return height, width, channels
+    return height, width, channels, depth
 
 
-def decode(data: bytes | memoryview, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Codestream -> (H, W, C) uint8.  Raises FileFormatError unless it holds a picture of `shape`."""
+def decode(data: bytes | memoryview, shape: tuple[int, int, int], depth: int = 8) -> Samples:
+    """Codestream -> (H, W, C) uint8, of 16 bits uint16.  Raises FileFormatError unless it holds a picture of `shape`
+    and depth.
+    """
     found = read_shape(data)
-    if found != shape:
-        raise FileFormatError(f"{found} samples of JPEG XL where {shape} are expected")
+    if found != (*shape, depth):
+        raise FileFormatError(
+            f"{found[:3]} samples of {found[3]} bits of JPEG XL where {shape} of {depth} are expected"
+        )
     try:
-        plane: NDArray[np.uint8] = imagecodecs.jpegxl_decode(bytes(data))
+        plane: Samples = imagecodecs.jpegxl_decode(bytes(data))
     except (RuntimeError, ValueError) as error:
         raise FileFormatError(f"broken JPEG XL ({error})") from error
-    if plane.dtype != np.uint8 or plane.size != np.prod(shape):
+    if plane.dtype != dtype_of(depth) or plane.size != np.prod(shape):
         raise FileFormatError(f"JPEG XL holds {plane.shape} {plane.dtype} where {shape} are expected")
     return plane.reshape(shape)
 
@@ -106,7 +110,7 @@ class _Bits:
             raise FileFormatError(f"JPEG XL with {what} is not part of this format")
 
 
-def _encode(samples: NDArray[np.uint8], effort: int, decoding_speed: int) -> bytes:
+def _encode(samples: Samples, effort: int, decoding_speed: int) -> bytes:
     return _unboxed(
         bytes(imagecodecs.jpegxl_encode(samples, lossless=True, effort=effort, decodingspeed=decoding_speed))
     )
@@ -152,12 +156,15 @@ def _read_size(bits: _Bits) -> tuple[int, int]:
     return height, height * numerator // denominator
 
 
-def _read_metadata(bits: _Bits) -> int:
-    """Number of channels."""
+def _read_metadata(bits: _Bits) -> tuple[int, int]:
+    """Number of channels, bits of a sample."""
     if bits.take(1):
         raise FileFormatError("JPEG XL in XYB colours is not part of this format")
     bits.refuse(1, "orientation, preview or animation")
-    bits.refuse(3, "samples of other than 8 bits")
+    bits.refuse(1, "floating-point samples")
+    depth = bits.choose((8, 0), (10, 0), (12, 0), (1, 6))
+    if depth not in (8, 16):
+        raise FileFormatError(f"JPEG XL of {depth} bits is not part of this format")
     bits.take(1)  # whether 16-bit buffers suffice
     bits.refuse(2, "extra channels")
     bits.refuse(1, "XYB colours")
@@ -175,7 +182,7 @@ def _read_metadata(bits: _Bits) -> int:
     bits.refuse(2, "extensions")
     if not bits.take(1):
         raise FileFormatError("JPEG XL with custom transforms is not part of this format")
-    return channels
+    return channels, depth
 
 
 def _read_frame_header(bits: _Bits) -> None:

@@ -16,6 +16,7 @@ from bbmr.codecs import avif
 from bbmr.codecs.avif import QUALITIES, CodecError
 from bbmr.codecs.colour import FULL, revive
 from bbmr.coding.planes import plane_size, scatter
+from bbmr.depth import Samples
 from bbmr.fileformat import jpegxl
 from bbmr.fileformat.container import LR_KINDS, Codec, Section
 from bbmr.fileformat.errors import FileFormatError
@@ -24,8 +25,8 @@ from bbmr.rescaled import WIENER_CLASSES, WIENER_TAPS, Frame
 _FRAME_HEAD = struct.Struct("BBB")  # quality, per cent of colour, classes of the Wiener filter
 
 
-def encode(blocks: NDArray[np.uint8], factor: int, frame: Frame | None = None) -> Section:
-    """(N, s, s, C) uint8 of one scale -> section; frame: where they came out of one, which is stored as it is."""
+def encode(blocks: Samples, factor: int, frame: Frame | None = None) -> Section:
+    """(N, s, s, C) of one scale -> section; frame: where they came out of one, which is stored as it is."""
     if frame is not None:
         head = _FRAME_HEAD.pack(frame.quality, frame.colour, len(frame.filter) // WIENER_TAPS)
         coefficients = struct.pack(f"{len(frame.filter)}b", *frame.filter)
@@ -61,27 +62,30 @@ def _read_frame(data: bytes) -> Frame:
 
 
 def decode(
-    section: Section, scales: NDArray[np.uint8], factor: int, grid: BlockGrid, channels: int
-) -> NDArray[np.uint8]:
-    """Section -> (N, s, s, C) uint8, the blocks of `factor` in raster order of the map.  Raises FileFormatError."""
+    section: Section, scales: NDArray[np.uint8], factor: int, grid: BlockGrid, channels: int, depth: int = 8
+) -> Samples:
+    """Section -> (N, s, s, C) of `depth` bits, the blocks of `factor` in raster order of the map.
+
+    Raises FileFormatError.
+    """
     if section.codec != Codec.JPEG_XL:
         raise FileFormatError(f"coded as {section.codec.name}, which is not possible here")
     side = grid.side // factor
     rows, cols = np.nonzero(scales == factor)
-    height, width, found_channels = jpegxl.read_shape(section.payload)
+    height, width, found_channels, _ = jpegxl.read_shape(section.payload)
     # Full rows of blocks but for the last: the plane is no larger than the blocks need.
     whole = height % side == 0 and width % side == 0 and math.ceil(len(rows) / (width // side)) == height // side
     if not whole or width // side > len(rows) or found_channels != channels:
         raise FileFormatError(
             f"{width} x {height} samples of {found_channels} channels do not hold {len(rows)} blocks of {side} x {side}"
         )
-    plane = jpegxl.decode(section.payload, (height, width, channels))
+    plane = jpegxl.decode(section.payload, (height, width, channels), depth)
     blocks = unpack(plane, len(rows), side)
     _fill_partial(blocks, rows == grid.rows - 1, cols == grid.cols - 1, grid, factor)
     return blocks
 
 
-def pack(blocks: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def pack(blocks: Samples) -> Samples:
     """(N, s, s, C) -> plane (a*s, b*s, C) with a*b >= N > (a-1)*b; places beyond N take the very last sample."""
     count, side, _, channels = blocks.shape
     cols = _columns(count)
@@ -91,7 +95,7 @@ def pack(blocks: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return places.swapaxes(1, 2).reshape(rows * side, cols * side, channels)
 
 
-def unpack(plane: NDArray[np.uint8], count: int, side: int) -> NDArray[np.uint8]:
+def unpack(plane: Samples, count: int, side: int) -> Samples:
     """Inverse of `pack` for `count` blocks of `side` samples a side."""
     height, width, channels = plane.shape
     places = plane.reshape(height // side, side, width // side, side, channels).swapaxes(1, 2)
@@ -106,7 +110,7 @@ def _columns(count: int) -> int:
 
 
 def _fill_partial(
-    blocks: NDArray[np.uint8], at_bottom: NDArray[np.bool_], at_right: NDArray[np.bool_], grid: BlockGrid, factor: int
+    blocks: Samples, at_bottom: NDArray[np.bool_], at_right: NDArray[np.bool_], grid: BlockGrid, factor: int
 ) -> None:
     """Repeat the last true row and column of blocks at the far edges, whatever the file holds beyond them."""
     heights, widths = grid.block_sizes(factor)

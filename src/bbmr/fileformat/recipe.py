@@ -15,11 +15,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # a terminal would obey them
 def encode(recipe: Recipe) -> bytes:
     """Each of pipeline, weights, tune (UTF-8) and digest is led by its length, a byte; the PSNR ends it, if known."""
     try:
-        digest = bytes.fromhex(recipe.weights_sha256)
+        digest = bytes.fromhex(recipe.weights_digest)
     except ValueError as error:
-        raise ValueError(f"weights_sha256 is hexadecimal, not {recipe.weights_sha256!r}") from error
-    if digest.hex() != recipe.weights_sha256:
-        raise ValueError(f"weights_sha256 is in lower case, without spaces, not {recipe.weights_sha256!r}")
+        raise ValueError(f"weights_digest is hexadecimal, not {recipe.weights_digest!r}") from error
+    if digest.hex() != recipe.weights_digest:
+        raise ValueError(f"weights_digest is in lower case, without spaces, not {recipe.weights_digest!r}")
     if recipe.expected_psnr is not None and not math.isfinite(recipe.expected_psnr):
         raise ValueError(f"the expected PSNR is {recipe.expected_psnr}; give None where it is unknown")
     if _CONTROL.search(recipe.pipeline + recipe.weights + recipe.tune):

@@ -4,6 +4,7 @@ Both are summed over the upscaler's tiles, so that they are those of the whole p
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bbmr.blocks import BlockGrid
-from bbmr.downscaling.bicubic import round_to_8_bit
+from bbmr.depth import depth_of
 from bbmr.lr_blocks import LRBlocks
 from bbmr.luma import BLACK, BLACK_TO_WHITE, luma
-from bbmr.samples import to_tensor
+from bbmr.samples import round_to_depth, to_tensor
 from bbmr.tiles import Tile
 from bbmr.upscaling import Upscaler
 
@@ -27,14 +28,14 @@ channels.
 
 
 class Restoration:
-    """A picture (H, W, C) uint8 as an upscaler restores it from LR samples.
+    """A picture (H, W, C) as an upscaler restores it from LR samples.
 
     report: called with the passes over the picture that are done, each tile its share of one.
     """
 
     def __init__(
         self,
-        colour: NDArray[np.uint8],
+        colour: NDArray[Any],
         upscaler: Upscaler,
         grid: BlockGrid,
         scales: NDArray[np.uint8],
@@ -45,7 +46,7 @@ class Restoration:
         self._partial = {k: _partial_blocks(grid, scales, k) for k in np.unique(scales).tolist()}
 
     def errors(self, samples: Mapping[int, Tensor]) -> Errors:
-        """Of what is restored, rounded to 8 bit."""
+        """Of what is restored, rounded to the picture's depth."""
         errors = np.zeros((2, self.grid.rows, self.grid.cols))
         with torch.inference_mode():
             for tile, core in self._restored_tiles(samples):
@@ -109,7 +110,7 @@ class Restoration:
 
     def _measure(self, core: Tensor, where: tuple[slice, slice], errors: Errors) -> None:
         """Note the errors of the blocks in a part of the picture."""
-        original, restored = to_tensor(self._colour[where], core.device), round_to_8_bit(core)
+        original, restored = to_tensor(self._colour[where], core.device), round_to_depth(core, depth_of(self._colour))
         rows, cols = self.grid.covered(where)
         of_luma = (luma(restored) - luma(original)).square()
         of_colour = (restored - original).mul(255).square().mean(1, keepdim=True)

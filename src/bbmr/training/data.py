@@ -28,9 +28,9 @@ from bbmr.allocation.visual import LOSS_AVERSION, VARIANCE_FLOOR
 from bbmr.blocks import BLOCK_SIDES, CELL, PAPER_SCALES, SCALES
 from bbmr.codecs.avif import QUALITIES, gains_by_cdef
 from bbmr.devices import full_float32
-from bbmr.downscaling.bicubic import round_to_8_bit
 from bbmr.errors import BbmrError
 from bbmr.luma import luma
+from bbmr.samples import round_to_depth
 from bbmr.training.coding import CodedPart, CodedPool
 from bbmr.training.frame_store import FrameStore
 from bbmr.training.recipe import Coding, Maps
@@ -166,7 +166,7 @@ def _in_8_bit(image: Image.Image) -> Image.Image:
 
 def lr_planes(hr: Tensor, scales: Sequence[int]) -> dict[int, Tensor]:
     """Bicubic LR planes, rounded to 8 bit, of crops that have 8 bit themselves."""
-    return {factor: hr if factor == 1 else round_to_8_bit(shrink(hr, factor)) for factor in scales}
+    return {factor: hr if factor == 1 else round_to_depth(shrink(hr, factor)) for factor in scales}
 
 
 def measure_cells(hr: Tensor, planes: Mapping[int, Tensor]) -> tuple[Tensor, Tensor]:

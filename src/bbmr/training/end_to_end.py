@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from bbmr.blocks import CELL, SCALES
 from bbmr.devices import full_float32
-from bbmr.downscaling.bicubic import round_to_8_bit
 from bbmr.networks import NetworkDescriptor
 from bbmr.networks.end_to_end import RESTORER, EndToEnd
+from bbmr.samples import round_to_depth
 from bbmr.training.data import Batch
 from bbmr.training.objective import training_loss
 from bbmr.training.recipe import Loss, Maps
@@ -76,7 +76,7 @@ class EndToEndTask:
 def store(plane: Tensor) -> Tensor:
     """Clip to [0, 1] and round to 8 bit; gradients go through the rounding as if it were not there."""
     clipped = plane.clamp(0, 1)
-    return clipped + (round_to_8_bit(clipped) - clipped).detach()
+    return clipped + (round_to_depth(clipped) - clipped).detach()
 
 
 def _lr_planes(network: nn.Module, batch: Batch) -> dict[int, Tensor]:

@@ -5,17 +5,16 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bbmr.blocks import BlockGrid
+from bbmr.depth import Samples, dtype_of
 from bbmr.devices import CPU
-from bbmr.downscaling.bicubic import round_to_8_bit
 from bbmr.lr_blocks import LRBlocks
 from bbmr.networks import Kind, NetworkDescriptor
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import RescaledImage
-from bbmr.samples import to_samples
+from bbmr.samples import round_to_depth, to_samples
 from bbmr.tiles import Tile
 
 
@@ -40,20 +39,20 @@ class Upscaler(ABC):
         """
 
     @torch.inference_mode()
-    def restore(self, rescaled: RescaledImage, progress: Progress = silent) -> NDArray[np.uint8]:
-        """Restore the colour samples at full size, (H, W, C) uint8."""
+    def restore(self, rescaled: RescaledImage, progress: Progress = silent) -> Samples:
+        """Restore the colour samples at full size, (H, W, C), in the picture's depth."""
         grid = rescaled.grid
-        picture = np.empty((grid.height, grid.width, rescaled.channels), np.uint8)
+        picture = np.empty((grid.height, grid.width, rescaled.channels), dtype_of(rescaled.depth))
         done = 0
         progress("restore", 0.0)
         for tile, core in self.restored_tiles(LRBlocks.of(rescaled).to(self.device)):
-            picture[tile.core] = to_samples(core)
+            picture[tile.core] = to_samples(core, rescaled.depth)
             done += core.shape[2] * core.shape[3]
             progress("restore", done / (grid.height * grid.width))
         return picture
 
     def restore_uniform(
-        self, plane: NDArray[np.uint8], factor: int, size: tuple[int, int], quality: int | None = None
+        self, plane: Samples, factor: int, size: tuple[int, int], quality: int | None = None
     ) -> Iterator[tuple[Tile, Tensor]]:
         """Restore a picture of `size` (height, width) that has one scale all over from its LR plane (h, w, C).
 
@@ -63,14 +62,14 @@ class Upscaler(ABC):
 
     @torch.inference_mode()
     def rounded_tiles(self, stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
-        """As `restored_tiles`, of samples anywhere: their cores rounded to 8 bit and on the CPU."""
-        yield from rounded(self.restored_tiles(stored.to(self.device)))
+        """As `restored_tiles`, of samples anywhere: their cores rounded to the depth of these and on the CPU."""
+        yield from rounded(self.restored_tiles(stored.to(self.device)), stored.depth)
 
 
-def rounded(tiles: Iterator[tuple[Tile, Tensor]]) -> Iterator[tuple[Tile, Tensor]]:
-    """The same tiles, their cores rounded to 8 bit and on the CPU."""
+def rounded(tiles: Iterator[tuple[Tile, Tensor]], depth: int) -> Iterator[tuple[Tile, Tensor]]:
+    """The same tiles, their cores rounded to 8 or 16 bit and on the CPU."""
     for tile, core in tiles:
-        yield tile, round_to_8_bit(core).cpu()
+        yield tile, round_to_depth(core, depth).cpu()
 
 
 def network_of(descriptor: NetworkDescriptor, kind: Kind) -> nn.Module:

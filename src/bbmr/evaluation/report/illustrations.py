@@ -65,7 +65,7 @@ class Crop:
             raise BbmrError(f"crop {self.picture}: no such picture; give the name of one that is evaluated")
         for path in meant:
             try:
-                picture = read_picture(path, max_pixels)
+                picture = read_picture(path, max_pixels).in_8_bit()
             except PictureError:  # the run names it, and goes on
                 continue
             height, width = upright(picture.colour, orientation(picture.metadata)).shape[:2]
@@ -178,7 +178,7 @@ class Illustrator:
 
     def _restored_of(self, path: Path, content: str) -> Restored:
         if self._restored is None or self._restored[0] != content:  # one picture at a time: they are large
-            self._restored = content, Restored(read_picture(path, self._max_pixels), self._device)
+            self._restored = content, Restored(read_picture(path, self._max_pixels).in_8_bit(), self._device)
         return self._restored[1]
 
     def _name(self, subject: "_Subject") -> str:

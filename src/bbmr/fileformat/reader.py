@@ -1,0 +1,175 @@
+"""Reading a .bbmr file: what it says, and the LR samples of one panel after the other."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from io import BytesIO
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bbmr.blocks import BlockGrid
+from bbmr.depth import Samples
+from bbmr.fileformat import container, jpegxl, payload, recipe, scale_map, version_1
+from bbmr.fileformat.compressed import inflate
+from bbmr.fileformat.container import LR_KINDS, MAX_PIXELS, Codec, Entry, Header, Index, Kind, Section
+from bbmr.fileformat.errors import FileFormatError
+from bbmr.panels import PanelGrid
+from bbmr.picture import Metadata
+from bbmr.rescaled import Outline, Recipe, RescaledImage
+
+METADATA_LIMIT = 1 << 26
+"""Bytes that each of ICC profile, EXIF and XMP may have."""
+METADATA_KINDS = {"icc": Kind.ICC, "exif": Kind.EXIF, "xmp": Kind.XMP}
+
+
+def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> RescaledImage:
+    """The picture in a file's bytes; decode(encode(x)) equals x in every sample and byte.
+
+    max_pixels: pixels of whole blocks that may be allocated.  Raises FileFormatError, naming what is wrong.
+    """
+    return Reader(BytesIO(data), max_pixels).rescaled()
+
+
+class Reader:
+    """An open file.  Sections are read when they are asked for, and held against their checksums then.
+
+    All methods and properties raise FileFormatError, naming what is wrong.
+    """
+
+    def __init__(self, file: BinaryIO, max_pixels: int = MAX_PIXELS) -> None:
+        """file: can be sought in, and stands at its beginning.  max_pixels: of whole blocks, in all."""
+        self._file = file
+        length = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        self._index = _read_index(file, length, max_pixels)
+
+    @property
+    def header(self) -> Header:
+        return self._index.header
+
+    @property
+    def panels(self) -> PanelGrid:
+        return self.header.panels
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        with _naming(Kind.RECIPE):
+            return recipe.decode(inflate(self._section(self._index.whole, Kind.RECIPE), recipe.LIMIT))
+
+    @cached_property
+    def scales(self) -> NDArray[np.uint8]:
+        """(rows, cols) of the whole picture."""
+        scales = np.empty((self.header.grid.rows, self.header.grid.cols), np.uint8)
+        for number in range(len(self.panels)):
+            scales[self.panels.blocks(number)] = self._scales_of(number)
+        return scales
+
+    @cached_property
+    def metadata(self) -> Metadata:
+        found = {}
+        for name, kind in METADATA_KINDS.items():
+            if kind in self._index.whole:
+                with _naming(kind):
+                    found[name] = inflate(self._section(self._index.whole, kind), METADATA_LIMIT)
+        return Metadata(**found)
+
+    @property
+    def outline(self) -> Outline:
+        """All but samples and metadata."""
+        return Outline(self.header.grid, self.scales, self.recipe, self.header.mode, self.header.depth)
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether LR samples were coded with loss, by the first panel."""
+        return any(entry.codec == Codec.AV1 for entry in self._index.panels[0].values())
+
+    def panel(self, number: int, alpha: bool = True) -> RescaledImage:
+        """A panel as a picture of its own, without metadata; alpha: with it, where it has one."""
+        header, entries = self.header, self._index.panels[number]
+        grid, scales = self.panels.grid_of(number), self._scales_of(number)
+        blocks, frames = {}, {}
+        for factor in np.unique(scales).tolist():
+            kind = LR_KINDS[factor]
+            with _naming(kind):
+                section, where = self._section(entries, kind), (scales, factor, grid, header.channels)
+                if section.codec == Codec.AV1:
+                    blocks[factor], frames[factor] = payload.decode_frame(section, *where)
+                else:
+                    blocks[factor] = payload.decode(section, *where, header.depth)
+        if frames and set(frames) != set(blocks):
+            raise FileFormatError("broken: LR samples of some scales are lossy, of others not")
+        plane = self._alpha_of(entries, grid) if alpha and header.alpha else None
+        return RescaledImage(grid, scales, blocks, self.recipe, plane, Metadata(), frames, header.depth)
+
+    def rescaled(self) -> RescaledImage:
+        """The whole picture, where it is one panel; all of the file is checked."""
+        self.check()
+        if len(self.panels) > 1:
+            raise FileFormatError(
+                f"a large picture in {len(self.panels)} panels; restore it, or open it with bbmr.open_file"
+            )
+        one = self.panel(0)
+        return RescaledImage(
+            one.grid, one.scales, one.blocks, one.recipe, one.alpha, self.metadata, one.frames, one.depth
+        )
+
+    def check(self) -> None:
+        """Read every section, hold it against its checksum, and decode recipe and maps of scales."""
+        for entry in self._index.entries():
+            container.read_section(self._file, entry)
+        _ = self.outline
+
+    def sizes(self) -> dict[str, int]:
+        """Where the file's bytes go: {"header", "recipe", "scale map", ...: bytes}, adding up to the file; the heads of
+        sections count as header.
+        """
+        sizes = {"header": 0}
+        for entry in self._index.entries():
+            sizes[entry.kind.label] = sizes.get(entry.kind.label, 0) + entry.length
+        sizes["header"] = self.header.length - sum(sizes.values())
+        return sizes
+
+    def _scales_of(self, number: int) -> NDArray[np.uint8]:
+        entries = self._index.panels[number]
+        with _naming(Kind.SCALE_MAP):
+            scales = scale_map.decode(self._section(entries, Kind.SCALE_MAP), self.panels.grid_of(number))
+        present = set(np.unique(scales).tolist())
+        for factor, kind in LR_KINDS.items():
+            with _naming(kind):
+                if factor in present and kind not in entries:
+                    raise FileFormatError("missing")
+                if factor not in present and kind in entries:
+                    raise FileFormatError("there, though no block of the map has this scale")
+        return scales
+
+    def _alpha_of(self, entries: Mapping[Kind, Entry], grid: BlockGrid) -> Samples:
+        with _naming(Kind.ALPHA):
+            section = self._section(entries, Kind.ALPHA)
+            if section.codec != Codec.JPEG_XL:
+                raise FileFormatError(f"coded as {section.codec.name}, which is not possible here")
+            return jpegxl.decode(section.payload, (grid.height, grid.width, 1), self.header.depth)[:, :, 0]
+
+    def _section(self, entries: Mapping[Kind, Entry], kind: Kind) -> Section:
+        if kind not in entries:
+            raise FileFormatError("missing")
+        return container.read_section(self._file, entries[kind])
+
+
+def _read_index(file: BinaryIO, length: int, max_pixels: int) -> Index:
+    head = file.read(container.HEADER_SIZE)
+    container.check_magic(head)
+    if head[len(container.MAGIC) :][:1] == b"\x01":
+        return version_1.read_index(head + file.read(version_1.HEADER_LIMIT - len(head)), length, max_pixels)
+    return container.read_index(file, container.read_header(head, length, max_pixels))
+
+
+@contextmanager
+def _naming(kind: Kind) -> Iterator[None]:
+    """Say in errors which section they are about."""
+    try:
+        yield
+    except FileFormatError as error:
+        raise FileFormatError(f"broken {kind.label}: {error}") from error
