@@ -31,7 +31,8 @@ from bbmr.parts import NO_PARTS, Parts
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
 from bbmr.refinement.refine import STEPS, refine
-from bbmr.rescaled import Recipe, RescaledImage
+from bbmr.rescaled import Outline, Recipe, RescaledImage
+from bbmr.upscaling import Upscaler
 
 
 def compress(
@@ -153,17 +154,23 @@ def restore(
     these names, or upscaler, differ from those it was compressed for.  Raises BbmrError for an unknown pipeline, for
     blocks or scales that it does not restore, and where weights or upscaler are missing or do not suit.
     """
-    recipe = rescaled.recipe
+    upscaler = restorer_of(rescaled, bool(rescaled.frames), device, parts)
+    with full_float32():
+        colour = upscaler.restore(rescaled, progress)
+    return Picture(colour, rescaled.alpha, rescaled.metadata)
+
+
+def restorer_of(stored: RescaledImage | Outline, lossy: bool, device: str = "cpu", parts: Parts = NO_PARTS) -> Upscaler:
+    """What restores a picture; lossy: whether its LR samples were coded with loss.  As `restore`."""
+    recipe = stored.recipe
     pipeline = find_pipeline(recipe.pipeline, recipe.weights, device, parts)
-    pipeline.check(rescaled.grid.side, rescaled.blocks)
-    if bool(rescaled.frames) != (pipeline.name in CODED_CHOICES):
-        how = "with loss" if rescaled.frames else "without loss"
+    pipeline.check(stored.grid.side, stored.blocks_per_scale)
+    if lossy != (pipeline.name in CODED_CHOICES):
+        how = "with loss" if lossy else "without loss"
         raise BbmrError(f"{pipeline.title} is not for LR samples that were coded {how}; compress the picture again")
     if other := pipeline.mismatch(recipe):
-        warnings.warn(f"compressed for {other}: the picture may come out slightly different", stacklevel=2)
-    with full_float32():
-        colour = pipeline.upscaler().restore(rescaled, progress)
-    return Picture(colour, rescaled.alpha, rescaled.metadata)
+        warnings.warn(f"compressed for {other}: the picture may come out slightly different", stacklevel=3)
+    return pipeline.upscaler()
 
 
 def _allocate(

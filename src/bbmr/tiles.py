@@ -43,11 +43,17 @@ def tiles(height: int, width: int, side: int, halo: int) -> Iterator[Tile]:
     `side` and `halo` are multiples of 16, so that blocks of any allowed side up to gcd(side, 128) and LR samples stay
     whole.
     """
-    if side % CELL or halo % CELL:
-        raise ValueError(f"tile side {side} and halo {halo} have to be multiples of {CELL}")
-    for rows, outer_rows in _intervals(height, side, halo):
-        for cols, outer_cols in _intervals(width, side, halo):
-            yield Tile((rows, cols), (outer_rows, outer_cols))
+    return tiles_of_part((slice(0, height), slice(0, width)), height, width, side, halo)
+
+
+def tiles_of_part(part: tuple[slice, slice], height: int, width: int, side: int, halo: int) -> Iterator[Tile]:
+    """As `tiles`, of a part of the picture alone: rows and columns that begin at multiples of 16."""
+    rows, cols = part
+    if any(number % CELL for number in (side, halo, rows.start, cols.start)):
+        raise ValueError(f"tile side {side}, halo {halo} and where {part} begins have to be multiples of {CELL}")
+    for inner_rows, outer_rows in _intervals(rows, height, side, halo):
+        for inner_cols, outer_cols in _intervals(cols, width, side, halo):
+            yield Tile((inner_rows, inner_cols), (outer_rows, outer_cols))
 
 
 def count_tiles(height: int, width: int, side: int) -> int:
@@ -55,9 +61,9 @@ def count_tiles(height: int, width: int, side: int) -> int:
     return -(-height // side) * -(-width // side)
 
 
-def _intervals(length: int, side: int, halo: int) -> Iterator[tuple[slice, slice]]:
-    for start in range(0, length, side):
-        stop = min(start + side, length)
+def _intervals(part: slice, length: int, side: int, halo: int) -> Iterator[tuple[slice, slice]]:
+    for start in range(part.start, part.stop, side):
+        stop = min(start + side, part.stop)
         yield slice(start, stop), slice(max(start - halo, 0), min(stop + halo, length))
 
 

@@ -28,6 +28,8 @@ class Upscaler(ABC):
     scales: tuple[int, ...]
     sides: tuple[int, ...]
     device = CPU
+    reach: int | None = None
+    """Pixels around a restored one, in each direction, that it depends on; None: the whole picture, or tiles of it."""
 
     @abstractmethod
     def restored_tiles(self, stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
@@ -37,6 +39,12 @@ class Upscaler(ABC):
         Scales and block side are among those above, samples on its device.  Cores begin at multiples of 128 pixels, so
         that they hold whole blocks.  Differentiable in the samples, each tile by itself.
         """
+
+    def restored_tiles_of(self, stored: LRBlocks, part: tuple[slice, slice]) -> Iterator[tuple[Tile, Tensor]]:
+        """As `restored_tiles`, of tiles that cover a part of the picture, rows and columns that begin at multiples of
+        128 pixels, at least.
+        """
+        return self.restored_tiles(stored)
 
     @torch.inference_mode()
     def restore(self, rescaled: RescaledImage, progress: Progress = silent) -> Samples:

@@ -23,7 +23,7 @@ from bbmr.downscaling.bicubic import upscale
 from bbmr.lr_blocks import LRBlocks
 from bbmr.networks import Kind, NetworkDescriptor
 from bbmr.networks.fast import POSITION
-from bbmr.tiles import Tile, tiles
+from bbmr.tiles import Tile, tiles_of_part
 from bbmr.upscaling import Upscaler, device_of, like_stored, network_of, wiener
 
 TILE = 768  # pixels per side of a tile; a multiple of 128, so that tiles hold whole blocks
@@ -146,15 +146,23 @@ class MosaicUpscaler(Upscaler):
         self.device = device_of(self._network)
         reach = _UNBOUNDED_REACH if descriptor.reach is None else descriptor.reach
         self.halo = mosaic_halo(reach, self._filter_reach)
+        self.reach = None if descriptor.reach is None else self.halo
 
     def restored_tiles(self, stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
         """As in `Upscaler`."""
         return self.finished(self.corrected(stored), stored)
 
-    def corrected(self, stored: LRBlocks) -> Iterator[Restored]:
-        """The picture tile by tile as the network leaves it; samples on its device."""
+    def restored_tiles_of(self, stored: LRBlocks, part: tuple[slice, slice]) -> Iterator[tuple[Tile, Tensor]]:
+        """As in `Upscaler`."""
+        return self.finished(self.corrected(stored, part if self.reach is not None else None), stored)
+
+    def corrected(self, stored: LRBlocks, part: tuple[slice, slice] | None = None) -> Iterator[Restored]:
+        """The picture, or a part as of `restored_tiles_of`, tile by tile as the network leaves it; samples on its
+        device.
+        """
         grid = stored.grid
-        for tile in tiles(grid.height, grid.width, TILE, self.halo):
+        whole = slice(0, grid.height), slice(0, grid.width)
+        for tile in tiles_of_part(part or whole, grid.height, grid.width, TILE, self.halo):
             rows, cols = (slice(part.start, up_to_cell(part.stop)) for part in tile.outer)
             levels = levels_of(stored, rows, cols).to(stored.device)
             mosaic = build_mosaic(stored.planes_of(rows, cols), levels).expand(-1, 3, -1, -1)

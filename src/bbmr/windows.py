@@ -1,0 +1,195 @@
+"""Parts of the picture in an open file: restored alone, with the samples that the whole picture would have there.
+
+region --> panels that it touches, each with the blocks around that the restorer sees --> LR blocks of that window
+       --> restored tiles --> samples of the region
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bbmr.blocks import BlockGrid, up_to_cell
+from bbmr.depth import Samples, dtype_of
+from bbmr.devices import full_float32
+from bbmr.errors import BbmrError
+from bbmr.fileformat import FileFormatError, Reader
+from bbmr.lr_blocks import LRBlocks
+from bbmr.parts import NO_PARTS, Parts
+from bbmr.picture import Picture
+from bbmr.pipeline import restorer_of
+from bbmr.progress import Progress, silent
+from bbmr.rescaled import RescaledImage
+from bbmr.samples import to_samples
+from bbmr.tiles import tiles
+from bbmr.upscaling.mosaic import build_mosaics, levels_of
+
+_KEPT = 12
+"""Panels whose LR samples are kept: those around one, of pictures up to three panels wide."""
+PREVIEWS = (2, 4, 8, 16)
+"""What a preview may be shrunk by."""
+_PREVIEW_TILE, _PREVIEW_HALO = 1024, 64  # pixels
+
+
+class Windows:
+    """What can be restored of an open file without the rest of it."""
+
+    def __init__(self, reader: Reader, device: str = "cpu", parts: Parts = NO_PARTS) -> None:
+        """device, parts: as for `bbmr.pipeline.restore`.  Raises and warns as that does."""
+        self._reader, self._panels = reader, reader.panels
+        self.grid = reader.header.grid
+        self._upscaler = restorer_of(reader.outline, reader.is_lossy, device, parts)
+        self._kept: OrderedDict[int, RescaledImage] = OrderedDict()
+
+    def region(self, rows: slice, cols: slice, progress: Progress = silent) -> Picture:
+        """The picture's samples in some rows and columns, without metadata.
+
+        Raises BbmrError for a region that is empty or not within the picture, FileFormatError for a damaged file.
+        """
+        grid = self.grid
+        if not (0 <= rows.start < rows.stop <= grid.height and 0 <= cols.start < cols.stop <= grid.width):
+            raise BbmrError(
+                f"columns {cols.start} to {cols.stop} and rows {rows.start} to {rows.stop} are no region of a picture "
+                f"of {grid.width} x {grid.height} pixels"
+            )
+        header = self._reader.header
+        colour = np.empty((rows.stop - rows.start, cols.stop - cols.start, header.channels), dtype_of(header.depth))
+        alpha = np.empty(colour.shape[:2], colour.dtype) if header.alpha else None
+        touched = list(self._panels.touching(*grid.covered((rows, cols))))
+        for done, number in enumerate(touched):
+            progress("restore", done / len(touched))
+            self._paste(number, rows, cols, colour, alpha)
+        return Picture(colour, alpha)
+
+    def strips(self, progress: Progress = silent) -> Iterator[Picture]:
+        """The whole picture from top to bottom, a row of panels at a time; as `region`."""
+        height = self._panels.height * self.grid.side
+        for top in range(0, self.grid.height, height):
+            bottom = min(top + height, self.grid.height)
+
+            def report(stage: str, done: float, top: int = top, bottom: int = bottom) -> None:
+                progress(stage, (top + done * (bottom - top)) / self.grid.height)
+
+            yield self.region(slice(top, bottom), slice(0, self.grid.width), report)
+
+    @torch.inference_mode()
+    def preview(self, factor: int, progress: Progress = silent) -> Picture:
+        """The picture shrunk by a factor of PREVIEWS, by its mosaic and no network: (ceil(H/k), ceil(W/k)) pixels,
+        without metadata.
+        """
+        grid, header = self.grid, self._reader.header
+        height, width = grid.lr_size(factor)
+        colour = np.empty((height, width, header.channels), dtype_of(header.depth))
+        alpha = np.empty((height, width), colour.dtype) if header.alpha else None
+        for number in range(len(self._panels)):
+            progress("preview", number / len(self._panels))
+            pixels = self._panels.pixels(number)
+            where = tuple(slice(part.start // factor, -(-part.stop // factor)) for part in pixels)
+            panel = self._panel(number)
+            colour[where] = _shrunk_mosaic(panel, factor)
+            if alpha is not None and panel.alpha is not None:
+                alpha[where] = panel.alpha[::factor, ::factor]
+        return Picture(colour, alpha)
+
+    def _paste(self, number: int, rows: slice, cols: slice, colour: Samples, alpha: Samples | None) -> None:
+        """What a panel has of a region."""
+        panel_rows, panel_cols = self._panels.pixels(number)
+        own_rows, own_cols = _common(rows, panel_rows), _common(cols, panel_cols)
+        to = _within(own_rows, rows), _within(own_cols, cols)
+        for tile_rows, tile_cols, samples in self._restored(number, own_rows, own_cols):
+            common_rows, common_cols = _common(tile_rows, own_rows), _common(tile_cols, own_cols)
+            colour[_within(common_rows, rows), _within(common_cols, cols)] = samples[
+                _within(common_rows, tile_rows), _within(common_cols, tile_cols)
+            ]
+        if alpha is not None:
+            plane = self._panel(number).alpha
+            assert plane is not None  # the header says so of all panels
+            alpha[to] = plane[_within(own_rows, panel_rows), _within(own_cols, panel_cols)]
+
+    @torch.inference_mode()
+    def _restored(self, number: int, rows: slice, cols: slice) -> Iterator[tuple[slice, slice, Samples]]:
+        """Rows, columns and samples of tiles that cover a part of a panel, in pixels of the picture."""
+        side, reach = self.grid.side, self._upscaler.reach
+        if reach is None:
+            reach = max(self.grid.height, self.grid.width)
+        blocks = self.grid.covered(
+            tuple(  # type: ignore[arg-type]
+                slice(max(part.start - reach, 0), min(part.stop + reach, length))
+                for part, length in zip((rows, cols), (self.grid.height, self.grid.width), strict=True)
+            )
+        )
+        stored = self._blocks(number, *blocks).to(self._upscaler.device)
+        top, left = (part.start * side for part in blocks)
+        wanted = tuple(
+            slice((part.start - start) // side * side, part.stop - start)
+            for part, start in zip((rows, cols), (top, left), strict=True)
+        )
+        with full_float32():
+            for tile, core in self._upscaler.restored_tiles_of(stored, wanted):  # type: ignore[arg-type]
+                tile_rows, tile_cols = (
+                    slice(part.start + start, part.stop + start)
+                    for part, start in zip(tile.core, (top, left), strict=True)
+                )
+                yield tile_rows, tile_cols, to_samples(core, stored.depth)
+
+    def _blocks(self, number: int, rows: slice, cols: slice) -> LRBlocks:
+        """The LR blocks in some rows and columns of the grid, with the filters of a panel among them."""
+        side, scales = self.grid.side, self._reader.scales[rows, cols]
+        height = min(rows.stop * side, self.grid.height) - rows.start * side
+        width = min(cols.stop * side, self.grid.width) - cols.start * side
+        position = np.empty(scales.shape, np.int64)
+        samples: dict[int, Tensor] = {}
+        qualities: dict[int, int] = {}
+        for factor, count in zip(*np.unique(scales, return_counts=True), strict=True):
+            position[scales == factor] = np.arange(count)
+            samples[int(factor)] = torch.empty(count, self._reader.header.channels, side // factor, side // factor)
+        for other in self._panels.touching(rows, cols):
+            panel = LRBlocks.of(self._panel(other))
+            panel_rows, panel_cols = self._panels.blocks(other)
+            common = _common(rows, panel_rows), _common(cols, panel_cols)
+            here = _within(common[0], rows), _within(common[1], cols)
+            there = _within(common[0], panel_rows), _within(common[1], panel_cols)
+            for factor, own in panel.of_part(*there).items():
+                samples[factor][position[here][scales[here] == factor]] = own
+                if qualities.setdefault(factor, panel.qualities.get(factor, 0)) != panel.qualities.get(factor, 0):
+                    raise FileFormatError(f"broken: LR samples x{factor} have one quality here and another there")
+        filters = LRBlocks.of(self._panel(number)).filters
+        qualities = qualities if self._reader.is_lossy else {}
+        grid = BlockGrid(height, width, side)
+        return LRBlocks(grid, scales, samples, qualities, filters, self._reader.header.depth)
+
+    def _panel(self, number: int) -> RescaledImage:
+        if number in self._kept:
+            self._kept.move_to_end(number)
+        else:
+            while len(self._kept) >= _KEPT:
+                self._kept.popitem(last=False)
+            self._kept[number] = self._reader.panel(number)
+        return self._kept[number]
+
+
+def _shrunk_mosaic(panel: RescaledImage, factor: int) -> Samples:
+    """The mosaic of a panel by itself at 1/factor of its sides, (ceil(h/k), ceil(w/k), C)."""
+    grid, stored = panel.grid, LRBlocks.of(panel)
+    height, width = grid.lr_size(factor)
+    shrunk = np.empty((height, width, panel.channels), dtype_of(panel.depth))
+    for tile in tiles(grid.height, grid.width, _PREVIEW_TILE, _PREVIEW_HALO):
+        rows, cols = (slice(part.start, up_to_cell(part.stop)) for part in tile.outer)
+        planes, levels = stored.planes_of(rows, cols), levels_of(stored, rows, cols)
+        mosaics = build_mosaics(planes, levels, factor)
+        nearest = min(mosaics)
+        wanted = F.avg_pool2d(mosaics[nearest], factor // nearest) if nearest < factor else mosaics[factor]
+        shrunk[tile.core_at(factor)] = to_samples(wanted, panel.depth)[tile.core_in_outer_at(factor)]
+    return shrunk
+
+
+def _common(one: slice, other: slice) -> slice:
+    return slice(max(one.start, other.start), min(one.stop, other.stop))
+
+
+def _within(part: slice, whole: slice) -> slice:
+    """A part of rows or columns as those of an array that holds `whole`."""
+    return slice(part.start - whole.start, part.stop - whole.start)

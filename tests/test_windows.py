@@ -1,0 +1,184 @@
+"""What is restored of a part is what the whole picture has there."""
+
+from hashlib import sha256
+from io import BytesIO
+
+import numpy as np
+import pytest
+import torch
+from fileformat.rescaled_samples import RECIPE, make_rescaled, mixed
+from networks.at_random import at_random
+from numpy.typing import NDArray
+from torch import nn
+from upscaling.tiny_networks import ship
+
+from bbmr.blocks import SCALES, BlockGrid
+from bbmr.errors import BbmrError
+from bbmr.fileformat import FileFormatError, Header, Reader, Writer, encode
+from bbmr.networks import NetworkDescriptor
+from bbmr.networks.fast import CodedFast, Fast
+from bbmr.panels import PanelGrid
+from bbmr.picture import Metadata
+from bbmr.pipeline import restore
+from bbmr.rescaled import Recipe, RescaledImage
+from bbmr.windows import Windows
+
+LOSSLESS, LOSSY = (
+    Recipe(name, name, sha256(name.encode()).hexdigest()[:16], "psnr") for name in ("mosaic-fast", "coded-fast")
+)
+
+
+@pytest.fixture(autouse=True)
+def network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of corrections that can be seen, and a reach as that of those that are shipped."""
+    torch.manual_seed(0)
+    plain, coded = at_random(Fast(8, 2)), at_random(CodedFast(8, 2))
+    for one in (plain, coded):
+        nn.init.normal_(one.tail.weight, std=0.02)
+    ship(
+        monkeypatch,
+        {
+            "mosaic-fast": NetworkDescriptor("fast", plain, "mosaic", None, plain.reach),
+            "coded-fast": NetworkDescriptor("fast-coded", coded, "coded", None, coded.reach),
+        },
+    )
+
+
+def picture(quality: int | None, depth: int = 8, channels: int = 3) -> RescaledImage:
+    rng = np.random.default_rng(3)
+    grid = BlockGrid(900, 1100, 64)
+    scales = rng.choice(np.array(SCALES, np.uint8), (grid.rows, grid.cols))
+    recipe = LOSSLESS if quality is None else LOSSY
+    return make_rescaled(grid, scales, channels, alpha=True, recipe=recipe, quality=quality, depth=depth)
+
+
+def in_panels(rescaled: RescaledImage, height: int, width: int) -> bytes:
+    """The same without loss, cut into panels of so many blocks."""
+    panels = PanelGrid(rescaled.grid, height, width)
+    file = BytesIO()
+    header = Header(panels, rescaled.channels, rescaled.alpha is not None, rescaled.depth, 0)
+    writer = Writer(file, header, rescaled.recipe, rescaled.metadata)
+    position = np.empty(rescaled.scales.shape, int)
+    for factor in rescaled.blocks:
+        own = rescaled.scales == factor
+        position[own] = np.arange(own.sum())
+    for number in range(len(panels)):
+        rows, cols = panels.blocks(number)
+        scales = rescaled.scales[rows, cols]
+        blocks = {k: rescaled.blocks[k][position[rows, cols][scales == k]] for k in np.unique(scales).tolist()}
+        alpha = None if rescaled.alpha is None else rescaled.alpha[panels.pixels(number)]
+        of_panel = panels.grid_of(number)
+        writer.add(RescaledImage(of_panel, scales, blocks, rescaled.recipe, alpha, depth=rescaled.depth))
+    writer.finish(rescaled.recipe)
+    return file.getvalue()
+
+
+REGIONS = [
+    (slice(0, 900), slice(0, 1100)),
+    (slice(0, 1), slice(0, 1)),
+    (slice(899, 900), slice(1099, 1100)),
+    (slice(251, 262), slice(383, 700)),
+    (slice(300, 812), slice(500, 1012)),
+]
+
+
+@pytest.mark.parametrize(("quality", "depth", "channels"), [(None, 8, 3), (None, 16, 3), (None, 8, 1), (40, 8, 3)])
+def test_a_region_is_the_crop_of_the_whole(quality: int | None, depth: int, channels: int) -> None:
+    rescaled = picture(quality, depth, channels)
+    whole = restore(rescaled)
+    assert whole.alpha is not None
+    windows = Windows(Reader(BytesIO(encode(rescaled))))
+    for rows, cols in REGIONS:
+        region = windows.region(rows, cols)
+        assert region.depth == depth
+        apart = region.colour.astype(int) - whole.colour[rows, cols]
+        assert np.abs(apart).max() <= 1
+        assert region.alpha is not None
+        np.testing.assert_array_equal(region.alpha, whole.alpha[rows, cols])
+
+
+@pytest.mark.parametrize(("height", "width"), [(4, 4), (5, 18), (15, 7)])
+def test_panels_leave_no_trace(height: int, width: int) -> None:
+    rescaled = picture(None)
+    whole = restore(rescaled)
+    reader = Reader(BytesIO(in_panels(rescaled, height, width)))
+    np.testing.assert_array_equal(reader.scales, rescaled.scales)
+    windows = Windows(reader)
+    strips = list(windows.strips())
+    assert len(strips) == -(-15 // height)
+    for plane in ("colour", "alpha"):
+        joined: NDArray[np.uint8] = np.concatenate([getattr(strip, plane) for strip in strips])
+        assert np.abs(joined.astype(int) - getattr(whole, plane)).max() <= (plane == "colour")
+    for rows, cols in REGIONS:
+        apart = windows.region(rows, cols).colour.astype(int) - whole.colour[rows, cols]
+        assert np.abs(apart).max() <= 1
+
+
+def test_regions_read_little_of_the_file() -> None:
+    data = in_panels(picture(None), 4, 4)
+
+    class Counting(BytesIO):
+        taken = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            found = super().read(size)
+            self.taken += len(found)
+            return found
+
+    file = Counting(data)
+    Windows(Reader(file)).region(slice(10, 20), slice(10, 20))
+    assert file.taken < 0.4 * len(data)
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8, 16])
+def test_previews_are_about_what_shrinking_the_picture_gives(factor: int) -> None:
+    grid, scales = mixed(300, 420, 32)
+    y, x = np.mgrid[:300, :420]
+    smooth = (60 + y / 3 + x / 5)[:, :, None].repeat(3, 2)
+    blocks = {}
+    for k in np.unique(scales).tolist():
+        height, width = grid.lr_size(k)
+        plane = np.pad(smooth, ((0, height * k - 300), (0, width * k - 420), (0, 0)), mode="edge")
+        plane = plane.reshape(height, k, width, k, 3).mean((1, 3)).round().astype(np.uint8)
+        side = 32 // k
+        whole = np.pad(plane, ((0, grid.rows * side - height), (0, grid.cols * side - width), (0, 0)), mode="edge")
+        cut = whole.reshape(grid.rows, side, grid.cols, side, 3).swapaxes(1, 2)
+        blocks[k] = cut[scales == k]
+    preview = Windows(Reader(BytesIO(encode(RescaledImage(grid, scales, blocks, LOSSLESS))))).preview(factor)
+    height, width = grid.lr_size(factor)
+    padded = np.pad(smooth, ((0, height * factor - 300), (0, width * factor - 420), (0, 0)), mode="edge")
+    expected = padded.reshape(height, factor, width, factor, 3).mean((1, 3))
+    assert preview.colour.shape == expected.shape
+    assert np.abs(preview.colour - expected).mean() < 1
+    assert np.abs(preview.colour - expected)[:-1, :-1].max() < 6
+
+
+def test_what_is_no_region_is_refused() -> None:
+    windows = Windows(Reader(BytesIO(encode(picture(None)))))
+    for rows, cols in ((slice(0, 901), slice(0, 9)), (slice(5, 5), slice(0, 9)), (slice(-1, 5), slice(0, 9))):
+        with pytest.raises(BbmrError, match="no region of a picture of 1100 x 900 pixels"):
+            windows.region(rows, cols)
+
+
+def test_a_damaged_panel_is_named_and_the_others_can_be_read() -> None:
+    data = bytearray(in_panels(picture(None), 4, 4))
+    data[-200] ^= 1
+    windows = Windows(Reader(BytesIO(bytes(data))))
+    windows.region(slice(0, 100), slice(0, 100))
+    with pytest.raises(FileFormatError, match="checksum"):
+        windows.region(slice(800, 900), slice(1000, 1100))
+    with pytest.raises(FileFormatError, match="checksum"):
+        Reader(BytesIO(bytes(data))).check()
+
+
+def test_metadata_and_recipe_of_pictures_in_panels() -> None:
+    rescaled = picture(None)
+    file = BytesIO()
+    panels = PanelGrid(rescaled.grid, rescaled.grid.rows, rescaled.grid.cols)
+    metadata = Metadata(icc=b"icc", exif=b"II", xmp=b"<x/>")
+    writer = Writer(file, Header(panels, 3, True, 8, 0), RECIPE, metadata)
+    writer.add(rescaled)
+    writer.finish(Recipe(RECIPE.pipeline, RECIPE.weights, RECIPE.weights_digest, RECIPE.tune, 33.5))
+    reader = Reader(BytesIO(file.getvalue()))
+    assert reader.metadata == metadata
+    assert reader.recipe.expected_psnr == 33.5
