@@ -67,6 +67,11 @@ class Picture:
         """Bits of a sample, 8 or 16."""
         return depth_of(self.colour)
 
+    def crop(self, rows: slice, cols: slice) -> "Picture":
+        """Some rows and columns, with the same metadata; samples are shared."""
+        alpha = None if self.alpha is None else self.alpha[rows, cols]
+        return replace(self, colour=self.colour[rows, cols], alpha=alpha)
+
     def in_8_bit(self) -> "Picture":
         """The same with 8 bits a sample."""
         return replace(self, colour=in_8_bit(self.colour), alpha=None if self.alpha is None else in_8_bit(self.alpha))

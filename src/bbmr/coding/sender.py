@@ -31,7 +31,7 @@ from bbmr.coding.targets import reach_psnr, reach_size
 from bbmr.coding.wiener_fit import WienerFit
 from bbmr.depth import in_8_bit
 from bbmr.devices import full_float32
-from bbmr.downscaling import bicubic_planes
+from bbmr.downscaling import bicubic_planes, planes_of_part
 from bbmr.fileformat import encode
 from bbmr.lr_blocks import LRBlocks
 from bbmr.luma import psnr_y
@@ -64,14 +64,19 @@ _REMEMBERED = 3
 
 
 def compress(
-    picture: Picture, options: CodedOptions, progress: Progress = silent, device: str = "cpu"
+    picture: Picture,
+    options: CodedOptions,
+    progress: Progress = silent,
+    device: str = "cpu",
+    core: tuple[slice, slice] | None = None,
 ) -> RescaledImage:
     """Code a picture at the quality, or to the size or PSNR, that is asked for.
 
-    device: torch's name of the one that runs the network.  Raises BbmrError where the target is out of reach, weights
-    are missing or do not suit, or the device cannot be used.
+    device: torch's name of the one that runs the network.  core: rows and columns of the picture that are coded, where
+    that is not all of it; the rest is seen by the downscaler alone.  They begin at multiples of 16 pixels.  Raises
+    BbmrError where the target is out of reach, weights are missing or do not suit, or the device cannot be used.
     """
-    sender = Sender(picture, options, pipeline_for(options, device), progress)
+    sender = Sender(picture, options, pipeline_for(options, device), progress, core=core)
     if options.quality is not None:
         return sender.at(Rung(options.quality)).rescaled
     if options.target_psnr is not None:
@@ -95,7 +100,10 @@ _Measured = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 class Sender:
-    """Codes one picture at whatever rung.  speed: of the encoder, 0 to 10."""
+    """Codes one picture at whatever rung.
+
+    speed: of the encoder, 0 to 10.  core: as of `compress`.
+    """
 
     def __init__(
         self,
@@ -104,8 +112,8 @@ class Sender:
         pipeline: Pipeline,
         progress: Progress = silent,
         speed: int = avif.SPEED,
+        core: tuple[slice, slice] | None = None,
     ) -> None:
-        self.picture, self.grid = picture, BlockGrid(picture.height, picture.width, options.block)
         self.scales, self.tune = tuple(sorted(options.scales)), options.tune
         upscaler = pipeline.upscaler()
         assert isinstance(upscaler, CodedUpscaler)  # as pipelines for lossy samples have it
@@ -114,6 +122,9 @@ class Sender:
         self._chroma, self._speed, self._progress = options.chroma, speed, progress
         self._colour = _COLOUR[self.tune]
         planes = bicubic_planes(picture.colour, self.scales)
+        if core is not None:
+            picture, planes = picture.crop(*core), planes_of_part(planes, *core)
+        self.picture, self.grid = picture, BlockGrid(picture.height, picture.width, options.block)
         self._planes = {factor: fade(in_8_bit(plane), self._colour) for factor, plane in planes.items()}
         self._threads = ThreadPoolExecutor(os.cpu_count())
         self._whole: dict[tuple[int, int, int], Future[bytes]] = {}

@@ -1,6 +1,6 @@
 """The sender's side: from a picture to its LR planes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -31,6 +31,14 @@ def bicubic_planes(colour: Samples, factors: Iterable[int]) -> dict[int, Samples
     A `Downscaler`.
     """
     return shrink_in_tiles(colour, factors, downscale)
+
+
+def planes_of_part(planes: Mapping[int, Samples], rows: slice, cols: slice) -> dict[int, Samples]:
+    """Of LR planes those of a part of the picture: rows and columns that begin at multiples of 16 pixels."""
+    return {
+        factor: plane[rows.start // factor : -(-rows.stop // factor), cols.start // factor : -(-cols.stop // factor)]
+        for factor, plane in planes.items()
+    }
 
 
 def shrink_in_tiles(

@@ -1,0 +1,133 @@
+"""Pictures too large for memory: compressed a panel at a time, from strips to a file.
+
+strips of the source --> bands: a row of panels, with the rows around that downscaling sees --> panels, likewise
+                     --> RescaledImage of each --> the file that is being written
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import BinaryIO, Protocol
+
+import numpy as np
+
+from bbmr import pipeline
+from bbmr.blocks import BlockGrid
+from bbmr.coding import sender
+from bbmr.coding.options import CodedOptions
+from bbmr.errors import BbmrError
+from bbmr.fileformat import MAX_PIXELS, Header, Writer
+from bbmr.luma import psnr_y
+from bbmr.options import Options
+from bbmr.panels import PanelGrid
+from bbmr.picture import Metadata, Picture
+from bbmr.progress import Progress, silent
+from bbmr.rescaled import RescaledImage
+
+_AROUND = 32
+"""Pixels that downscaling by 16 sees beyond those a sample stands for, at most; a multiple of 16."""
+
+
+class Strips(Protocol):
+    """A picture that comes in strips."""
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def metadata(self) -> Metadata: ...
+
+    def strips(self, height: int) -> Iterator[Picture]:
+        """From top to bottom, each of `height` rows but for the last; without metadata."""
+
+
+def compress_large(
+    source: Strips,
+    file: BinaryIO,
+    options: CodedOptions | Options,
+    progress: Progress = silent,
+    device: str = "cpu",
+    max_pixels: int = MAX_PIXELS,
+) -> int:
+    """Compress a picture into an empty file, in memory that does not grow with its height, and with its width by the
+    rows of one panel; gives the number of its LR pixels.
+
+    Every panel is compressed by itself, to the quality or the share of the pixels that is asked for.  max_pixels: as of
+    `bbmr.fileformat.encode`.  Raises BbmrError as compressing smaller pictures does, and for targets that concern the
+    picture as a whole.
+    """
+    if isinstance(options, CodedOptions) and options.quality is None:
+        raise BbmrError(
+            f"{source.width} x {source.height} pixels are compressed part by part, for which sizes and PSNRs that are "
+            "asked for are unknown; give a quality (--quality)"
+        )
+    panels = PanelGrid.usual(BlockGrid(source.height, source.width, options.block))
+    writer: Writer | None = None
+    lr_pixels, error, recipe = 0, 0.0, None
+    for number, (window, core) in enumerate(_windows(source, panels)):
+
+        def report(stage: str, done: float, number: int = number) -> None:
+            progress(stage, (number + done) / len(panels))
+
+        rescaled = _compressed(window, core, options, report, device)
+        psnr, pixels = rescaled.recipe.expected_psnr, rescaled.grid.height * rescaled.grid.width
+        error += np.nan if psnr is None else 255**2 * pixels / 10 ** (psnr / 10)
+        if writer is None:
+            channels = rescaled.channels
+            header = Header(panels, channels, rescaled.alpha is not None, rescaled.depth, length=0)
+            recipe = rescaled.recipe
+            writer = Writer(file, header, recipe, source.metadata, max_pixels)
+        lr_pixels += rescaled.lr_pixels
+        writer.add(rescaled)
+    assert writer is not None
+    assert recipe is not None  # there is one panel at least
+    if recipe.expected_psnr is not None:
+        # NaN where a panel promises none, as blank ones do: those lose nothing.
+        recipe = replace(recipe, expected_psnr=psnr_y(error, source.height * source.width))
+    writer.finish(recipe)
+    return lr_pixels
+
+
+def _compressed(
+    window: Picture, core: tuple[slice, slice], options: CodedOptions | Options, progress: Progress, device: str
+) -> RescaledImage:
+    if isinstance(options, CodedOptions):
+        return sender.compress(window, options, progress, device, core)
+    return pipeline.compress(window, options, progress, device=device, core=core)
+
+
+def _windows(source: Strips, panels: PanelGrid) -> Iterator[tuple[Picture, tuple[slice, slice]]]:
+    """Each panel with what is around it, and where in that it is."""
+    for row, (band, first) in enumerate(_bands(source, panels.height * panels.grid.side)):
+        for number in range(row * panels.cols, (row + 1) * panels.cols):
+            rows, cols = panels.pixels(number)
+            left, right = max(cols.start - _AROUND, 0), min(cols.stop + _AROUND, source.width)
+            core = slice(rows.start - first, rows.stop - first), slice(cols.start - left, cols.stop - left)
+            yield band.crop(slice(None), slice(left, right)), core
+
+
+def _bands(source: Strips, height: int) -> Iterator[tuple[Picture, int]]:
+    """Rows of panels with the rows around them, and the number of the first row of each."""
+    kept: list[Picture] = []
+    first = 0  # of the rows that are kept
+    top = 0
+    for strip in source.strips(height):
+        kept.append(strip)
+        have = first + sum(part.height for part in kept)
+        while top < source.height and have >= min(top + height + _AROUND, source.height):
+            band = _stacked(kept)
+            kept = [band]
+            yield band.crop(slice(0, min(top + height + _AROUND, source.height) - first), slice(None)), first
+            top += height
+            unneeded = max(top - _AROUND, 0) - first
+            kept = [] if unneeded >= band.height else [band.crop(slice(unneeded, None), slice(None))]
+            first += min(unneeded, band.height)
+
+
+def _stacked(parts: list[Picture]) -> Picture:
+    if len(parts) == 1:
+        return parts[0]
+    planes = [part.alpha for part in parts if part.alpha is not None]
+    return Picture(np.concatenate([part.colour for part in parts]), np.concatenate(planes) if planes else None)

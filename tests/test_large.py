@@ -1,0 +1,104 @@
+"""Panels are compressed as parts of the whole picture."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+import pytest
+from upscaling.tiny_networks import textured
+
+from bbmr import panels as panels_module
+from bbmr.blocks import split
+from bbmr.coding.options import CodedOptions
+from bbmr.depth import Samples
+from bbmr.downscaling import bicubic_planes
+from bbmr.errors import BbmrError
+from bbmr.fileformat import Reader
+from bbmr.large import compress_large
+from bbmr.luma import luma
+from bbmr.options import Options
+from bbmr.picture import Metadata, Picture
+from bbmr.samples import to_tensor
+from bbmr.windows import Windows
+
+
+@dataclass
+class Held:
+    """A picture in memory, in strips."""
+
+    picture: Picture
+    metadata = Metadata(icc=b"profile", exif=b"II*")
+
+    @property
+    def height(self) -> int:
+        return self.picture.height
+
+    @property
+    def width(self) -> int:
+        return self.picture.width
+
+    def strips(self, height: int) -> Iterator[Picture]:
+        for top in range(0, self.height, height):
+            yield self.picture.crop(slice(top, top + height), slice(None))
+
+
+@pytest.fixture(autouse=True)
+def small_panels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(panels_module, "PANEL_PIXELS", 1 << 16)
+    monkeypatch.setattr(panels_module, "PANEL_HEIGHT", 256)
+    monkeypatch.setattr(panels_module, "PANEL_WIDTH", 384)
+
+
+def photograph(height: int, width: int) -> Samples:
+    colour = textured(height, width)
+    colour[:, : width // 3] = 90
+    return colour
+
+
+def psnr(one: Samples, other: Samples) -> float:
+    return float(10 * np.log10(255**2 / (luma(to_tensor(one)) - luma(to_tensor(other))).square().mean().item()))
+
+
+@pytest.mark.parametrize("size", [(600, 800), (256, 385), (900, 100), (270, 390)])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_lr_samples_are_those_of_the_whole_picture(size: tuple[int, int], alpha: bool) -> None:
+    colour = photograph(*size)
+    see_through = np.random.default_rng(0).integers(0, 256, size).astype(np.uint8) if alpha else None
+    source, file = Held(Picture(colour, see_through)), BytesIO()
+    compress_large(source, file, Options(distortion="bicubic", block=16, pipeline="mosaic-fast"))
+    reader = Reader(BytesIO(file.getvalue()))
+    reader.check()
+    assert len(reader.panels) > 1
+    assert reader.metadata == source.metadata
+    assert (reader.header.grid.height, reader.header.grid.width) == size
+    of_whole = bicubic_planes(colour, (1, 2, 4, 8, 16))
+    cut = {factor: split(plane, reader.header.grid, factor) for factor, plane in of_whole.items()}
+    for number in range(len(reader.panels)):
+        panel, where = reader.panel(number), reader.panels.blocks(number)
+        for factor, blocks in panel.blocks.items():
+            np.testing.assert_array_equal(blocks, cut[factor][where][panel.scales == factor])
+        if see_through is not None:
+            np.testing.assert_array_equal(panel.alpha, see_through[reader.panels.pixels(number)])
+    restored = np.concatenate([strip.colour for strip in Windows(reader).strips()])
+    assert restored.shape == colour.shape
+    assert psnr(restored, colour) > 25
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_with_loss(depth: int) -> None:
+    colour = photograph(300, 500)
+    deep = colour if depth == 8 else colour.astype(np.uint16) * 257
+    file = BytesIO()
+    compress_large(Held(Picture(deep)), file, CodedOptions(quality=50, tune="psnr"))
+    reader = Reader(BytesIO(file.getvalue()))
+    restored = np.concatenate([strip.colour for strip in Windows(reader).strips()])
+    assert restored.dtype == deep.dtype
+    expected = reader.recipe.expected_psnr
+    assert expected is not None
+    assert psnr(restored, deep) == pytest.approx(expected, abs=0.3)  # panels are measured without their neighbours
+
+
+def test_targets_for_the_whole_are_refused() -> None:
+    with pytest.raises(BbmrError, match="give a quality"):
+        compress_large(Held(Picture(photograph(300, 500))), BytesIO(), CodedOptions(target_size=1000))
