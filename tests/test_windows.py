@@ -6,6 +6,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 import torch
+from fileformat.golden_pictures import in_panels
 from fileformat.rescaled_samples import RECIPE, make_rescaled, mixed
 from networks.at_random import at_random
 from numpy.typing import NDArray
@@ -50,27 +51,6 @@ def picture(quality: int | None, depth: int = 8, channels: int = 3) -> RescaledI
     scales = rng.choice(np.array(SCALES, np.uint8), (grid.rows, grid.cols))
     recipe = LOSSLESS if quality is None else LOSSY
     return make_rescaled(grid, scales, channels, alpha=True, recipe=recipe, quality=quality, depth=depth)
-
-
-def in_panels(rescaled: RescaledImage, height: int, width: int) -> bytes:
-    """The same without loss, cut into panels of so many blocks."""
-    panels = PanelGrid(rescaled.grid, height, width)
-    file = BytesIO()
-    header = Header(panels, rescaled.channels, rescaled.alpha is not None, rescaled.depth, 0)
-    writer = Writer(file, header, rescaled.recipe, rescaled.metadata)
-    position = np.empty(rescaled.scales.shape, int)
-    for factor in rescaled.blocks:
-        own = rescaled.scales == factor
-        position[own] = np.arange(own.sum())
-    for number in range(len(panels)):
-        rows, cols = panels.blocks(number)
-        scales = rescaled.scales[rows, cols]
-        blocks = {k: rescaled.blocks[k][position[rows, cols][scales == k]] for k in np.unique(scales).tolist()}
-        alpha = None if rescaled.alpha is None else rescaled.alpha[panels.pixels(number)]
-        of_panel = panels.grid_of(number)
-        writer.add(RescaledImage(of_panel, scales, blocks, rescaled.recipe, alpha, depth=rescaled.depth))
-    writer.finish(rescaled.recipe)
-    return file.getvalue()
 
 
 REGIONS = [

@@ -14,7 +14,7 @@ from bbmr.depth import Samples, dtype_of
 from bbmr.fileformat.errors import FileFormatError
 
 EFFORT: Final = 7
-"""Of 1 to 10; effort 9 saves 0.9 % more of LR samples and takes four times as long (docs/format.md)."""
+"""Of 1 to 10; effort 9 saves 0.9 % more of LR samples and takes four times as long (docs/format-choices.md)."""
 _PLAIN_SETTINGS: Final = ((EFFORT, 4), (4, 0), (1, 0))
 """Effort and decoding speed at which the encoder was never seen to add frames of patches that repeat, as it likes to do
 for text; which is the smallest depends on the picture.
