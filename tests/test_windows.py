@@ -22,7 +22,7 @@ from bbmr.panels import PanelGrid
 from bbmr.picture import Metadata
 from bbmr.pipeline import restore
 from bbmr.rescaled import Recipe, RescaledImage
-from bbmr.windows import Windows
+from bbmr.windows import Windows, preview_of
 
 LOSSLESS, LOSSY = (
     Recipe(name, name, sha256(name.encode()).hexdigest()[:16], "psnr") for name in ("mosaic-fast", "coded-fast")
@@ -124,7 +124,7 @@ def test_previews_are_about_what_shrinking_the_picture_gives(factor: int) -> Non
         whole = np.pad(plane, ((0, grid.rows * side - height), (0, grid.cols * side - width), (0, 0)), mode="edge")
         cut = whole.reshape(grid.rows, side, grid.cols, side, 3).swapaxes(1, 2)
         blocks[k] = cut[scales == k]
-    preview = Windows(Reader(BytesIO(encode(RescaledImage(grid, scales, blocks, LOSSLESS))))).preview(factor)
+    preview = preview_of(Reader(BytesIO(encode(RescaledImage(grid, scales, blocks, LOSSLESS)))), factor)
     height, width = grid.lr_size(factor)
     padded = np.pad(smooth, ((0, height * factor - 300), (0, width * factor - 420), (0, 0)), mode="edge")
     expected = padded.reshape(height, factor, width, factor, 3).mean((1, 3))

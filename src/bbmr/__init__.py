@@ -10,13 +10,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bbmr.api import compress, load, restore, save
+    from bbmr.api import check, compress, load, preview, restore, save
     from bbmr.errors import BbmrError
     from bbmr.imageio import write_picture
     from bbmr.picture import Picture
     from bbmr.rescaled import RescaledImage
 
-__all__ = ["BbmrError", "Picture", "RescaledImage", "compress", "load", "restore", "save", "write_picture"]
+__all__ = [
+    "BbmrError",
+    "Picture",
+    "RescaledImage",
+    "check",
+    "compress",
+    "load",
+    "preview",
+    "restore",
+    "save",
+    "write_picture",
+]
 
 _HOME = {
     "BbmrError": "bbmr.errors",

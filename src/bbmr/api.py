@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
+from io import BytesIO
 from operator import index
 from os import PathLike
 from typing import Any
@@ -15,7 +16,7 @@ from bbmr.allocation.budget import Budget
 from bbmr.coding import sender
 from bbmr.coding.options import CODED_SIDES, DEFAULT_QUALITY, TARGETS, CodedOptions, parse_size
 from bbmr.errors import BbmrError
-from bbmr.fileformat import load, save
+from bbmr.fileformat import Reader, load, open_file, save
 from bbmr.networks import is_coded
 from bbmr.options import PIPELINE_CHOICES, Options
 from bbmr.parts import NO_PARTS, Parts
@@ -23,8 +24,9 @@ from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import RescaledImage
 from bbmr.weights import weights_index
+from bbmr.windows import Windows, preview_of
 
-__all__ = ["compress", "load", "restore", "save"]
+__all__ = ["check", "compress", "load", "preview", "restore", "save"]
 
 AnyOptions = Options | CodedOptions
 
@@ -70,15 +72,48 @@ def restore(
     max_pixels: int = fileformat.MAX_PIXELS,
     device: str = "cpu",
     parts: Parts = NO_PARTS,
+    region: tuple[int, int, int, int] | None = None,
 ) -> Picture:
     """Restore a picture from a RescaledImage or from the path of a .bbmr file.
 
     max_pixels: larger files are refused, see `load`.  device: as for `compress`.  parts: an upscaler among them
-    restores, in place of what the picture was compressed for.  Raises BbmrError for damaged files.
+    restores, in place of what the picture was compressed for.  region: left, top, width and height in pixels of the
+    part that is restored, where that is not all.  Raises BbmrError for damaged files, and for what is no region.
     """
-    if not isinstance(rescaled, RescaledImage):
-        rescaled = load(rescaled, max_pixels)
-    return pipeline.restore(rescaled, progress, device, parts)
+    if isinstance(rescaled, RescaledImage):
+        if region is None:
+            return pipeline.restore(rescaled, progress, device, parts)
+        return _restore(Reader(BytesIO(fileformat.encode(rescaled, max_pixels))), progress, device, parts, region)
+    with open_file(rescaled, max_pixels) as reader:
+        return _restore(reader, progress, device, parts, region)
+
+
+def _restore(
+    reader: Reader, progress: Progress, device: str, parts: Parts, region: tuple[int, int, int, int] | None
+) -> Picture:
+    if region is None and len(reader.panels) == 1:
+        return pipeline.restore(reader.rescaled(), progress, device, parts)
+    left, top, width, height = region or (0, 0, reader.header.grid.width, reader.header.grid.height)
+    found = Windows(reader, device, parts).region(slice(top, top + height), slice(left, left + width), progress)
+    return replace(found, metadata=reader.metadata)
+
+
+def preview(path: str | PathLike[str], factor: int = 8, max_pixels: int = fileformat.MAX_PIXELS) -> Picture:
+    """The picture in a .bbmr file at 1 / factor of its sides, 2, 4, 8 or 16, quickly: without the network.
+
+    Raises BbmrError for another factor, and as `restore`.
+    """
+    with open_file(path, max_pixels) as reader:
+        return replace(preview_of(reader, factor), metadata=reader.metadata)
+
+
+def check(path: str | PathLike[str]) -> None:
+    """Read a whole .bbmr file, of any size, and hold it against its checksums; nothing is restored.
+
+    Raises BbmrError, naming what is wrong.
+    """
+    with open_file(path, max_pixels=1 << 64) as reader:
+        reader.check()
 
 
 def options_from(given: Mapping[str, Any]) -> AnyOptions:

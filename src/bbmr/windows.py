@@ -15,6 +15,7 @@ from torch import Tensor
 from bbmr.blocks import BlockGrid, up_to_cell
 from bbmr.depth import Samples, dtype_of
 from bbmr.devices import full_float32
+from bbmr.downscaling import bicubic_planes
 from bbmr.errors import BbmrError
 from bbmr.fileformat import FileFormatError, Reader
 from bbmr.lr_blocks import LRBlocks
@@ -74,25 +75,6 @@ class Windows:
                 progress(stage, (top + done * (bottom - top)) / self.grid.height)
 
             yield self.region(slice(top, bottom), slice(0, self.grid.width), report)
-
-    @torch.inference_mode()
-    def preview(self, factor: int, progress: Progress = silent) -> Picture:
-        """The picture shrunk by a factor of PREVIEWS, by its mosaic and no network: (ceil(H/k), ceil(W/k)) pixels,
-        without metadata.
-        """
-        grid, header = self.grid, self._reader.header
-        height, width = grid.lr_size(factor)
-        colour = np.empty((height, width, header.channels), dtype_of(header.depth))
-        alpha = np.empty((height, width), colour.dtype) if header.alpha else None
-        for number in range(len(self._panels)):
-            progress("preview", number / len(self._panels))
-            pixels = self._panels.pixels(number)
-            where = tuple(slice(part.start // factor, -(-part.stop // factor)) for part in pixels)
-            panel = self._panel(number)
-            colour[where] = _shrunk_mosaic(panel, factor)
-            if alpha is not None and panel.alpha is not None:
-                alpha[where] = panel.alpha[::factor, ::factor]
-        return Picture(colour, alpha)
 
     def _paste(self, number: int, rows: slice, cols: slice, colour: Samples, alpha: Samples | None) -> None:
         """What a panel has of a region."""
@@ -169,6 +151,29 @@ class Windows:
                 self._kept.popitem(last=False)
             self._kept[number] = self._reader.panel(number)
         return self._kept[number]
+
+
+@torch.inference_mode()
+def preview_of(reader: Reader, factor: int, progress: Progress = silent) -> Picture:
+    """The picture shrunk by a factor of PREVIEWS, by its mosaic and no network: (ceil(H/k), ceil(W/k)) pixels, without
+    metadata.
+
+    Raises BbmrError for another factor, FileFormatError for a damaged file.
+    """
+    if factor not in PREVIEWS:
+        raise BbmrError(f"a preview is {', '.join(map(str, PREVIEWS))} times smaller, not {factor}")
+    header, panels = reader.header, reader.panels
+    height, width = header.grid.lr_size(factor)
+    colour = np.empty((height, width, header.channels), dtype_of(header.depth))
+    alpha = np.empty((height, width), colour.dtype) if header.alpha else None
+    for number in range(len(panels)):
+        progress("preview", number / len(panels))
+        rows, cols = (slice(part.start // factor, -(-part.stop // factor)) for part in panels.pixels(number))
+        panel = reader.panel(number)
+        colour[rows, cols] = _shrunk_mosaic(panel, factor)
+        if alpha is not None and panel.alpha is not None:
+            alpha[rows, cols] = bicubic_planes(panel.alpha[:, :, None], (factor,))[factor][:, :, 0]
+    return Picture(colour, alpha)
 
 
 def _shrunk_mosaic(panel: RescaledImage, factor: int) -> Samples:

@@ -449,7 +449,7 @@ def test_unexpected_errors_are_one_line_unless_asked(photo: Path, monkeypatch: p
     assert "Traceback" in result.stderr
 
 
-@pytest.mark.parametrize("verb", ["compress", "restore", "info", "map", "compare"])
+@pytest.mark.parametrize("verb", ["compress", "restore", "info", "check", "map", "compare"])
 def test_help_has_examples_and_fits_80_columns(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     out, _ = bbmr(verb, "--help")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bbmr.cli import compare, compress, evaluate, info, map, restore, train, weights
+from bbmr.cli import check, compare, compress, evaluate, info, map, restore, train, weights
 from bbmr.cli.console import version_text
 
 app = typer.Typer(
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (compress, restore, info, map, compare, evaluate, train):
+for verb in (compress, restore, info, check, map, compare, evaluate, train):
     app.command(verb.NAME, epilog=verb.EXAMPLES)(verb.run)
 app.add_typer(weights.verbs, name=weights.NAME, epilog=weights.EXAMPLES)
 

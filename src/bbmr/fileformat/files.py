@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bbmr.atomic import check_free, replacing
+from bbmr.errors import BbmrError
 from bbmr.fileformat.container import MAX_PIXELS
 from bbmr.fileformat.errors import FileFormatError
 from bbmr.fileformat.reader import Reader
@@ -76,6 +77,8 @@ def naming(path: str | PathLike[str]) -> Iterator[None]:
         raise FileFormatError(f"{path}: cannot be read ({error.strerror or error})") from error
     except FileFormatError as error:
         raise type(error)(f"{path}: {error}") from error
+    except BbmrError as error:  # what is asked of it
+        raise BbmrError(f"{path}: {error}") from error
 
 
 def _open(path: str | PathLike[str]) -> BinaryIO:

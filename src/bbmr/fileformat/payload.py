@@ -1,8 +1,8 @@
 """LR samples: the blocks of one scale as one plane, coded without loss by JPEG XL, or with loss as an AV1 frame.
 
 Without loss, blocks lie row by row, in raster order of the picture, on a nearly square plane of as many blocks across
-as leave the least unused (docs/format-choices.md has what other packings cost).  With loss they lie in their places, see
-`bbmr.coding.planes`.
+as leave the least unused (docs/format-choices.md has what other packings cost).  With loss they lie in their places,
+see `bbmr.coding.planes`.
 """
 
 import math

@@ -1,0 +1,42 @@
+"""bbmr check: whether .bbmr files are whole."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bbmr.cli.batch import run_batch
+from bbmr.cli.console import Reporter, guarded
+from bbmr.cli.description import human_bytes
+from bbmr.cli.files import find_sources
+from bbmr.cli.options import Debug, Json, Quiet
+from bbmr.progress import Progress
+
+NAME = "check"
+EXAMPLES = "\n\n".join(
+    (
+        "[bold]Examples[/]",
+        "bbmr check photo.bbmr",
+        "bbmr check archive --quiet                   says nothing unless a file is damaged; exit code 1 then",
+    )
+)
+
+
+@guarded
+def run(
+    inputs: Annotated[list[str], typer.Argument(metavar="FILE", help=".bbmr files, quoted patterns, or folders.")],
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Read whole .bbmr files, of any size, and hold every section against its checksum; nothing is restored."""
+    from bbmr.api import check
+
+    def work(path: Path, progress: Progress) -> tuple[dict[str, Any], str]:
+        progress("check", 0.0)
+        check(path)
+        size = path.stat().st_size
+        return {"file": str(path), "bytes": size, "whole": True}, f"{path}: whole, {human_bytes(size)}"
+
+    sources = find_sources(inputs, (".bbmr",))
+    run_batch(sources, [(source.path, source.path) for source in sources.files], work, Reporter(json, quiet), debug)
