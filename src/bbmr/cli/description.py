@@ -15,6 +15,7 @@ def describe(rescaled: "RescaledImage | Outline", size: int) -> dict[str, Any]:
         "width": grid.width,
         "height": grid.height,
         "mode": rescaled.mode,
+        "depth": rescaled.depth,
         "block": grid.side,
         "scales": {str(factor): count for factor, count in rescaled.blocks_per_scale.items()},
         "lr_pixels": rescaled.lr_pixels,

@@ -51,7 +51,7 @@ def _table(path: Path, facts: dict[str, Any]) -> "Table":
 
     table = Table("", "", title=escape(str(path)), show_header=False, title_justify="left")
     psnr = facts["expected_psnr"]
-    table.add_row("picture", f"{facts['width']} x {facts['height']} {facts['mode']}")
+    table.add_row("picture", f"{facts['width']} x {facts['height']} {facts['mode']}, {facts['depth']} bits a sample")
     table.add_row("file", f"{human_bytes(facts['bytes'])}, {facts['bpp']:.3f} bits per pixel")
     table.add_row("LR pixels", f"{facts['lr_pixels']} = {facts['lr_share']:.2%} of the picture's")
     table.add_row("expected PSNR-Y", "unknown" if psnr is None else f"{psnr:.2f} dB")
