@@ -4,12 +4,14 @@ Nothing here imports torch at the top: `bbmr --help` answers at once, the verbs 
 """
 
 import os
+import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from bbmr.cli import check, compare, compress, evaluate, info, map, restore, train, weights
-from bbmr.cli.console import version_text
+from bbmr.cli.console import INTERRUPTED, TERMINATED, version_text
 
 app = typer.Typer(
     rich_markup_mode="rich",
@@ -44,8 +46,18 @@ def _verbs(
 def main() -> None:
     """Run the command line.
 
-    Exit code 0: all done; 1: something failed, named on stderr; 2: wrong usage; 130: interrupted.
+    Exit code 0: all done; 1: something failed, named on stderr; 2: wrong usage; 130: interrupted; 143: ended
+    by SIGTERM.
     """
     # Threads that spin while they wait make torch several times slower wherever another program wants a core too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    app(prog_name="bbmr")
+    try:
+        app(prog_name="bbmr")
+    except SystemExit as end:
+        if end.code in {INTERRUPTED, TERMINATED}:
+            # Threads that code large planes would be waited for, up to half a minute; what matters is tidied up.
+            with suppress(OSError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(end.code)
+        raise

@@ -1,16 +1,18 @@
 """bbmr compress: pictures -> .bbmr files."""
 
 import time
-from typing import Annotated, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bbmr.blocks import BLOCK_SIDES
-from bbmr.cli.batch import run_batch
 from bbmr.cli.console import Reporter, UsageError, guarded
 from bbmr.cli.description import describe, human_bytes
 from bbmr.cli.files import Job, find_sources, plan
-from bbmr.cli.options import Debug, Device, Effort, Json, MaxPixels, Overwrite, Quiet, Tune
+from bbmr.cli.jobs import Making, run_jobs
+from bbmr.cli.options import Debug, Device, Effort, Jobs, Json, MaxPixels, Overwrite, Quiet, Resume, Tune
 from bbmr.coding.options import CHROMAS, CODED_SIDES, DEFAULT_QUALITY, CodedOptions
 from bbmr.errors import BbmrError
 from bbmr.options import (
@@ -25,6 +27,9 @@ from bbmr.options import (
 )
 from bbmr.progress import Progress
 
+if TYPE_CHECKING:
+    from bbmr.api import AnyOptions
+
 NAME = "compress"
 EXAMPLES = "\n\n".join(
     (
@@ -34,6 +39,7 @@ EXAMPLES = "\n\n".join(
         "bbmr compress photos -o out --target-size 100kB",
         "bbmr compress 'photos/**/*.png' -o out/      keeps the folders below photos",
         "bbmr compress photos -o out --json > report.json",
+        "bbmr compress photos -o out --resume         goes on with a run that was stopped",
         "bbmr compress photo.jpg --lossless-lr        as the paper: a budget of LR pixels, stored as they are",
         "bbmr compress photo.jpg --budget x8          likewise, with fewer of them",
         "bbmr compress photo.jpg --effort 5           likewise, better, and slower; restoring takes no longer",
@@ -159,22 +165,24 @@ def run(
     ] = CodedOptions.chroma,
     device: Device = "cpu",
     max_pixels: MaxPixels = None,
+    jobs: Jobs = None,
+    resume: Resume = False,
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Compress pictures into .bbmr files: each block at the scale that it needs."""
-    from bbmr.imageio import MAX_PIXELS, READ_SUFFIXES, read_picture
+    from bbmr.imageio import MAX_PIXELS, READ_SUFFIXES
 
     sources = find_sources(inputs, READ_SUFFIXES)
-    jobs = plan(sources, out, ".bbmr")
-    for job in jobs:
+    planned = plan(sources, out, ".bbmr")
+    for job in planned:
         if job.target.suffix != ".bbmr":
             raise UsageError(f"{job.target}: the name of a compressed picture ends in .bbmr")
 
     from bbmr import fileformat
-    from bbmr.api import check_options, compress, options_from
+    from bbmr.api import check_options, options_from
 
     chosen = {
         "block": block,
@@ -201,19 +209,36 @@ def run(
         raise UsageError(str(error)) from error
     check_options(options, device)  # weights that are missing or do not suit are one error, not one for each picture
 
-    def work(job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
-        job.check(overwrite)
+    # --max-pixels is about the picture, and partial blocks count whole in the file.
+    max_file_pixels = max(max_pixels or 0, fileformat.MAX_PIXELS)
+    making = _Compressing(device, overwrite, options, max_pixels or MAX_PIXELS, max_file_pixels)
+    run_jobs(sources, planned, making, Reporter(json, quiet), debug, jobs, resume)
+
+
+@dataclass(frozen=True)
+class _Compressing(Making):
+    """max_pixels: of a picture.  max_file_pixels: of whole blocks."""
+
+    options: "AnyOptions"
+    max_pixels: int
+    max_file_pixels: int
+
+    def __call__(self, job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
+        from bbmr import fileformat
+        from bbmr.api import compress
+        from bbmr.imageio import read_picture
+
+        job.check(self.overwrite)
         start = time.perf_counter()
         progress("read", 0.0)
-        picture = read_picture(job.source, max_pixels or MAX_PIXELS)
+        picture = read_picture(job.source, self.max_pixels)
         try:
-            rescaled = compress(picture, progress, device=device, options=options)
+            rescaled = compress(picture, progress, device=self.device, options=self.options)
         except BbmrError as error:
             raise BbmrError(f"{job.source}: {error}") from error
         progress("write", 1.0)
         job.make_folder()
-        # --max-pixels is about the picture, and partial blocks count whole in the file.
-        fileformat.save(rescaled, job.target, overwrite, max(max_pixels or 0, fileformat.MAX_PIXELS))
+        fileformat.save(rescaled, job.target, self.overwrite, self.max_file_pixels)
         seconds = time.perf_counter() - start
         facts = describe(rescaled, job.target.stat().st_size)
         record = {"input": str(job.source), "output": str(job.target), **facts, "seconds": round(seconds, 3)}
@@ -223,7 +248,10 @@ def run(
         )
         return record, line
 
-    run_batch(sources, [(job.source, job) for job in jobs], work, Reporter(json, quiet), debug)
+    def check_whole(self, path: Path) -> None:
+        from bbmr.fileformat import load_outline
+
+        load_outline(path, self.max_file_pixels)
 
 
 def _parse_scales(text: str) -> tuple[int, ...]:

@@ -2,25 +2,36 @@
 
 import functools
 import json
+import signal
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, ParamSpec, TextIO
+from types import FrameType
+from typing import TYPE_CHECKING, Any, ParamSpec, TextIO
 
 import typer
 
+from bbmr.cli.overview import Overview
 from bbmr.errors import BbmrError
 from bbmr.progress import Progress, silent
 
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
 P = ParamSpec("P")
-FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
 class UsageError(BbmrError):
     """The command itself makes no sense; nothing was done."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came, see `sigterm_interrupts`."""
 
 
 class Reporter:
@@ -29,18 +40,21 @@ class Reporter:
     def __init__(self, json: bool = False, quiet: bool = False) -> None:
         self.json = json
         self.quiet = quiet
+        self._bars: Bars | None = None
 
     def line(self, text: str) -> None:
         """One line about a result."""
         if not (self.json or self.quiet):
-            typer.echo(text)
+            with self._without_bars():
+                typer.echo(text)
 
     def table(self, table: Any) -> None:
         """A rich renderable about a result."""
         if not (self.json or self.quiet):
             from rich.console import Console
 
-            Console().print(table)
+            with self._without_bars():
+                Console().print(table)
 
     def document(self, content: Any) -> None:
         """The one JSON document that --json asks for."""
@@ -50,7 +64,7 @@ class Reporter:
     @contextmanager
     def progress(self, title: str) -> Iterator[Progress]:
         """A bar on stderr, gone when its work is done; nothing where no one looks."""
-        if self.json or self.quiet or not sys.stderr.isatty():
+        if not self._is_watched:
             yield silent
             return
         from rich.console import Console
@@ -68,6 +82,47 @@ class Reporter:
 
             yield show
 
+    @contextmanager
+    def overview(self, names: Mapping[int, str]) -> Iterator[Overview]:
+        """One bar on stderr for all files, see `Overview`, gone in the end; nothing where no one looks."""
+        if not self._is_watched:
+            yield Overview(names, None)
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+        from rich.table import Column
+
+        columns = (
+            BarColumn(20),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+        )
+        with Bars(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bars:
+            self._bars = bars
+            try:
+                yield Overview(names, bars)
+            finally:
+                self._bars = None
+
+    @property
+    def _is_watched(self) -> bool:
+        return not (self.json or self.quiet) and sys.stderr.isatty()
+
+    @contextmanager
+    def _without_bars(self) -> Iterator[None]:
+        """stdout may be the terminal that shows the bars."""
+        if self._bars is None:
+            yield
+            return
+        self._bars.stop()
+        try:
+            yield
+            sys.stdout.flush()
+        finally:
+            self._bars.start()
+
 
 def version_text() -> str:
     """The version of this package, as people are told it."""
@@ -79,7 +134,7 @@ def version_text() -> str:
 
 def complain(text: str) -> None:
     """One line to stderr, whatever --quiet says."""
-    typer.echo(text, err=True)
+    print(text, file=sys.stderr)  # typer.echo would go past what keeps a bar and this line apart
 
 
 def unexpected(error: BaseException) -> str:
@@ -106,8 +161,9 @@ def guarded(verb: Callable[P, None]) -> Callable[P, None]:
                 complain(f"error: {error}")
                 raise typer.Exit(FAILED) from error
             except KeyboardInterrupt as error:
-                complain("interrupted")
-                raise typer.Exit(INTERRUPTED) from error
+                terminated = isinstance(error, Terminated)
+                complain(": ".join(("terminated" if terminated else "interrupted", *map(str, error.args))))
+                raise typer.Exit(TERMINATED if terminated else INTERRUPTED) from error
             except Exception as error:
                 if kwargs.get("debug"):
                     traceback.print_exc()
@@ -115,6 +171,23 @@ def guarded(verb: Callable[P, None]) -> Callable[P, None]:
                 raise typer.Exit(FAILED) from error
 
     return run
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """SIGTERM raises Terminated, and so leaves time to tidy up.  In the main thread alone: others have no signals."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 @contextmanager

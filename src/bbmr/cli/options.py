@@ -7,6 +7,24 @@ import typer
 from bbmr.options import EFFORTS, TUNES
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist already.")]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on with a run that was stopped: outputs that are there, and whole, stay. What options they were made "
+        "with is not looked at: give those of the first run.",
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=1,
+        help="Files at the same time, by a process each.",
+        show_default="one for each core, as memory and files suffice; 1 on other devices",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Print the stack trace of unexpected errors.")]

@@ -1,15 +1,18 @@
 """bbmr restore: .bbmr files -> pictures."""
 
 import time
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from bbmr.cli.batch import run_batch
+from bbmr.atomic import OutputError
 from bbmr.cli.console import Reporter, UsageError, guarded
 from bbmr.cli.description import human_bytes
 from bbmr.cli.files import Job, find_sources, plan
-from bbmr.cli.options import Debug, Device, Json, MaxPixels, Overwrite, Quiet
+from bbmr.cli.jobs import Making, run_jobs
+from bbmr.cli.options import Debug, Device, Jobs, Json, MaxPixels, Overwrite, Quiet, Resume
 from bbmr.errors import BbmrError
 from bbmr.progress import Progress
 
@@ -20,6 +23,7 @@ EXAMPLES = "\n\n".join(
         "bbmr restore photo.bbmr -o restored.png",
         "bbmr restore photo.bbmr -o restored.jpg --quality 90",
         "bbmr restore 'out/*.bbmr' -o restored/       writes PNG files",
+        "bbmr restore out -o restored --resume        goes on with a run that was stopped",
         "bbmr restore photo.bbmr --region 1000,500,512,512 -o part.png",
         "bbmr restore photo.bbmr --preview 8 -o small.png",
     )
@@ -52,17 +56,19 @@ def run(
     ] = None,
     device: Device = "cpu",
     max_pixels: MaxPixels = None,
+    jobs: Jobs = None,
+    resume: Resume = False,
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Restore pictures from .bbmr files, at their size and mode, metadata included."""
-    from bbmr.imageio import check_writable, write_picture
+    from bbmr.imageio import check_writable
 
     sources = find_sources(inputs, (".bbmr",))
-    jobs = plan(sources, out, ".png")
-    for job in jobs:
+    planned = plan(sources, out, ".png")
+    for job in planned:
         try:
             check_writable(job.target)
         except BbmrError as error:
@@ -72,27 +78,40 @@ def run(
         raise UsageError("--region has no place beside --preview; leave one out")
     part = None if region is None else _parse_region(region)
 
-    from bbmr.api import preview as preview_of
-    from bbmr.api import restore
     from bbmr.devices import find_device
-    from bbmr.fileformat import MAX_PIXELS, open_file
+    from bbmr.fileformat import MAX_PIXELS
 
     find_device(device)  # one that is not there is one error, not one for each picture
+    making = _Restoring(device, overwrite, quality, max_pixels or MAX_PIXELS, part, preview)
+    run_jobs(sources, planned, making, Reporter(json, quiet), debug, jobs, resume)
 
-    def work(job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
-        job.check(overwrite)
+
+@dataclass(frozen=True)
+class _Restoring(Making):
+    """quality: of formats that have one.  max_pixels: of whole blocks.  region, preview: as of the library."""
+
+    quality: int
+    max_pixels: int
+    region: tuple[int, int, int, int] | None
+    preview: int | None
+
+    def __call__(self, job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
+        from bbmr.api import preview, restore
+        from bbmr.fileformat import open_file
+        from bbmr.imageio import check_writable, write_picture
+
+        job.check(self.overwrite)
         start = time.perf_counter()
         progress("read", 0.0)
-        limit = max_pixels or MAX_PIXELS
-        with open_file(job.source, limit) as reader:
+        with open_file(job.source, self.max_pixels) as reader:
             check_writable(job.target, reader.header.mode)
-        if preview is not None:
-            picture = preview_of(job.source, preview, limit)
+        if self.preview is not None:
+            picture = preview(job.source, self.preview, self.max_pixels)
         else:
-            picture = restore(job.source, progress, limit, device, region=part)
+            picture = restore(job.source, progress, self.max_pixels, self.device, region=self.region)
         progress("write", 1.0)
         job.make_folder()
-        write_picture(picture, job.target, overwrite, quality)
+        write_picture(picture, job.target, self.overwrite, self.quality)
         seconds = time.perf_counter() - start
         size = job.target.stat().st_size
         record = {
@@ -107,7 +126,9 @@ def run(
         line = f"{job.target}: {picture.width} x {picture.height}, {human_bytes(size)}, {seconds:.1f} s"
         return record, line
 
-    run_batch(sources, [(job.source, job) for job in jobs], work, Reporter(json, quiet), debug)
+    def check_whole(self, path: Path) -> None:
+        if not path.stat().st_size:
+            raise OutputError(f"{path}: the file is empty")
 
 
 def _parse_region(text: str) -> tuple[int, int, int, int]:

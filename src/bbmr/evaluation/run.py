@@ -9,14 +9,14 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import active_children, connection, get_context, parent_process
+from multiprocessing import active_children, get_context
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
 
 import torch
 
+from bbmr import worker_process
 from bbmr.atomic import OutputError
 from bbmr.errors import BbmrError
 from bbmr.evaluation.measurement import Bench, BlockErrors, Measurement, Naturalness
@@ -196,31 +196,7 @@ _messages: "SimpleQueue[Step | Warned]"
 def _begin(messages: "SimpleQueue[Step | Warned]", threads: int) -> None:
     global _messages  # noqa: PLW0603  # a worker's initialiser has no other way to hand it on
     _messages = messages
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started it ends it
-    torch.set_num_threads(threads)
-    warnings.simplefilter("ignore")  # what other libraries say of their insides
-    warnings.filterwarnings("always", category=UserWarning, module=r"bbmr\b")
-    warnings.showwarning = _send_warning
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
-    parent = parent_process()
-    assert parent is not None
-    connection.wait([parent.sentinel])
-    os._exit(1)  # whatever the main thread does; it leaves at most a line that is cut off
-
-
-def _send_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    _messages.put(Warned(str(message), category))
+    worker_process.set_up(threads, lambda text, category: messages.put(Warned(text, category)))
 
 
 def _in_worker(job: Job) -> PictureResults | str:

@@ -1,0 +1,84 @@
+"""Files made out of files, however many: on all cores, and going on where a run before was stopped."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bbmr.atomic import OutputError, clear_drafts
+from bbmr.cli.batch import run_batch
+from bbmr.cli.capacity import default_jobs
+from bbmr.cli.console import Reporter, UsageError
+from bbmr.cli.files import Job, Sources
+from bbmr.cli.outcome import Failed, Kept, Outcome, Record
+from bbmr.errors import BbmrError
+from bbmr.progress import Progress
+
+
+@dataclass(frozen=True)
+class Making(ABC):
+    """How a verb makes the target of each job; other processes are sent it.
+
+    device: where networks run.  overwrite: whether targets that are there are replaced.
+    """
+
+    device: str
+    overwrite: bool
+
+    @abstractmethod
+    def __call__(self, job: Job, progress: Progress) -> tuple[Record, str]:
+        """The record for --json, and a line for people."""
+
+    @abstractmethod
+    def check_whole(self, path: Path) -> None:
+        """Raise BbmrError for a target that is there already but was not made as it is by a run that ended well."""
+
+
+def run_jobs(
+    sources: Sources,
+    jobs: Sequence[Job],
+    making: Making,
+    report: Reporter,
+    debug: bool,
+    at_a_time: int | None,
+    resume: bool,
+) -> None:
+    """Do all jobs; what it prints and raises is as in `run_batch`.
+
+    at_a_time: how many; None: as many as suit machine and device.  resume: targets that are there already, and whole,
+    are kept.  Drafts that killed runs left of the targets are cleared.  Raises UsageError for `resume` beside
+    `making.overwrite`.
+    """
+    if resume and making.overwrite:
+        raise UsageError("--resume keeps what is there already, and --overwrite replaces it; leave one out")
+    targets = [job.target for job in jobs]
+    clear_drafts(targets)
+    known = {index: outcome for index, job in enumerate(jobs) if (outcome := _known(job, making, resume)) is not None}
+    left = len(jobs) - len(known)
+    at_a_time = min(at_a_time or default_jobs(left, making.device), left)
+    try:
+        run_batch(sources, [(job.source, job) for job in jobs], making, report, debug, known, at_a_time, resumable=True)
+    finally:
+        clear_drafts(targets)  # of workers that died, or were ended in the midst of it
+
+
+def _known(job: Job, making: Making, resume: bool) -> Outcome | None:
+    """What is to be said of a job before any work, if anything."""
+    try:
+        job.check(overwrite=True)
+        if making.overwrite or not job.target.exists():
+            return None
+        if not resume:
+            raise OutputError(
+                f"{job.target}: exists already; choose another name (--out), replace it (--overwrite), or go on with a "
+                "run that was stopped (--resume)"
+            )
+        try:
+            making.check_whole(job.target)
+        except BbmrError as error:
+            reason = str(error).removeprefix(f"{job.target}: ")
+            raise OutputError(f"{job.target}: is there already, but not whole: {reason}; remove it first") from error
+    except BbmrError as error:
+        return Failed(str(error), str(error))
+    size = job.target.stat().st_size
+    return Kept({"input": str(job.source), "output": str(job.target), "bytes": size, "kept": True})
