@@ -20,6 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from io import BytesIO
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from bbmr.windows import preview_of
 GOLDEN = Path(__file__).parent / "golden"
 SECONDS, MEGABYTES = 1.0, 200
 _CHUNK = 250
+_SPAWN = get_context("spawn")  # forks of a process with threads may wait for ever
 _HEADER = 32  # bytes, the last four of them the checksum
 _HEAD = 10  # of a section: kind, codec, length, checksum
 _TEMPTING = (0, 1, 2, 7, 8, 15, 16, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
@@ -186,7 +188,7 @@ def _examine_apart(numbers: range, files: list[bytes]) -> Found:
     """In a process of their own each, after one died of some of them."""
     found = Found()
     for number in numbers:
-        with ProcessPoolExecutor(1) as pool:
+        with ProcessPoolExecutor(1, _SPAWN) as pool:
             try:
                 found.add(pool.submit(examine, range(number, number + 1), files).result())
             except BrokenProcessPool:
@@ -202,7 +204,7 @@ def run(count: int, jobs: int, first: int = 0) -> Found:
     found = Found()
     while chunks:
         left = []
-        with ProcessPoolExecutor(jobs) as pool:
+        with ProcessPoolExecutor(jobs, _SPAWN) as pool:
             for chunk, future in [(chunk, pool.submit(examine, chunk, files)) for chunk in chunks]:
                 try:
                     found.add(future.result())
