@@ -45,7 +45,7 @@ from bbmr.cli import app
 COMPRESS = ("compress", "--pipeline", "mosaic-fast", "--distortion", "bicubic")  # few milliseconds a picture
 RESTORE = ("restore",)
 LATEST = 0.005
-"""Seconds after a draft was seen that it may take to have its name."""
+"""Seconds after a draft was seen; to bring one to the disk and give it its name takes about so long."""
 DRAFT = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part")
 
 

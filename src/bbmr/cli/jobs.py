@@ -53,7 +53,12 @@ def run_jobs(
         raise UsageError("--resume keeps what is there already, and --overwrite replaces it; leave one out")
     targets = [job.target for job in jobs]
     clear_drafts(targets)
-    known = {index: outcome for index, job in enumerate(jobs) if (outcome := _known(job, making, resume)) is not None}
+    known: dict[int, Outcome] = {}
+    with report.progress("look at what is there already") as progress:
+        for index, job in enumerate(jobs):
+            progress(job.target.name, index / len(jobs))
+            if outcome := _known(job, making, resume):
+                known[index] = outcome
     left = len(jobs) - len(known)
     at_a_time = min(at_a_time or default_jobs(left, making.device), left)
     try:

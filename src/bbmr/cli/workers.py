@@ -180,6 +180,7 @@ class _Crew:
     def lose(self, worker: "_Worker", death: _Died) -> None:
         """Go on without one that died.  Raises BbmrError where there is none left to go on with."""
         self._workers.remove(worker)
+        worker.end()
         if not worker.ready and not self._workers:
             raise BbmrError(f"a worker process {death} before it had begun; try --jobs 1")
         if not worker.ready or death.exitcode == _SIGKILL:
@@ -231,7 +232,7 @@ class _Worker:
         return index
 
     def end(self) -> None:
-        """Wherever it is: files are written whole or not at all."""
+        """Wherever it is, if anywhere: files are written whole or not at all."""
         self.process.kill()
         self.process.join()
         self.pipe.close()
@@ -247,7 +248,7 @@ def _sigint_ignored() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
 
 
 def _serve(pipe: Connection, work: Work[Any], threads: int) -> None:
