@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 WORKER_MEMORY = 5 << 28
-"""Bytes that one process is taken to need: it was 1.2 GiB at most for a picture of 24 megapixels, 0.4 for one of 0.5."""
+"""Bytes that one process is taken to need: it was 1.2 GiB for a picture of 24 megapixels, 0.4 for one of 0.5."""
 
 _CGROUP = Path("/sys/fs/cgroup")  # of a container, its own
 
