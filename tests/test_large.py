@@ -1,7 +1,5 @@
 """Panels are compressed as parts of the whole picture."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
@@ -15,32 +13,12 @@ from bbmr.depth import Samples
 from bbmr.downscaling import bicubic_planes
 from bbmr.errors import BbmrError
 from bbmr.fileformat import Reader
-from bbmr.large import compress_large
+from bbmr.large import InStrips, compress_large, in_panels
 from bbmr.luma import luma
 from bbmr.options import Options
 from bbmr.picture import Metadata, Picture
 from bbmr.samples import to_tensor
 from bbmr.windows import Windows
-
-
-@dataclass
-class Held:
-    """A picture in memory, in strips."""
-
-    picture: Picture
-    metadata = Metadata(icc=b"profile", exif=b"II*")
-
-    @property
-    def height(self) -> int:
-        return self.picture.height
-
-    @property
-    def width(self) -> int:
-        return self.picture.width
-
-    def strips(self, height: int) -> Iterator[Picture]:
-        for top in range(0, self.height, height):
-            yield self.picture.crop(slice(top, top + height), slice(None))
 
 
 @pytest.fixture(autouse=True)
@@ -65,12 +43,13 @@ def psnr(one: Samples, other: Samples) -> float:
 def test_lr_samples_are_those_of_the_whole_picture(size: tuple[int, int], alpha: bool) -> None:
     colour = photograph(*size)
     see_through = np.random.default_rng(0).integers(0, 256, size).astype(np.uint8) if alpha else None
-    source, file = Held(Picture(colour, see_through)), BytesIO()
-    compress_large(source, file, Options(distortion="bicubic", block=16, pipeline="mosaic-fast"))
+    picture = Picture(colour, see_through, Metadata(icc=b"profile", exif=b"II*"))
+    file = BytesIO()
+    compress_large(InStrips(picture), file, Options(distortion="bicubic", block=16, pipeline="mosaic-fast"))
     reader = Reader(BytesIO(file.getvalue()))
     reader.check()
     assert len(reader.panels) > 1
-    assert reader.metadata == source.metadata
+    assert reader.metadata == picture.metadata
     assert (reader.header.grid.height, reader.header.grid.width) == size
     of_whole = bicubic_planes(colour, (1, 2, 4, 8, 16))
     cut = {factor: split(plane, reader.header.grid, factor) for factor, plane in of_whole.items()}
@@ -90,7 +69,7 @@ def test_with_loss(depth: int) -> None:
     colour = photograph(300, 500)
     deep = colour if depth == 8 else colour.astype(np.uint16) * 257
     file = BytesIO()
-    compress_large(Held(Picture(deep)), file, CodedOptions(quality=50, tune="psnr"))
+    compress_large(InStrips(Picture(deep)), file, CodedOptions(quality=50, tune="psnr"))
     reader = Reader(BytesIO(file.getvalue()))
     restored = np.concatenate([strip.colour for strip in Windows(reader).strips()])
     assert restored.dtype == deep.dtype
@@ -101,4 +80,11 @@ def test_with_loss(depth: int) -> None:
 
 def test_targets_for_the_whole_are_refused() -> None:
     with pytest.raises(BbmrError, match="give a quality"):
-        compress_large(Held(Picture(photograph(300, 500))), BytesIO(), CodedOptions(target_size=1000))
+        compress_large(InStrips(Picture(photograph(300, 500))), BytesIO(), CodedOptions(target_size=1000))
+
+
+def test_pictures_in_panels_are_those_that_a_quality_is_asked_for() -> None:
+    assert in_panels(300, 500, CodedOptions(quality=50))
+    assert not in_panels(200, 200, CodedOptions(quality=50))
+    assert not in_panels(300, 500, CodedOptions(target_bpp=0.1))
+    assert not in_panels(300, 500, Options())

@@ -5,7 +5,7 @@ strips of the source --> bands: a row of panels, with the rows around that downs
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol
 
 import numpy as np
@@ -41,6 +41,37 @@ class Strips(Protocol):
 
     def strips(self, height: int) -> Iterator[Picture]:
         """From top to bottom, each of `height` rows but for the last; without metadata."""
+
+
+@dataclass(frozen=True)
+class InStrips:
+    """A picture in memory as `Strips`."""
+
+    picture: Picture
+
+    @property
+    def height(self) -> int:
+        return self.picture.height
+
+    @property
+    def width(self) -> int:
+        return self.picture.width
+
+    @property
+    def metadata(self) -> Metadata:
+        return self.picture.metadata
+
+    def strips(self, height: int) -> Iterator[Picture]:
+        for top in range(0, self.height, height):
+            yield self.picture.crop(slice(top, top + height), slice(None))
+
+
+def in_panels(height: int, width: int, options: CodedOptions | Options) -> bool:
+    """Whether a picture of this size is compressed in several panels: where a quality is asked for, which each can
+    have by itself.
+    """
+    grid = BlockGrid(height, width, options.block)
+    return isinstance(options, CodedOptions) and options.quality is not None and len(PanelGrid.usual(grid)) > 1
 
 
 def compress_large(

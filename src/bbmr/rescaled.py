@@ -159,6 +159,11 @@ class RescaledImage(_Mapped):
         return int(next(iter(self.blocks.values())).shape[3])
 
     @property
+    def outline(self) -> Outline:
+        """All but samples and metadata."""
+        return Outline(self.grid, self.scales, self.recipe, self.mode, self.depth)
+
+    @property
     def mode(self) -> str:
         """Pillow's name of the colour model: L, LA, RGB or RGBA."""
         return ("L" if self.channels == 1 else "RGB") + ("" if self.alpha is None else "A")

@@ -1,12 +1,15 @@
 """bbmr compress: pictures -> .bbmr files."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bbmr.atomic import replacing
 from bbmr.blocks import BLOCK_SIDES
 from bbmr.cli.console import Reporter, UsageError, guarded
 from bbmr.cli.description import describe, human_bytes
@@ -29,6 +32,7 @@ from bbmr.progress import Progress
 
 if TYPE_CHECKING:
     from bbmr.api import AnyOptions
+    from bbmr.rescaled import Outline
 
 NAME = "compress"
 EXAMPLES = "\n\n".join(
@@ -227,20 +231,27 @@ class _Compressing(Making):
         from bbmr import fileformat
         from bbmr.api import compress
         from bbmr.imageio import read_picture
+        from bbmr.large import InStrips, compress_large, in_panels
 
         job.check(self.overwrite)
         start = time.perf_counter()
         progress("read", 0.0)
         picture = read_picture(job.source, self.max_pixels)
-        try:
-            rescaled = compress(picture, progress, device=self.device, options=self.options)
-        except BbmrError as error:
-            raise BbmrError(f"{job.source}: {error}") from error
-        progress("write", 1.0)
-        job.make_folder()
-        fileformat.save(rescaled, job.target, self.overwrite, self.max_file_pixels)
+        held: Outline
+        if in_panels(picture.height, picture.width, self.options):
+            job.make_folder()
+            with replacing(job.target, self.overwrite) as file, _naming(job.source):
+                compress_large(InStrips(picture), file, self.options, progress, self.device, self.max_file_pixels)
+            held = fileformat.load_outline(job.target, self.max_file_pixels)
+        else:
+            with _naming(job.source):
+                rescaled = compress(picture, progress, device=self.device, options=self.options)
+            progress("write", 1.0)
+            job.make_folder()
+            fileformat.save(rescaled, job.target, self.overwrite, self.max_file_pixels)
+            held = rescaled.outline
         seconds = time.perf_counter() - start
-        facts = describe(rescaled, job.target.stat().st_size)
+        facts = describe(held, job.target.stat().st_size)
         record = {"input": str(job.source), "output": str(job.target), **facts, "seconds": round(seconds, 3)}
         line = (
             f"{job.target}: {facts['width']} x {facts['height']}, {human_bytes(facts['bytes'])}, "
@@ -252,6 +263,15 @@ class _Compressing(Making):
         from bbmr.fileformat import load_outline
 
         load_outline(path, self.max_file_pixels)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say in errors which picture they are about."""
+    try:
+        yield
+    except BbmrError as error:
+        raise BbmrError(f"{path}: {error}") from error
 
 
 def _parse_scales(text: str) -> tuple[int, ...]:

@@ -1,12 +1,12 @@
-"""A RescaledImage in words and numbers."""
+"""What is in a .bbmr file, in words and numbers."""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bbmr.rescaled import Outline, RescaledImage
+    from bbmr.rescaled import Outline
 
 
-def describe(rescaled: "RescaledImage | Outline", size: int) -> dict[str, Any]:
+def describe(rescaled: "Outline", size: int) -> dict[str, Any]:
     """What --json says of a .bbmr file of `size` bytes."""
     grid = rescaled.grid
     pixels = grid.width * grid.height

@@ -40,28 +40,30 @@ def run(
     sources, job = plan_beside(file, out, ".map.png", [over] if over is not None else [])
 
     from bbmr import fileformat, imageio
+    from bbmr.api import restore
     from bbmr.evaluation.pictures import draw_map, scale_plane, upright
     from bbmr.imageio import orientation, read_picture, write_picture
     from bbmr.picture import Picture
-    from bbmr.pipeline import restore
 
     def work(job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
         job.check(overwrite)
-        rescaled = fileformat.load(job.source, max_pixels or fileformat.MAX_PIXELS)
+        limit = max_pixels or fileformat.MAX_PIXELS
+        with fileformat.open_file(job.source, limit) as reader:
+            reader.check()
+            held, turned = reader.outline, orientation(reader.metadata)
         if over is None:
-            picture = restore(rescaled, progress).in_8_bit()
+            picture = restore(job.source, progress, limit).in_8_bit()
         else:
             picture = read_picture(over, max_pixels or imageio.MAX_PIXELS).in_8_bit()
-            if (picture.height, picture.width) != (rescaled.grid.height, rescaled.grid.width):
+            if (picture.height, picture.width) != (held.grid.height, held.grid.width):
                 raise BbmrError(
-                    f"{over}: has {picture.width} x {picture.height} pixels, and {job.source} {rescaled.grid.width} x "
-                    f"{rescaled.grid.height}; give the picture that it was made from"
+                    f"{over}: has {picture.width} x {picture.height} pixels, and {job.source} {held.grid.width} x "
+                    f"{held.grid.height}; give the picture that it was made from"
                 )
-        turned = orientation(rescaled.metadata)
-        plane = scale_plane(rescaled.scales, rescaled.grid)
-        drawn = draw_map(upright(picture.colour, turned), upright(plane, turned), rescaled.blocks_per_scale)
+        plane = scale_plane(held.scales, held.grid)
+        drawn = draw_map(upright(picture.colour, turned), upright(plane, turned), held.blocks_per_scale)
         write_picture(Picture(drawn), job.target, overwrite)
-        scales = {str(factor): count for factor, count in rescaled.blocks_per_scale.items()}
+        scales = {str(factor): count for factor, count in held.blocks_per_scale.items()}
         record = {"input": str(job.source), "output": str(job.target), "scales": scales}
         shares = ", ".join(f"x{factor} {count}" for factor, count in scales.items())
         return record, f"{job.target}: blocks at {shares}"

@@ -109,7 +109,8 @@ class Reader:
         self.check()
         if len(self.panels) > 1:
             raise FileFormatError(
-                f"a large picture in {len(self.panels)} panels; restore it, or open it with bbmr.open_file"
+                f"a large picture in {len(self.panels)} panels; restore it, or read one after the other "
+                "(bbmr.fileformat.open_file)"
             )
         one = self.panel(0)
         return RescaledImage(
