@@ -180,7 +180,9 @@ def test_what_the_system_refuses_to_write_is_said_and_leaves_nothing(photos: Pat
 @contextmanager
 def begun(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
     """`bbmr` in a process group of its own, once it has printed the first result."""
-    command = [sys.executable, "-m", "bbmr", *arguments]
+    # Where these tests run in the background of a shell, Ctrl-C is ignored, and what they start would inherit that.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{heeding}; from bbmr.cli import main; main()", *arguments]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:

@@ -95,7 +95,7 @@ def test_a_failure_in_the_middle_leaves_nothing_behind(
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(os, "link", full)
-    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr(os, "rename", full)
     with pytest.raises(OutputError, match=r"a\.bbmr: cannot be written \(No space left"):
         save(rescaled, tmp_path / "a.bbmr")
     monkeypatch.setattr(files, "encode", lambda *_: 1 / 0)
