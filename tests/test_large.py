@@ -7,7 +7,8 @@ import pytest
 from upscaling.tiny_networks import textured
 
 from bbmr import panels as panels_module
-from bbmr.blocks import split
+from bbmr.blocks import SCALES
+from bbmr.coding import sender
 from bbmr.coding.options import CodedOptions
 from bbmr.depth import Samples
 from bbmr.downscaling import bicubic_planes
@@ -40,28 +41,52 @@ def psnr(one: Samples, other: Samples) -> float:
 
 @pytest.mark.parametrize("size", [(600, 800), (256, 385), (900, 100), (270, 390)])
 @pytest.mark.parametrize("alpha", [False, True])
-def test_lr_samples_are_those_of_the_whole_picture(size: tuple[int, int], alpha: bool) -> None:
+def test_lr_planes_are_those_of_the_whole_picture(
+    size: tuple[int, int], alpha: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     colour = photograph(*size)
     see_through = np.random.default_rng(0).integers(0, 256, size).astype(np.uint8) if alpha else None
     picture = Picture(colour, see_through, Metadata(icc=b"profile", exif=b"II*"))
+    planes: list[Samples] = []
+
+    def recorded(plane: Samples, percent: int) -> Samples:
+        planes.append(plane)
+        return plane
+
+    monkeypatch.setattr(sender, "fade", recorded)
     file = BytesIO()
-    compress_large(InStrips(picture), file, Options(distortion="bicubic", block=16, pipeline="mosaic-fast"))
+    compress_large(InStrips(picture), file, CodedOptions(quality=30, block=64, tune="psnr"))
     reader = Reader(BytesIO(file.getvalue()))
     reader.check()
     assert len(reader.panels) > 1
     assert reader.metadata == picture.metadata
     assert (reader.header.grid.height, reader.header.grid.width) == size
-    of_whole = bicubic_planes(colour, (1, 2, 4, 8, 16))
-    cut = {factor: split(plane, reader.header.grid, factor) for factor, plane in of_whole.items()}
+    of_whole = bicubic_planes(colour, SCALES)
+    assert len(planes) == len(SCALES) * len(reader.panels)
     for number in range(len(reader.panels)):
-        panel, where = reader.panel(number), reader.panels.blocks(number)
-        for factor, blocks in panel.blocks.items():
-            np.testing.assert_array_equal(blocks, cut[factor][where][panel.scales == factor])
+        rows, cols = reader.panels.pixels(number)
+        for factor, plane in zip(SCALES, planes[len(SCALES) * number :], strict=False):
+            where = slice(rows.start // factor, None), slice(cols.start // factor, None)
+            height, width = plane.shape[:2]
+            assert (height, width) == (-(-(rows.stop - rows.start) // factor), -(-(cols.stop - cols.start) // factor))
+            np.testing.assert_array_equal(plane, of_whole[factor][where][:height, :width])
         if see_through is not None:
-            np.testing.assert_array_equal(panel.alpha, see_through[reader.panels.pixels(number)])
+            np.testing.assert_array_equal(reader.panel(number).alpha, see_through[rows, cols])
     restored = np.concatenate([strip.colour for strip in Windows(reader).strips()])
     assert restored.shape == colour.shape
     assert psnr(restored, colour) > 25
+
+
+def test_panels_that_are_exact_beside_others_that_are_not() -> None:
+    colour = photograph(300, 500)
+    colour[:256, :384] = 128
+    for picture, least in ((Picture(colour), 20), (Picture(np.full_like(colour, 128)), 60)):
+        file = BytesIO()
+        compress_large(InStrips(picture), file, CodedOptions(quality=50, tune="psnr"))
+        reader = Reader(BytesIO(file.getvalue()))
+        reader.check()
+        assert reader.recipe.expected_psnr is not None
+        assert reader.recipe.expected_psnr > least
 
 
 @pytest.mark.parametrize("depth", [8, 16])
@@ -84,7 +109,7 @@ def test_targets_for_the_whole_are_refused() -> None:
 
 
 def test_pictures_in_panels_are_those_that_a_quality_is_asked_for() -> None:
-    assert in_panels(300, 500, CodedOptions(quality=50))
-    assert not in_panels(200, 200, CodedOptions(quality=50))
-    assert not in_panels(300, 500, CodedOptions(target_bpp=0.1))
-    assert not in_panels(300, 500, Options())
+    assert in_panels(CodedOptions(quality=50), 300, 500)
+    assert not in_panels(CodedOptions(quality=50), 200, 200)
+    assert not in_panels(CodedOptions(target_bpp=0.1), 300, 500)
+    assert not in_panels(Options(), 300, 500)

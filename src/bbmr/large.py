@@ -6,22 +6,20 @@ strips of the source --> bands: a row of panels, with the rows around that downs
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeGuard
 
 import numpy as np
 
-from bbmr import pipeline
 from bbmr.blocks import BlockGrid
 from bbmr.coding import sender
 from bbmr.coding.options import CodedOptions
 from bbmr.errors import BbmrError
 from bbmr.fileformat import MAX_PIXELS, Header, Writer
-from bbmr.luma import psnr_y
+from bbmr.luma import psnr_y, squared_error
 from bbmr.options import Options
 from bbmr.panels import PanelGrid
 from bbmr.picture import Metadata, Picture
 from bbmr.progress import Progress, silent
-from bbmr.rescaled import RescaledImage
 
 _AROUND = 32
 """Pixels that downscaling by 16 sees beyond those a sample stands for, at most; a multiple of 16."""
@@ -66,7 +64,7 @@ class InStrips:
             yield self.picture.crop(slice(top, top + height), slice(None))
 
 
-def in_panels(height: int, width: int, options: CodedOptions | Options) -> bool:
+def in_panels(options: CodedOptions | Options, height: int, width: int) -> TypeGuard[CodedOptions]:
     """Whether a picture of this size is compressed in several panels: where a quality is asked for, which each can
     have by itself.
     """
@@ -77,56 +75,41 @@ def in_panels(height: int, width: int, options: CodedOptions | Options) -> bool:
 def compress_large(
     source: Strips,
     file: BinaryIO,
-    options: CodedOptions | Options,
+    options: CodedOptions,
     progress: Progress = silent,
     device: str = "cpu",
     max_pixels: int = MAX_PIXELS,
-) -> int:
-    """Compress a picture into an empty file, in memory that does not grow with its height, and with its width by the
-    rows of one panel; gives the number of its LR pixels.
+) -> None:
+    """Code a picture with loss into an empty file, every panel by itself to the quality that is asked for; in memory
+    that does not grow with the picture's height, and with its width by the rows of one panel.
 
-    Every panel is compressed by itself, to the quality or the share of the pixels that is asked for.  max_pixels: as of
-    `bbmr.fileformat.encode`.  Raises BbmrError as compressing smaller pictures does, and for targets that concern the
-    picture as a whole.
+    max_pixels: as of `bbmr.fileformat.encode`.  Raises BbmrError as `bbmr.coding.sender.compress` does, and for targets
+    other than a quality, which concern the picture as a whole.
     """
-    if isinstance(options, CodedOptions) and options.quality is None:
+    if options.quality is None:
         raise BbmrError(
             f"{source.width} x {source.height} pixels are compressed part by part, for which sizes and PSNRs that are "
             "asked for are unknown; give a quality (--quality)"
         )
     panels = PanelGrid.usual(BlockGrid(source.height, source.width, options.block))
     writer: Writer | None = None
-    lr_pixels, error, recipe = 0, 0.0, None
+    error = 0.0
     for number, (window, core) in enumerate(_windows(source, panels)):
 
         def report(stage: str, done: float, number: int = number) -> None:
             progress(stage, (number + done) / len(panels))
 
-        rescaled = _compressed(window, core, options, report, device)
-        psnr, pixels = rescaled.recipe.expected_psnr, rescaled.grid.height * rescaled.grid.width
-        error += np.nan if psnr is None else 255**2 * pixels / 10 ** (psnr / 10)
+        rescaled = sender.compress(window, options, report, device, core)
+        recipe = replace(rescaled.recipe, expected_psnr=0.0)  # as long as what will be known in the end
         if writer is None:
-            channels = rescaled.channels
-            header = Header(panels, channels, rescaled.alpha is not None, rescaled.depth, length=0)
-            recipe = rescaled.recipe
+            header = Header(panels, rescaled.channels, rescaled.alpha is not None, rescaled.depth, length=0)
             writer = Writer(file, header, recipe, source.metadata, max_pixels)
-        lr_pixels += rescaled.lr_pixels
+        if rescaled.recipe.expected_psnr is not None:  # a panel that is exact has none
+            error += squared_error(rescaled.recipe.expected_psnr, rescaled.grid.height * rescaled.grid.width)
         writer.add(rescaled)
-    assert writer is not None
-    assert recipe is not None  # there is one panel at least
-    if recipe.expected_psnr is not None:
-        # NaN where a panel promises none, as blank ones do: those lose nothing.
-        recipe = replace(recipe, expected_psnr=psnr_y(error, source.height * source.width))
-    writer.finish(recipe)
-    return lr_pixels
-
-
-def _compressed(
-    window: Picture, core: tuple[slice, slice], options: CodedOptions | Options, progress: Progress, device: str
-) -> RescaledImage:
-    if isinstance(options, CodedOptions):
-        return sender.compress(window, options, progress, device, core)
-    return pipeline.compress(window, options, progress, device=device, core=core)
+    assert writer is not None  # there is one panel at least
+    # A grey level in all: less is promised where the picture is exact.
+    writer.finish(replace(recipe, expected_psnr=psnr_y(max(error, 1.0), source.height * source.width)))
 
 
 def _windows(source: Strips, panels: PanelGrid) -> Iterator[tuple[Picture, tuple[slice, slice]]]:

@@ -27,3 +27,8 @@ def psnr_y(squared_error: float, pixels: int) -> float | None:
     right to 0.2 dB as it is, and rounding's usual twelfth would put them 3 dB too low.
     """
     return 10 * math.log10(255**2 * pixels / squared_error) if squared_error > 0 else None
+
+
+def squared_error(psnr: float, pixels: int) -> float:
+    """The inverse of `psnr_y`."""
+    return 255**2 * pixels / 10 ** (psnr / 10)

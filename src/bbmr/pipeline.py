@@ -23,7 +23,7 @@ from bbmr.blocks import SCALES, BlockGrid, split
 from bbmr.catalogue import OWN, Pipeline, find_pipeline, find_sender, pipeline_for
 from bbmr.depth import Samples
 from bbmr.devices import full_float32
-from bbmr.downscaling import bicubic_planes, planes_of_part
+from bbmr.downscaling import bicubic_planes
 from bbmr.errors import BbmrError
 from bbmr.luma import psnr_y
 from bbmr.options import CODED_CHOICES, DEFAULT_PIPELINE, PIPELINE_CHOICES, Options, check_effort
@@ -42,33 +42,28 @@ def compress(
     errors: NDArray[np.float64] | None = None,
     device: str = "cpu",
     parts: Parts = NO_PARTS,
-    core: tuple[slice, slice] | None = None,
 ) -> RescaledImage:
     """Choose a scale for every block, within the budget, and keep its LR samples.
 
     errors: what `measure_distortion` gives for these options and their scales in rising order, where that is known.
     device: torch's name of the one that runs the pipeline's networks.  parts: of one's own, in place of the pipeline's;
-    where one scale is stored all over an allocator is not asked.  core: rows and columns of the picture that are
-    compressed, where that is not all of it; the rest is seen by the downscaler alone.  They begin at multiples of 16
-    pixels.  Raises BbmrError where the budget is too small for the scales, weights are missing or do not suit, the
-    device cannot be used, or a part does not do what it has to.
+    where one scale is stored all over an allocator is not asked.  Raises BbmrError where the budget is too small for
+    the scales, weights are missing or do not suit, the device cannot be used, or a part does not do what it has to.
     """
     options = options or Options()
     pipeline = pipeline_for(options, device, parts).suited_to(picture)
     scales = pipeline.scales_for(options)
     if PIPELINE_CHOICES[options.pipeline].uniform:
-        return _compress_uniform(picture, scales[0], pipeline, options.effort, progress, core)
+        return _compress_uniform(picture, scales[0], pipeline, options.effort, progress)
+    grid = BlockGrid(picture.height, picture.width, options.block)
     progress("downscale", 0.0)
     # The correction looks at all scales, chosen or not.
     measured = SCALES if errors is None and options.distortion == "corrected" else scales
     # All estimators but the network itself know no planes of Down-Nets.
     foreign = pipeline.learned and options.distortion != "network"
     planes = pipeline.downscaler(picture.colour, scales if foreign else measured)
-    shown = bicubic_planes(picture.colour, measured) if foreign and errors is None else planes
-    if core is not None:
-        picture, planes, shown = picture.crop(*core), planes_of_part(planes, *core), planes_of_part(shown, *core)
-    grid = BlockGrid(picture.height, picture.width, options.block)
     if errors is None:
+        shown = bicubic_planes(picture.colour, measured) if foreign else planes
         errors = measure_distortion(picture, shown, grid, options.distortion, pipeline, scales, progress)
     costs = np.stack([grid.costs(factor) for factor in scales])
     rows = _allocate(picture, grid, options, pipeline, errors, costs)
@@ -104,26 +99,18 @@ def compress_uniform(
 
 
 def _compress_uniform(
-    picture: Picture,
-    factor: int,
-    pipeline: Pipeline,
-    effort: int,
-    progress: Progress,
-    core: tuple[slice, slice] | None = None,
+    picture: Picture, factor: int, pipeline: Pipeline, effort: int, progress: Progress
 ) -> RescaledImage:
     if pipeline.name in CODED_CHOICES:
         raise BbmrError(f"{pipeline.name} is for LR samples that are coded with loss; choose another pipeline")
     if factor not in pipeline.scales:
         raise BbmrError(f"{pipeline.title} works at scales {', '.join(map(str, pipeline.scales))}, not {factor}")
-    side = max(pipeline.upscaler().sides)
-    pipeline.check(side, (factor,))
+    grid = BlockGrid(picture.height, picture.width, max(pipeline.upscaler().sides))
+    pipeline.check(grid.side, (factor,))
     pipeline.check_filters((factor,))
+    scales = np.full((grid.rows, grid.cols), factor, np.uint8)
     progress("downscale", 0.0)
     planes = pipeline.downscaler(picture.colour, (factor,))
-    if core is not None:
-        picture, planes = picture.crop(*core), planes_of_part(planes, *core)
-    grid = BlockGrid(picture.height, picture.width, side)
-    scales = np.full((grid.rows, grid.cols), factor, np.uint8)
     recipe = Recipe(pipeline.name, pipeline.weights, pipeline.weights_digest, "uniform")
     return _refine(_store(picture, grid, scales, planes, recipe), picture, pipeline, effort, progress)
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bbmr.blocks import BlockGrid, up_to_cell
+from bbmr.blocks import CELL, BlockGrid, up_to_cell
 from bbmr.depth import Samples, dtype_of
 from bbmr.devices import full_float32
 from bbmr.downscaling import bicubic_planes
@@ -80,7 +80,6 @@ class Windows:
         """What a panel has of a region."""
         panel_rows, panel_cols = self._panels.pixels(number)
         own_rows, own_cols = _common(rows, panel_rows), _common(cols, panel_cols)
-        to = _within(own_rows, rows), _within(own_cols, cols)
         for tile_rows, tile_cols, samples in self._restored(number, own_rows, own_cols):
             common_rows, common_cols = _common(tile_rows, own_rows), _common(tile_cols, own_cols)
             colour[_within(common_rows, rows), _within(common_cols, cols)] = samples[
@@ -89,36 +88,30 @@ class Windows:
         if alpha is not None:
             plane = self._panel(number).alpha
             assert plane is not None  # the header says so of all panels
-            alpha[to] = plane[_within(own_rows, panel_rows), _within(own_cols, panel_cols)]
+            here = _within(own_rows, rows), _within(own_cols, cols)
+            alpha[here] = plane[_within(own_rows, panel_rows), _within(own_cols, panel_cols)]
 
     @torch.inference_mode()
     def _restored(self, number: int, rows: slice, cols: slice) -> Iterator[tuple[slice, slice, Samples]]:
         """Rows, columns and samples of tiles that cover a part of a panel, in pixels of the picture."""
-        side, reach = self.grid.side, self._upscaler.reach
-        if reach is None:
-            reach = max(self.grid.height, self.grid.width)
-        blocks = self.grid.covered(
-            tuple(  # type: ignore[arg-type]
-                slice(max(part.start - reach, 0), min(part.stop + reach, length))
-                for part, length in zip((rows, cols), (self.grid.height, self.grid.width), strict=True)
-            )
-        )
+        grid, reach = self.grid, self._upscaler.reach
+        around = slice(0, grid.height), slice(0, grid.width)
+        if reach is not None:
+            around = _grown(rows, reach, grid.height), _grown(cols, reach, grid.width)
+        blocks = grid.covered(around)
+        top, left = (part.start * grid.side for part in blocks)
         stored = self._blocks(number, *blocks).to(self._upscaler.device)
-        top, left = (part.start * side for part in blocks)
-        wanted = tuple(
-            slice((part.start - start) // side * side, part.stop - start)
-            for part, start in zip((rows, cols), (top, left), strict=True)
-        )
+        wanted = _from_cell(rows, top), _from_cell(cols, left)
         with full_float32():
-            for tile, core in self._upscaler.restored_tiles_of(stored, wanted):  # type: ignore[arg-type]
-                tile_rows, tile_cols = (
-                    slice(part.start + start, part.stop + start)
-                    for part, start in zip(tile.core, (top, left), strict=True)
-                )
-                yield tile_rows, tile_cols, to_samples(core, stored.depth)
+            for tile, core in self._upscaler.restored_tiles_of(stored, wanted):
+                tile_rows, tile_cols = tile.core
+                yield _moved(tile_rows, top), _moved(tile_cols, left), to_samples(core, stored.depth)
 
     def _blocks(self, number: int, rows: slice, cols: slice) -> LRBlocks:
-        """The LR blocks in some rows and columns of the grid, with the filters of a panel among them."""
+        """The LR blocks in some rows and columns of the grid, with the filters of a panel among them.
+
+        Raises FileFormatError where panels have LR samples of one scale at different qualities.
+        """
         side, scales = self.grid.side, self._reader.scales[rows, cols]
         height = min(rows.stop * side, self.grid.height) - rows.start * side
         width = min(cols.stop * side, self.grid.width) - cols.start * side
@@ -189,6 +182,20 @@ def _shrunk_mosaic(panel: RescaledImage, factor: int) -> Samples:
         wanted = F.avg_pool2d(mosaics[nearest], factor // nearest) if nearest < factor else mosaics[factor]
         shrunk[tile.core_at(factor)] = to_samples(wanted, panel.depth)[tile.core_in_outer_at(factor)]
     return shrunk
+
+
+def _grown(part: slice, by: int, length: int) -> slice:
+    return slice(max(part.start - by, 0), min(part.stop + by, length))
+
+
+def _moved(part: slice, by: int) -> slice:
+    return slice(part.start + by, part.stop + by)
+
+
+def _from_cell(part: slice, start: int) -> slice:
+    """Rows or columns as those of a window that begins at `start`; from the cell on that they begin in."""
+    first = part.start - start
+    return slice(first - first % CELL, part.stop - start)
 
 
 def _common(one: slice, other: slice) -> slice:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
+from waiting import until
 
 from bbmr.cli import app
 
@@ -205,13 +206,6 @@ def group(number: int) -> set[int]:
         if int(its_group) == number and state not in "ZX":
             found.add(int(stat.parent.name))
     return found
-
-
-def until(true: Callable[[], bool], seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not list its processes in files")

@@ -5,10 +5,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +18,7 @@ import pytest
 import torch
 from PIL import Image
 from upscaling.tiny_networks import textured
+from waiting import until
 
 from bbmr.atomic import OutputError
 from bbmr.errors import BbmrError
@@ -260,13 +260,6 @@ def alive() -> dict[int, int]:
         if state not in "ZX":
             found[int(stat.parent.name)] = int(parent)
     return found
-
-
-def until(true: Callable[[], bool], seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not list its processes in files")

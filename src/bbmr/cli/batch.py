@@ -6,10 +6,11 @@ from pathlib import Path
 
 import typer
 
-from bbmr.cli.console import FAILED, Reporter, complain, sigterm_interrupts
+from bbmr.cli.console import FAILED, Reporter, complain
 from bbmr.cli.files import Sources
 from bbmr.cli.outcome import Done, Failed, Item, Kept, Outcome, Record, Work, attempt
 from bbmr.cli.workers import PutOff, Stage, by_workers, stages_of
+from bbmr.interrupts import Terminated, sigterm_interrupts
 
 _Found = Generator[tuple[int, Outcome], None, None]
 
@@ -33,7 +34,7 @@ def run_batch(
     outcomes = dict(known or {})
     todo = [index for index in range(len(items)) if index not in outcomes]
     try:
-        with sigterm_interrupts(), closing(_outcomes(items, todo, work, report, jobs)) as found:
+        with sigterm_interrupts(Terminated), closing(_outcomes(items, todo, work, report, jobs)) as found:
             for index, outcome in found:
                 outcomes[index] = outcome
                 match outcome:

@@ -238,7 +238,7 @@ class _Compressing(Making):
         progress("read", 0.0)
         picture = read_picture(job.source, self.max_pixels)
         held: Outline
-        if in_panels(picture.height, picture.width, self.options):
+        if in_panels(self.options, picture.height, picture.width):
             job.make_folder()
             with replacing(job.target, self.overwrite) as file, _naming(job.source):
                 compress_large(InStrips(picture), file, self.options, progress, self.device, self.max_file_pixels)

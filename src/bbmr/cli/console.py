@@ -2,21 +2,19 @@
 
 import functools
 import json
-import signal
 import sys
-import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
-from types import FrameType
 from typing import TYPE_CHECKING, Any, ParamSpec, TextIO
 
 import typer
 
 from bbmr.cli.overview import Overview
 from bbmr.errors import BbmrError
+from bbmr.interrupts import Terminated
 from bbmr.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -28,10 +26,6 @@ FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 class UsageError(BbmrError):
     """The command itself makes no sense; nothing was done."""
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came, see `sigterm_interrupts`."""
 
 
 class Reporter:
@@ -171,23 +165,6 @@ def guarded(verb: Callable[P, None]) -> Callable[P, None]:
                 raise typer.Exit(FAILED) from error
 
     return run
-
-
-@contextmanager
-def sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM raises Terminated, and so leaves time to tidy up.  In the main thread alone: others have no signals."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 @contextmanager

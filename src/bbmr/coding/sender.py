@@ -143,7 +143,7 @@ class Sender:
         rows, errors, bits = self._choose(rung)
         weights = self._weights(errors)
         costs, overhead = errors * weights + rung.multiplier * bits, Overhead.foreseen(bits)
-        single = np.full_like(rows, self._best_alone(rung, costs.sum((1, 2)), weights))
+        single = np.full_like(rows, self._best_alone(rung, errors * weights, bits, weights))
 
         def foreseen(map_of_rows: NDArray[np.int64]) -> float:
             return float(of_blocks(costs, map_of_rows).sum() + rung.multiplier * overhead.of(map_of_rows))
@@ -192,24 +192,26 @@ class Sender:
                 return rows, errors, bits
             speeds |= dict.fromkeys(wanted, self._speed)
 
-    def _best_alone(self, rung: Rung, costs: NDArray[np.float64], weights: NDArray[np.float64]) -> int:
+    def _best_alone(
+        self, rung: Rung, weighted: NDArray[np.float64], bits: NDArray[np.float64], weights: NDArray[np.float64]
+    ) -> int:
         """The row of the scale that takes fewest bits for what it loses, all over.
 
-        costs: of every scale all over.  What a bit saves differs from picture to picture, so where another scale costs
-        little more than the one that costs least, it is measured at a second quality, and they are held against each
-        other at equal errors.
+        weighted, bits: (scales, rows, cols), errors x weights and bits of every block at every scale.  What a bit saves
+        differs from picture to picture, so where another scale costs little more than the one that costs least, the
+        coarser of the two is measured at a second quality, and they are held against each other at equal errors.
         """
+        costs = (weighted + rung.multiplier * bits).sum((1, 2))
         best, *others = map(int, np.argsort(costs))
+        near_enough = costs[best] + _NEAR * rung.multiplier * float(bits[best].sum())
 
         def whole(row: int, quality: int) -> tuple[float, float]:
             errors, bits = self._measure(self.scales[row], quality, self._speed)
             return float((errors * weights).sum()), float(bits.sum())
 
-        for other in others:
+        for other in (other for other in others if costs[other] <= near_enough):
             fine, coarse = sorted((best, other))
             lost, taken = whole(fine, rung.qualities[self.scales[fine]])
-            if costs[other] - costs[best] > _NEAR * rung.multiplier * taken:
-                break
             quality = rung.qualities[self.scales[coarse]]
             near = whole(coarse, quality)
             towards = quality + (_STEP if near[0] > lost else -_STEP)

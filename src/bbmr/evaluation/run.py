@@ -1,8 +1,6 @@
 """A whole evaluation: all pictures of all sets, by several processes, going on where a run before it was stopped."""
 
 import os
-import signal
-import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -12,7 +10,6 @@ from dataclasses import dataclass, replace
 from multiprocessing import active_children, get_context
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
-from types import FrameType
 
 import torch
 
@@ -23,6 +20,7 @@ from bbmr.evaluation.measurement import Bench, BlockErrors, Measurement, Natural
 from bbmr.evaluation.no_reference.ma import MaModel
 from bbmr.evaluation.results import Cache, PictureResults, Result, Task, Value, writing_to
 from bbmr.imageio import MAX_PIXELS, PictureError, read_picture
+from bbmr.interrupts import sigterm_interrupts
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def evaluate(
         told(News(step.picture, step.doing, done, total))
 
     found: dict[Path, PictureResults | str] = {}
-    with _sigterm_interrupts(), writing_to(settings.cache), closing(_in_parallel(jobs, settings, count)) as results:
+    with sigterm_interrupts(), writing_to(settings.cache), closing(_in_parallel(jobs, settings, count)) as results:
         for path, result in results:
             found[path] = result
             told(News(path.name, "failed" if isinstance(result, str) else "complete", done, total, complete=True))
@@ -105,23 +103,6 @@ def evaluate(
         {name: [one for one in group if isinstance(one, PictureResults)] for name, group in by_set.items()},
         {name: [one for one in group if isinstance(one, str)] for name, group in by_set.items()},
     )
-
-
-@contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """Without it, SIGTERM would leave no time to end the workers.  Of the main thread alone: others have no signals."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 Job = tuple[Path, tuple[Task, ...], Settings]

@@ -7,7 +7,7 @@ held against the file's own length here.
 import math
 import struct
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import BinaryIO
@@ -89,16 +89,11 @@ class Section:
     codec: Codec
     payload: bytes
 
-    @property
-    def head(self) -> bytes:
-        """What stands before the checksum and the payload."""
-        return _HEAD.pack(self.kind, self.codec, len(self.payload))
-
     def to_bytes(self) -> bytes:
         """As it stands in the file.  Raises FileFormatError for 4 GiB and more."""
         if len(self.payload) >= 1 << 32:
             raise FileFormatError(f"the {self.kind.label} takes {len(self.payload)} bytes; 4 GiB is the limit")
-        head = self.head
+        head = _HEAD.pack(self.kind, self.codec, len(self.payload))
         return head + _CHECKSUM.pack(zlib.crc32(self.payload, zlib.crc32(head))) + self.payload
 
 
@@ -187,14 +182,6 @@ def padding_for(grid: BlockGrid, length: int) -> bytes:
     if length >= needed:
         return b""
     return Section(Kind.PADDING, Codec.STORED, bytes(max(needed - length - SECTION_OVERHEAD, 0))).to_bytes()
-
-
-def write(header: Header, sections: Iterable[Section]) -> bytes:
-    """The file's bytes, with sections in the order given, padded where needed; the header's length is set."""
-    body = b"".join(section.to_bytes() for section in sections)
-    body += padding_for(header.grid, HEADER_SIZE + len(body))
-    whole = Header(header.panels, header.channels, header.alpha, header.depth, HEADER_SIZE + len(body))
-    return whole.to_bytes() + body
 
 
 def read_header(head: bytes, length: int, max_pixels: int = MAX_PIXELS) -> Header:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from io import BytesIO
 from typing import BinaryIO
@@ -86,8 +87,8 @@ class Reader:
         """Whether LR samples were coded with loss, by the first panel."""
         return any(entry.codec == Codec.AV1 for entry in self._index.panels[0].values())
 
-    def panel(self, number: int, alpha: bool = True) -> RescaledImage:
-        """A panel as a picture of its own, without metadata; alpha: with it, where it has one."""
+    def panel(self, number: int) -> RescaledImage:
+        """A panel as a picture of its own, without metadata."""
         header, entries = self.header, self._index.panels[number]
         grid, scales = self.panels.grid_of(number), self._scales_of(number)
         blocks, frames = {}, {}
@@ -101,7 +102,7 @@ class Reader:
                     blocks[factor] = payload.decode(section, *where, header.depth)
         if frames and set(frames) != set(blocks):
             raise FileFormatError("broken: LR samples of some scales are lossy, of others not")
-        plane = self._alpha_of(entries, grid) if alpha and header.alpha else None
+        plane = self._alpha_of(entries, grid) if header.alpha else None
         return RescaledImage(grid, scales, blocks, self.recipe, plane, Metadata(), frames, header.depth)
 
     def rescaled(self) -> RescaledImage:
@@ -112,10 +113,7 @@ class Reader:
                 f"a large picture in {len(self.panels)} panels; restore it, or read one after the other "
                 "(bbmr.fileformat.open_file)"
             )
-        one = self.panel(0)
-        return RescaledImage(
-            one.grid, one.scales, one.blocks, one.recipe, one.alpha, self.metadata, one.frames, one.depth
-        )
+        return replace(self.panel(0), metadata=self.metadata)
 
     def check(self) -> None:
         """Read every section, hold it against its checksum, and decode recipe and maps of scales."""

@@ -41,8 +41,8 @@ class Upscaler(ABC):
         """
 
     def restored_tiles_of(self, stored: LRBlocks, part: tuple[slice, slice]) -> Iterator[tuple[Tile, Tensor]]:
-        """As `restored_tiles`, of tiles that cover a part of the picture, rows and columns that begin at multiples of
-        128 pixels, at least.
+        """As `restored_tiles`, of tiles that cover a part of the picture at least: rows and columns that begin at
+        multiples of 16 pixels.
         """
         return self.restored_tiles(stored)
 
