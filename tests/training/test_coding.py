@@ -204,6 +204,23 @@ def test_a_wide_network_may_begin_from_a_narrow_one(tmp_path: Path) -> None:
         read_initial(recipe_from({"network": "fast-coded", "coding": {}, "init_from": str(path)}), narrow)
 
 
+def test_a_fine_network_may_begin_from_its_coarse_part(tmp_path: Path) -> None:
+    coarse = build_network("fast-coded")
+    for part in coarse.network.parameters():
+        torch.nn.init.normal_(part, std=0.05)
+    path = tmp_path / "coarse.safetensors"
+    save_file({key: part.contiguous() for key, part in coarse.network.state_dict().items()}, path)
+    fine = build_network("fast-coded-fine")
+    recipe = recipe_from({"network": "fast-coded-fine", "coding": {}, "init_from": str(path)})
+    start = read_initial(recipe, fine)
+    assert start is not None
+    fine.network.load_state_dict(start.network)
+    inputs = torch.rand(1, 48, 6, 6), torch.randint(5, (1, 6, 6)), torch.rand(1, 5)
+    expected = coarse.network(*inputs)
+    assert expected.abs().max() > 0.1
+    torch.testing.assert_close(fine.network(*inputs), expected)
+
+
 @pytest.mark.parametrize(
     ("section", "word"),
     [

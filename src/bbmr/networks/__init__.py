@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from bbmr.blocks import PAPER_SCALES
 from bbmr.networks import craft, omnisr
 from bbmr.networks.fast import CodedFast, Fast, FastLuma
+from bbmr.networks.fine import CodedFine
 from bbmr.networks.joint import JointSR
 
 State = Mapping[str, Tensor]
@@ -101,6 +102,15 @@ def _coded_fast(name: str, state: State | None, channels: int, pairs: int) -> Ne
     return NetworkDescriptor(name, network, "coded", None, network.reach)
 
 
+def _coded_fine(name: str, state: State | None) -> NetworkDescriptor:
+    if state is None:
+        network = CodedFine()
+    else:
+        fine = {f"fine_{key}": size for key, size in _size_of_fast(state, "fine.").items()}
+        network = CodedFine(**_size_of_fast(state, "coarse."), **fine)
+    return NetworkDescriptor(name, network, "coded", None, network.reach, ("coarse.tail.", "fine.tail."))
+
+
 def _fast_luma(name: str, state: State | None) -> NetworkDescriptor:
     network = FastLuma() if state is None else FastLuma(**_size_of_fast(state, "on_luma."))
     return NetworkDescriptor(name, network, "mosaic", None, network.reach, ("on_luma.tail.",))
@@ -164,6 +174,7 @@ def _builders() -> dict[str, Callable[[str, State | None], NetworkDescriptor]]:
         "fast": _fast,
         _CODED: partial(_coded_fast, channels=48, pairs=5),
         f"{_CODED}-wide": partial(_coded_fast, channels=96, pairs=6),
+        f"{_CODED}-fine": _coded_fine,
         "fast-luma": _fast_luma,
     }
     for family in FAMILIES:

@@ -94,8 +94,8 @@ class CodedFast(Fast):
     Every scale has a bias and a gain at each of KNOTS qualities; what holds between two of them is interpolated.
     """
 
-    def __init__(self, channels: int = 48, pairs: int = 5) -> None:
-        super().__init__(channels, pairs, conditions=LEVELS * KNOTS)
+    def __init__(self, channels: int = 48, pairs: int = 5, pixels: int = PIXELS) -> None:
+        super().__init__(channels, pairs, pixels, conditions=LEVELS * KNOTS)
 
     def forward(self, pixels: Tensor, levels: Tensor, qualities: Tensor) -> Tensor:  # type: ignore[override]
         shares = _shares_of_knots(qualities)

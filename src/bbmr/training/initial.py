@@ -14,6 +14,7 @@ from bbmr.downscaling.downnet import as_filters
 from bbmr.networks import Family, NetworkDescriptor, is_end
 from bbmr.networks.end_to_end import DOWNSCALERS, RESTORER, EndToEnd, part
 from bbmr.networks.fast import LEVELS, as_coded, grown, is_smaller
+from bbmr.networks.fine import COARSE, CodedFine
 from bbmr.networks.joint import HALF
 from bbmr.training.checkpoints import TrainingState, read_start
 from bbmr.training.errors import RecipeError
@@ -109,14 +110,11 @@ def _read_each(paths: Mapping[int, str]) -> dict[int, Mapping[str, Tensor]]:
 
 
 def _whole(recipe: Recipe, start: TrainingState, descriptor: NetworkDescriptor) -> TrainingState:
-    """All of a state, where it is that of the network and the optimiser; for `fast-coded` and its wider form also of
+    """All of a state, where it is that of the network and the optimiser; for `fast-coded` and its larger forms also of
     `fast`, or of a smaller one.
     """
     if descriptor.kind == "coded":
-        if len(start.averaged.get("head_bias", ())) == LEVELS:
-            start = _weights(as_coded(start.averaged))
-        if is_smaller(start.averaged, own := descriptor.network.state_dict()):
-            start = _weights(grown(start.averaged, own))
+        start = _as_that_of(descriptor.network, start)
     try:
         descriptor.network.load_state_dict(start.network)
     except RuntimeError as error:
@@ -129,6 +127,16 @@ def _whole(recipe: Recipe, start: TrainingState, descriptor: NetworkDescriptor) 
             f"init_from: {recipe.init_from} was trained with another optimiser than {recipe.optimiser.name}"
         )
     return start
+
+
+def _as_that_of(coded: nn.Module, start: TrainingState) -> TrainingState:
+    """A state as that of a network for coded samples, which then restores as the network that it is of."""
+    if len(start.averaged.get("head_bias", ())) == LEVELS:
+        start = _weights(as_coded(start.averaged))
+    own = coded.state_dict()
+    if isinstance(coded, CodedFine) and "head_bias" in start.averaged:
+        start = _weights(own | {COARSE + key: tensor for key, tensor in start.averaged.items()})
+    return _weights(grown(start.averaged, own)) if is_smaller(start.averaged, own) else start
 
 
 def _weights(state: Mapping[str, Tensor]) -> TrainingState:
