@@ -74,14 +74,17 @@ def test_what_is_measured_is_what_the_receiver_has(tune: str, pipeline: str) -> 
 
 
 class Foretold(Sender):
-    """Measures what lines say: at quality q, scale k costs bits[k] x 1.06^q and loses errors[k] x 1.05^-q all over."""
+    """Measures what lines say: at quality q, scale k costs bits[k] x 1.06^q and loses errors[k] x falls[k]^-q all
+    over.
+    """
 
     bits: ClassVar = {1: 4e5, 2: 1e5}
     errors: ClassVar = {1: 1e7, 2: 2e7}
+    falls: ClassVar = {1: 1.05, 2: 1.05}
 
     def _measure(self, factor: int, quality: int, speed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         even = np.full((self.grid.rows, self.grid.cols), 1 / (self.grid.rows * self.grid.cols))
-        return self.errors[factor] * 1.05**-quality * even, self.bits[factor] * 1.06**quality * even
+        return self.errors[factor] * self.falls[factor] ** -quality * even, self.bits[factor] * 1.06**quality * even
 
     def _code_ahead(self, wanted: object) -> None:
         pass
@@ -103,6 +106,17 @@ def test_of_scales_for_the_whole_picture_the_one_with_fewest_bits_for_its_error_
     sender = Foretold(halves(), options, pipeline_for(options))
     for quality in (30, 40, 50, 60):
         assert list(sender.at(Rung(quality)).rescaled.blocks) == [2 if ratio < 1 else 1]
+
+
+def test_of_noise_no_quality_of_a_coarse_scale_is_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So bits for an equal error, which are beyond all numbers, are not foretold."""
+    monkeypatch.setattr(Foretold, "bits", {1: 2e5, 2: 1e5})
+    monkeypatch.setattr(Foretold, "falls", {1: 1.05, 2: 1.0001})
+    monkeypatch.setattr(sender_module, "_NEAR", math.inf)
+    options = replace(OPTIONS, scales=(1, 2))
+    sender = Foretold(halves(), options, pipeline_for(options))
+    for quality, best in ((10, 2), (90, 1)):
+        assert list(sender.at(Rung(quality)).rescaled.blocks) == [best]
 
 
 @pytest.mark.parametrize("quality", [60, 80])

@@ -57,6 +57,8 @@ _NEAR = 0.15
 more closely."""
 _STEP = 6
 """Qualities of the codec that the coarser of them is coded apart for that."""
+_FARTHEST = 3
+"""Such steps that the quality may lie away at which their errors would be equal."""
 _WORTHWHILE = 0.99
 """Share of a single scale's cost that a mixture is foreseen to come to at most, to be coded: most disappoint."""
 _REMEMBERED = 3
@@ -220,8 +222,10 @@ class Sender:
             beyond = whole(coarse, towards)
             if min(lost, near[0], beyond[0]) <= 0 or beyond[0] == near[0]:  # blank pictures
                 continue
-            share = math.log(lost / near[0]) / math.log(beyond[0] / near[0])
-            needed = near[1] * (beyond[1] / near[1]) ** share
+            steps = math.log(lost / near[0]) / math.log(beyond[0] / near[0])
+            if not 0 <= steps <= _FARTHEST:  # noise, of which a better quality restores no more
+                continue
+            needed = near[1] * (beyond[1] / near[1]) ** steps
             best = coarse if needed < taken else fine
         return best
 
