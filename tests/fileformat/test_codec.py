@@ -217,6 +217,7 @@ def test_damage_under_valid_checksums_never_crashes(quality: int | None) -> None
         (tiny()[:-1], "cut off: "),
         (tiny()[:100], "cut off: 100 of"),
         (tiny() + b"\n", "1 bytes too long"),
+        (tiny()[:4] + b"\x00" + tiny()[5:], "there is no format version 0"),
         (tiny()[:4] + b"\x03" + tiny()[5:], r"newer bbmr \(format version 3, this one reads 2\): update"),
         (tiny()[:9] + b"\xff" + tiny()[10:], "checksum of the header"),
     ],
@@ -263,8 +264,10 @@ def jxl(height: int, width: int, channels: int = 3) -> bytes:
         (Section(Kind.RECIPE, Codec.STORED, bytes(4) + b"abc"), "broken recipe: 3 bytes follow"),
         (Section(Kind.RECIPE, Codec.STORED, bytes(4) + b"\xff" * 8), "broken recipe: the expected PSNR is nan"),
         (Section(Kind.EXIF, Codec.ZLIB, zlib.compress(b"x" * 99)[:-3]), "broken EXIF: broken zlib"),
-        (Section(Kind.EXIF, Codec.JPEG_XL, jxl(1, 1)), "broken EXIF: coded as a picture"),
-        (Section(Kind.EXIF, Codec.AV1, b"\x10"), "broken EXIF: coded as a picture"),
+        (Section(Kind.EXIF, Codec.JPEG_XL, jxl(1, 1)), "broken EXIF: coded as JPEG_XL, which is not possible"),
+        (Section(Kind.EXIF, Codec.AV1, b"\x10"), "broken EXIF: coded as AV1"),
+        (Section(Kind.RECIPE, Codec.ZLIB, zlib.compress(bytes(4))), "broken recipe: coded as ZLIB"),
+        (Section(Kind.PADDING, Codec.ZLIB, zlib.compress(bytes(4))), "broken padding: coded as ZLIB"),
         (Section(Kind.ALPHA, Codec.AV1, b"\x10"), "broken alpha: coded as AV1"),
         (Section(Kind.LR_2, Codec.AV1, b""), "LR samples x2: cut off before its frame"),
         (Section(Kind.LR_2, Codec.AV1, b"\x65\x64\x00" + av1(8, 8)), "LR samples x2: a frame of quality 101"),
@@ -274,12 +277,20 @@ def jxl(height: int, width: int, channels: int = 3) -> bytes:
         (Section(Kind.LR_2, Codec.AV1, b"\x10\x64\x04" + bytes(27)), "LR samples x2: .* filter of 4 classes"),
         (Section(Kind.LR_2, Codec.AV1, b"\x10\x64\x01" + bytes(7)), "LR samples x2: not an AV1 sequence header"),
         (Section(Kind.LR_2, Codec.AV1, b"\x10\x64\x00" + av1(2, 16)), "x2: 16 x 2 samples of AV1 where 8 x 2"),
-        (Section(Kind.LR_2, Codec.AV1, b"\x10\x64\x00" + av1(2, 8)), "some scales are lossy, of others not"),
     ],
 )
 def test_hostile_sections(section: Section, message: str) -> None:
     with pytest.raises(FileFormatError, match=message):
-        decode(rewrite(tiny(), section))
+        decode(rewrite(tiny(quality=50 if section.codec == Codec.AV1 else None), section))
+
+
+def test_lossy_samples_beside_exact_ones_are_refused() -> None:
+    exact, lossy = tiny(), tiny(quality=50)
+    for one, other in ((exact, lossy), (lossy, exact)):
+        mixed_file = rewrite(one, sections_of(other)[1][Kind.LR_2])
+        for read in (decode, lambda data: Reader(BytesIO(data)).check()):
+            with pytest.raises(FileFormatError, match="some LR samples are lossy, others not"):
+                read(mixed_file)
 
 
 def test_missing_sections() -> None:

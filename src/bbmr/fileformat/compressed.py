@@ -14,8 +14,6 @@ def deflate(kind: Kind, data: bytes) -> Section:
 
 def inflate(section: Section, limit: int) -> bytes:
     """Section -> bytes.  Raises FileFormatError if there would be more than `limit` of them."""
-    if section.codec in (Codec.JPEG_XL, Codec.AV1):
-        raise FileFormatError("coded as a picture, which is not possible here")
     if section.codec == Codec.STORED:
         data, ended = bytes(section.payload), True
     else:

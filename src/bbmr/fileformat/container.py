@@ -81,6 +81,16 @@ class Codec(IntEnum):
     AV1 = 3
 
 
+_POSSIBLE: Mapping[Kind, Sequence[Codec]] = {
+    Kind.RECIPE: (Codec.STORED,),
+    Kind.SCALE_MAP: (Codec.STORED, Codec.ZLIB, Codec.JPEG_XL),
+    **dict.fromkeys(LR_KINDS.values(), (Codec.JPEG_XL, Codec.AV1)),
+    Kind.ALPHA: (Codec.JPEG_XL,),
+    **dict.fromkeys((Kind.ICC, Kind.EXIF, Kind.XMP), (Codec.STORED, Codec.ZLIB)),
+    Kind.PADDING: (Codec.STORED,),
+}
+
+
 @dataclass(frozen=True)
 class Section:
     """One part of a file, as its codec left it."""
@@ -221,10 +231,13 @@ def check_magic(head: bytes) -> None:
         raise FileFormatError("the file is empty")
     if head[: len(MAGIC)] != MAGIC[: len(head)]:
         raise FileFormatError("not a .bbmr file; give one that `bbmr compress` wrote")
-    if len(head) > len(MAGIC) and head[len(MAGIC)] > VERSION:
+    version = head[len(MAGIC)] if len(head) > len(MAGIC) else VERSION
+    if version > VERSION:
         raise FileFormatError(
-            f"written by a newer bbmr (format version {head[len(MAGIC)]}, this one reads {VERSION}): update bbmr"
+            f"written by a newer bbmr (format version {version}, this one reads {VERSION}): update bbmr"
         )
+    if not version:
+        raise FileFormatError("broken header: there is no format version 0")
 
 
 def check_length(length: int, stated: int) -> None:
@@ -277,10 +290,13 @@ def known_kind(number: int) -> Kind:
 
 
 def known_codec(kind: Kind, number: int) -> Codec:
-    """Raises FileFormatError for a codec that there is not."""
+    """Raises FileFormatError for a codec that there is not, or not of this kind."""
     if number not in set(Codec):
         raise FileFormatError(f"the {kind.label} has the unknown codec {number}: update bbmr")
-    return Codec(number)
+    codec = Codec(number)
+    if codec not in _POSSIBLE[kind]:
+        raise FileFormatError(f"broken {kind.label}: coded as {codec.name}, which is not possible here")
+    return codec
 
 
 def _read_entries(file: BinaryIO, length: int, limit: int) -> list[Entry]:

@@ -68,8 +68,6 @@ def decode(
 
     Raises FileFormatError.
     """
-    if section.codec != Codec.JPEG_XL:
-        raise FileFormatError(f"coded as {section.codec.name}, which is not possible here")
     side = grid.side // factor
     rows, cols = np.nonzero(scales == factor)
     height, width, found_channels, _ = jpegxl.read_shape(section.payload)

@@ -82,10 +82,14 @@ class Reader:
         """All but samples and metadata."""
         return Outline(self.header.grid, self.scales, self.recipe, self.header.mode, self.header.depth)
 
-    @property
+    @cached_property
     def is_lossy(self) -> bool:
-        """Whether LR samples were coded with loss, by the first panel."""
-        return any(entry.codec == Codec.AV1 for entry in self._index.panels[0].values())
+        """Whether LR samples were coded with loss: all, or none."""
+        lr_kinds = set(LR_KINDS.values())
+        codecs = {entry.codec for entry in self._index.entries() if entry.kind in lr_kinds}
+        if len(codecs) > 1:
+            raise FileFormatError("broken: some LR samples are lossy, others not")
+        return Codec.AV1 in codecs
 
     def panel(self, number: int) -> RescaledImage:
         """A panel as a picture of its own, without metadata."""
@@ -100,9 +104,8 @@ class Reader:
                     blocks[factor], frames[factor] = payload.decode_frame(section, *where)
                 else:
                     blocks[factor] = payload.decode(section, *where, header.depth)
-        if frames and set(frames) != set(blocks):
-            raise FileFormatError("broken: LR samples of some scales are lossy, of others not")
         plane = self._alpha_of(entries, grid) if header.alpha else None
+        frames = frames if self.is_lossy else {}
         return RescaledImage(grid, scales, blocks, self.recipe, plane, Metadata(), frames, header.depth)
 
     def rescaled(self) -> RescaledImage:
@@ -119,7 +122,7 @@ class Reader:
         """Read every section, hold it against its checksum, and decode recipe and maps of scales."""
         for entry in self._index.entries():
             container.read_section(self._file, entry)
-        _ = self.outline
+        _ = self.outline, self.is_lossy
 
     def sizes(self) -> dict[str, int]:
         """Where the file's bytes go: {"header", "recipe", "scale map", ...: bytes}, adding up to the file; the heads of
@@ -146,10 +149,8 @@ class Reader:
 
     def _alpha_of(self, entries: Mapping[Kind, Entry], grid: BlockGrid) -> Samples:
         with _naming(Kind.ALPHA):
-            section = self._section(entries, Kind.ALPHA)
-            if section.codec != Codec.JPEG_XL:
-                raise FileFormatError(f"coded as {section.codec.name}, which is not possible here")
-            return jpegxl.decode(section.payload, (grid.height, grid.width, 1), self.header.depth)[:, :, 0]
+            payload = self._section(entries, Kind.ALPHA).payload
+            return jpegxl.decode(payload, (grid.height, grid.width, 1), self.header.depth)[:, :, 0]
 
     def _section(self, entries: Mapping[Kind, Entry], kind: Kind) -> Section:
         if kind not in entries:
