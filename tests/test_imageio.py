@@ -17,7 +17,6 @@ from bbmr.imageio import MAX_PIXELS, PictureError, PictureWarning, orientation, 
 from bbmr.picture import Metadata, Picture
 
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
-LOSSLESS = (".png", ".tif", ".webp")
 XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>caf\xc3\xa9</x:xmpmeta>"
 
 
@@ -191,40 +190,6 @@ def test_transparent_palette_and_colour_key_become_alpha(tmp_path: Path) -> None
     np.testing.assert_array_equal(coloured.alpha, [[255, 0], [255, 0]])
     np.testing.assert_array_equal(coloured.colour[0, 1], [40, 50, 60])
     np.testing.assert_array_equal(gray.alpha, [[255, 0], [0, 255]])
-
-
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm", ".jp2"])
-def test_16_bit_gray_is_refused(tmp_path: Path, suffix: str) -> None:
-    Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(tmp_path / f"deep{suffix}")
-    with pytest.raises(PictureError, match=rf"deep{suffix}: has 16 bits a sample.*save it with 8"):
-        read_picture(tmp_path / f"deep{suffix}")
-
-
-def test_16_bit_rgb_png_is_refused(tmp_path: Path) -> None:
-    rows = zlib.compress((b"\0" + bytes(2 * 6)) * 3)
-    content = png_header(2, 3, 16, 2) + png_chunk(b"IDAT", rows) + png_chunk(b"IEND", b"")
-    with Image.open(BytesIO(content)) as seen:
-        assert seen.mode == "RGB"  # Pillow itself gives no hint
-    with pytest.raises(PictureError, match="16 bits"):
-        read_picture(file_in(tmp_path, "deep.png", content))
-
-
-def test_16_bit_rgb_tiff_is_refused(tmp_path: Path) -> None:
-    tags = [(256, 3, 1, 2), (257, 3, 1, 1), (258, 3, 3, 134), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 140)]
-    tags += [(277, 3, 1, 3), (278, 3, 1, 1), (279, 4, 1, 12), (284, 3, 1, 1)]
-    directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
-    content = b"II*\0" + struct.pack("<I", 8) + directory + struct.pack("<HHH", 16, 16, 16) + bytes(12)
-    assert content.index(struct.pack("<HHH", 16, 16, 16), 100) == 134
-    with pytest.raises(PictureError, match="16 bits"):
-        read_picture(file_in(tmp_path, "deep.tif", content))
-
-
-def test_16_bit_rgb_ppm_and_float_tiff_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match="16 bits"):
-        read_picture(file_in(tmp_path, "deep.ppm", b"P6 1 1 65535\n" + bytes(6)))
-    Image.fromarray(np.zeros((3, 3), np.float32)).save(tmp_path / "float.tif")
-    with pytest.raises(PictureError, match="32 bits"):
-        read_picture(tmp_path / "float.tif")
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".png", ".webp", ".tif", ".avif"])

@@ -51,8 +51,8 @@ def read_shape(data: bytes | memoryview) -> tuple[int, int, int, int]:
     """
     if bytes(data[:2]) != _CODESTREAM:
         raise FileFormatError("no JPEG XL codestream")
-    bits = _Bits(bytes(data[2:_HEADERS_LIMIT]))
-    height, width = _read_size(bits)
+    bits = Bits(bytes(data[2:_HEADERS_LIMIT]))
+    height, width = read_size(bits)
     channels, depth = _read_metadata(bits)
     bits.align()
     _read_frame_header(bits)
@@ -77,19 +77,19 @@ def decode(data: bytes | memoryview, shape: tuple[int, int, int], depth: int = 8
     return plane.reshape(shape)
 
 
-class _Bits:
+class Bits:
     """Bits of a byte string, least significant first."""
 
     def __init__(self, data: bytes) -> None:
         self._value = int.from_bytes(data, "little")
-        self._left = 8 * len(data)
+        self.left = 8 * len(data)
 
     def take(self, count: int) -> int:
-        if count > self._left:
+        if count > self.left:
             raise FileFormatError("JPEG XL headers are cut off")
         value = self._value & ((1 << count) - 1)
         self._value >>= count
-        self._left -= count
+        self.left -= count
         return value
 
     def choose(self, *options: tuple[int, int]) -> int:
@@ -101,7 +101,7 @@ class _Bits:
         return self.choose((0, 0), (1, 0), (2, 4), (18, 6))
 
     def align(self) -> None:
-        if self.take(self._left % 8):
+        if self.take(self.left % 8):
             raise FileFormatError("JPEG XL headers are broken")
 
     def refuse(self, count: int, what: str) -> None:
@@ -111,13 +111,15 @@ class _Bits:
 
 
 def _encode(samples: Samples, effort: int, decoding_speed: int) -> bytes:
-    return _unboxed(
+    return unboxed(
         bytes(imagecodecs.jpegxl_encode(samples, lossless=True, effort=effort, decodingspeed=decoding_speed))
     )
 
 
-def _unboxed(data: bytes) -> bytes:
-    """The codestream without the boxes that the encoder puts around pictures with a side above 2^18."""
+def unboxed(data: bytes) -> bytes:
+    """The codestream without the boxes that the encoder puts around pictures of 16 bits, or with a side
+    above 2^18.
+    """
     position = 0
     while position < len(data):
         if data[position : position + 2] == _CODESTREAM:
@@ -140,7 +142,8 @@ def _is_plain(data: bytes) -> bool:
     return True
 
 
-def _read_size(bits: _Bits) -> tuple[int, int]:
+def read_size(bits: Bits) -> tuple[int, int]:
+    """Height and width, from the first bits behind the signature."""
     small = bits.take(1)
 
     def side() -> int:
@@ -156,7 +159,7 @@ def _read_size(bits: _Bits) -> tuple[int, int]:
     return height, height * numerator // denominator
 
 
-def _read_metadata(bits: _Bits) -> tuple[int, int]:
+def _read_metadata(bits: Bits) -> tuple[int, int]:
     """Number of channels, bits of a sample."""
     if bits.take(1):
         raise FileFormatError("JPEG XL in XYB colours is not part of this format")
@@ -185,7 +188,7 @@ def _read_metadata(bits: _Bits) -> tuple[int, int]:
     return channels, depth
 
 
-def _read_frame_header(bits: _Bits) -> None:
+def _read_frame_header(bits: Bits) -> None:
     if bits.take(1) or bits.take(2) or not bits.take(1):
         raise FileFormatError("JPEG XL frames other than one modular frame are not part of this format")
     bits.refuse(2, "patches, splines or noise")

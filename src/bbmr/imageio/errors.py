@@ -1,0 +1,18 @@
+"""What reading and writing pictures raise and warn of."""
+
+import warnings
+
+from bbmr.errors import BbmrError
+
+
+class PictureError(BbmrError):
+    """A file cannot be read as a picture, or a picture not be written as asked."""
+
+
+class PictureWarning(UserWarning):
+    """A picture was read or written in another mode than its own, or without a part that its format cannot hold."""
+
+
+def warn(message: str) -> None:
+    """A PictureWarning, at the place of whoever called what calls this."""
+    warnings.warn(message, PictureWarning, stacklevel=3)

@@ -1,0 +1,132 @@
+"""PNG: chunks read here, for their metadata and limits; samples by libvips."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO
+
+import pyvips
+
+from bbmr.imageio import exif
+from bbmr.imageio.errors import PictureError
+from bbmr.imageio.metadata import EXIF_PREFIX, LIMIT, bounded, coded_colours, inflated, profile_space
+from bbmr.imageio.source import Source, bits_remark, channels_of, check_pixels
+from bbmr.imageio.streaming import sequential, streamed
+from bbmr.picture import Metadata
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+XMP_KEYWORD = b"XML:com.adobe.xmp"
+_MODES = {0: "L", 2: "RGB", 3: "RGB", 4: "LA", 6: "RGBA"}
+_PALETTE = 3
+_OWN = {0: "L with a transparent level", 2: "RGB with a transparent colour", _PALETTE: "P, a palette"}
+_READ = frozenset((b"acTL", b"PLTE", b"tRNS", b"iCCP", b"eXIf", b"iTXt", b"zTXt", b"tEXt", b"pHYs", b"cICP", b"gAMA"))
+_RAW_EXIF = (b"Raw profile type exif", b"Raw profile type APP1")  # ImageMagick's and Exiv2's, before there was eXIf
+_PROSE = (b"Title", b"Author", b"Description", b"Copyright", b"Disclaimer", b"Warning", b"Comment")
+"""Keywords of text that somebody wrote; the others are mostly the programs' own."""
+
+
+def open_png(path: Path, file: BinaryIO, max_pixels: int) -> Source:
+    """Raises PictureError for what cannot be read, nearly anything for what is damaged."""
+    head = file.read(33)
+    width, height, bits, colour, _, _, _ = struct.unpack(">IIBBBBB", head[16:29])
+    if head[12:16] != b"IHDR" or colour not in _MODES:
+        raise ValueError("no PNG header")
+    check_pixels(width, height, max_pixels)
+    chunks, texts = _chunks(file)
+    frames = struct.unpack(">I", chunks[b"acTL"][:4])[0] if b"acTL" in chunks else 1
+    if frames > 1:
+        raise PictureError(f"holds {frames} frames or pages; save the one you want as a picture of its own")
+    mode = _MODES[colour]
+    if b"tRNS" in chunks and not mode.endswith("A"):
+        mode += "A"
+    remarks: tuple[str, ...] = ()
+    if mode != _MODES[colour] or colour == _PALETTE:
+        remarks += (f"read as {mode}; its own mode is {_OWN[colour]}",)
+    if colour != _PALETTE:
+        remarks += bits_remark(bits)
+    metadata, more = _metadata(chunks, texts)
+    depth = 16 if bits == 16 else 8
+    load = sequential(pyvips.Image.pngload_source, unlimited=True)
+    strips = streamed(path, load, (height, width, channels_of(mode), depth))
+    return Source(height, width, mode, depth, metadata, strips, remarks + more, streams=True)
+
+
+def _chunks(file: BinaryIO) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
+    """Chunks that say something besides samples, the first of each name, and texts by their keywords."""
+    chunks: dict[bytes, bytes] = {}
+    texts: dict[bytes, bytes] = {}
+    for name, content in _each_chunk(file):
+        if name in (b"tEXt", b"zTXt", b"iTXt"):
+            keyword, _, rest = content.partition(b"\0")
+            if keyword == XMP_KEYWORD or keyword in _RAW_EXIF or keyword in _PROSE:
+                texts.setdefault(keyword, _text(name, rest))
+        else:
+            chunks.setdefault(name, content)
+    return chunks, texts
+
+
+def _each_chunk(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Name and content of chunks up to the end; of those that matter alone, and these are checked."""
+    total = 0
+    while True:
+        head = file.read(8)
+        if len(head) < 8:
+            raise ValueError("cut off")
+        length, name = struct.unpack(">I4s", head)
+        if name == b"IEND":
+            return
+        if name not in _READ:
+            file.seek(length + 4, 1)
+            continue
+        total += length
+        if total > 2 * LIMIT:
+            raise PictureError("its metadata have more than 128 MiB; save the picture without them first")
+        content, check = file.read(length), file.read(4)
+        if len(content) < length or check != struct.pack(">I", zlib.crc32(name + content)):
+            raise ValueError(f"chunk {name.decode()} is broken")
+        yield name, content
+
+
+def _text(name: bytes, rest: bytes) -> bytes:
+    if name == b"tEXt":
+        return rest
+    if name == b"zTXt":
+        return inflated(rest[1:], "text")
+    compressed, rest = rest[:1] == b"\1", rest[2:]
+    text = rest.split(b"\0", 2)[2]  # behind language and translated keyword
+    return inflated(text, "text") if compressed else text
+
+
+def _metadata(chunks: dict[bytes, bytes], texts: dict[bytes, bytes]) -> tuple[Metadata, tuple[str, ...]]:
+    icc = inflated(chunks[b"iCCP"].partition(b"\0")[2][1:], "ICC profile") if b"iCCP" in chunks else None
+    found = chunks.get(b"eXIf")
+    for keyword in _RAW_EXIF:
+        if not found and keyword in texts:
+            found = _raw_profile(texts[keyword])
+    if found is not None:
+        found = found.removeprefix(EXIF_PREFIX)
+    remarks: tuple[str, ...] = ()
+    if len(chunks.get(b"pHYs", b"")) == 9:
+        across, down, unit = struct.unpack(">IIB", chunks[b"pHYs"])
+        if unit == 1 and across and down:  # to the metre
+            found = exif.with_resolution(found or None, Fraction(across, 100), Fraction(down, 100), exif.CENTIMETRE)
+    if b"cICP" in chunks and icc is None:
+        icc, remarks = coded_colours(chunks[b"cICP"][0], chunks[b"cICP"][1])
+    prose = [keyword.decode() for keyword in texts if keyword in _PROSE]
+    if prose:
+        remarks += (f"its text ({', '.join(prose)}) is not kept",)
+    return bounded(icc, found, texts.get(XMP_KEYWORD)), remarks + _gamma_remark(chunks, icc)
+
+
+def _gamma_remark(chunks: dict[bytes, bytes], icc: bytes | None) -> tuple[str, ...]:
+    gamma = int.from_bytes(chunks.get(b"gAMA", b""))
+    if profile_space(icc) or not gamma or 43000 < gamma < 57000:  # 45455 is sRGB's; the rest nobody can tell from it
+        return ()
+    return (f"its gamma of {gamma / 100000:g} is not kept: it will look lighter or darker",)
+
+
+def _raw_profile(text: bytes) -> bytes:
+    """A name, a length, and hexadecimal digits, in lines."""
+    return bytes.fromhex("".join(text.decode("latin-1").split()[2:]))

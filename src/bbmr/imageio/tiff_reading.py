@@ -1,0 +1,158 @@
+"""TIFF and BigTIFF: tags read here, samples by libvips."""
+
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pyvips
+from PIL import Image
+
+from bbmr.depth import Samples
+from bbmr.imageio.errors import PictureError
+from bbmr.imageio.exif import ORIENTATION, Directory, Entry, ExifError, Tags, stream_of
+from bbmr.imageio.metadata import bounded, profile_space
+from bbmr.imageio.source import Source, bits_remark, channels_of, check_pixels, in_memory
+from bbmr.imageio.streaming import Loader, in_srgb, sequential, streamed
+
+XMP, ICC = 700, 34675
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _CHANNELS = 256, 257, 258, 259, 262, 277
+_SUBFILE, _EXTRA, _SAMPLE_FORMAT = 254, 338, 339
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR, _LAB = 0, 1, 2, 3, 5, 6, 8
+_COMPRESSIONS = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946))
+LAYOUT = frozenset(
+    # What describes the file rather than the photograph, its samples' places and coding, pointers to what is not read
+    # (thumbnails, layers of image editors), and what is kept by itself (ICC profile, XMP).
+    (
+        *(254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 290, 291),
+        *(292, 293, 301, 317, 320, 321, 322, 323, 324, 325, 326, 327, 328, 330, 332, 333, 334, 336, 337, 338, 339, 340),
+        *(341, 342, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, XMP, ICC, 34377, 37724),
+    )
+)
+_LISTS = frozenset((273, 279, 324, 325, 37724, 34377))  # long, or not kept: not even looked at
+_JPEGS = (6, 7)
+_SUBSAMPLING = 530
+_NAMES = {_PALETTE: "a palette", _SEPARATED: "CMYK", _YCBCR: "YCbCr", _LAB: "LAB"}
+
+
+def open_tiff(path: Path, file: BinaryIO, max_pixels: int) -> Source:
+    """Raises PictureError for what cannot be read, ExifError for what is damaged."""
+    tags = Tags.of(file)
+    entries, following = tags.directory(tags.first, _LISTS)
+    first = _Page(tags.order, entries)
+    check_pixels(first.width, first.height, max_pixels)
+    if first.is_reduced:
+        raise PictureError("is a raw file of a camera, or begins with a thumbnail; develop it, or save it as a TIFF")
+    remarks = _further_pages(tags, following)
+    mode, depth = first.read_as()
+    remarks += first.remarks(mode)
+    icc = entries[ICC].content if ICC in entries else None
+    loaded = sequential(pyvips.Image.tiffload_source, unlimited=True)
+    load: Loader = loaded
+    if first.photometric in (_SEPARATED, _LAB):
+        load = in_srgb(loaded, depth, icc)
+        if profile_space(icc) in ("CMYK", "Lab"):
+            icc = None
+    elif first.channels > channels_of(mode):
+        load = _without_extra(loaded, channels_of(mode))
+    strips = streamed(path, load, (first.height, first.width, channels_of(mode), depth))
+    if first.is_left_to_pillow:
+        strips = in_memory(lambda: _by_pillow(path))
+    tree = tags.tree(tags.first, LAYOUT)
+    xmp = entries[XMP].content if XMP in entries else None
+    metadata = bounded(icc, stream_of(tags.order, tree) if tree else None, xmp)
+    return Source(first.height, first.width, mode, depth, metadata, strips, remarks, not first.is_left_to_pillow)
+
+
+class _Page:
+    """What a directory says of its picture."""
+
+    def __init__(self, order: str, entries: dict[int, Entry]) -> None:
+        def numbers(tag: int, default: int | None = None) -> tuple[int, ...]:
+            if tag in entries:
+                return entries[tag].integers(order)
+            if default is None:
+                raise ExifError(f"tag {tag} is missing")
+            return (default,)
+
+        self.width, self.height = numbers(_WIDTH)[0], numbers(_HEIGHT)[0]
+        self.bits = numbers(_BITS, 1)
+        self.channels = numbers(_CHANNELS, 1)[0]
+        self.photometric = numbers(_PHOTOMETRIC, _BLACK_IS_ZERO)[0]
+        self.compression = numbers(_COMPRESSION, 1)[0]
+        self.format = numbers(_SAMPLE_FORMAT, 1)
+        self.extra = numbers(_EXTRA, 0) if _EXTRA in entries else ()
+        self.is_reduced = bool(numbers(_SUBFILE, 0)[0] & 1)
+        is_plain_ycbcr = self.photometric == _YCBCR and self.compression not in _JPEGS
+        # libvips takes the one for RGB and fails on the other.
+        self.is_left_to_pillow = is_plain_ycbcr or (self.photometric == _LAB and max(self.bits) == 8)
+        if is_plain_ycbcr and numbers(_SUBSAMPLING, 2) != (1, 1):
+            raise PictureError("is a TIFF of YCbCr colours at lower resolution than its luma; save it as RGB first")
+
+    def read_as(self) -> tuple[str, int]:
+        """Mode and depth.  Raises PictureError for what is not read."""
+        if self.compression not in _COMPRESSIONS:
+            raise PictureError(
+                f"is a TIFF with compression {self.compression}, which is not read; save it with deflate or none"
+            )
+        bits = max(self.bits)
+        allowed = (1, 2, 4, 8) if self.photometric == _PALETTE else (1, 2, 4, 8, 16) if self.channels == 1 else (8, 16)
+        if set(self.format) != {1} or bits not in allowed or min(self.bits) != bits:
+            kind = {2: "signed integers", 3: "floating-point numbers"}.get(self.format[0], "integers")
+            raise PictureError(
+                f"has {bits} bits a sample ({kind}), and only unsigned ones of 8 or 16 are read; save it with 8 or 16"
+            )
+        colours = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _PALETTE: 1, _RGB: 3, _YCBCR: 3, _LAB: 3, _SEPARATED: 4}
+        if self.photometric not in colours or self.channels < colours[self.photometric]:
+            raise PictureError(
+                f"has colours of a kind that is not read (PhotometricInterpretation {self.photometric}, "
+                f"{self.channels} channels); save it as RGB first"
+            )
+        mode = "L" if colours[self.photometric] == 1 and self.photometric != _PALETTE else "RGB"
+        alpha = self.channels > colours[self.photometric] and self.extra[:1] in ((1,), (2,))
+        if alpha and self.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
+            alpha = False
+        return mode + ("A" if alpha else ""), 16 if bits == 16 else 8
+
+    def remarks(self, mode: str) -> tuple[str, ...]:
+        found: tuple[str, ...] = ()
+        if self.photometric in _NAMES and not (self.photometric == _YCBCR and self.compression in _JPEGS):
+            found += (f"read as {mode}; its own mode is {_NAMES[self.photometric]}",)
+        elif self.photometric != _PALETTE:
+            found += bits_remark(max(self.bits))
+        expected = {_SEPARATED: 4}.get(self.photometric, channels_of(mode))
+        if self.photometric != _PALETTE and self.channels > expected:
+            found += (f"{self.channels - expected} of its {self.channels} channels are no colours, and are not kept",)
+        elif self.extra[:1] == (1,):
+            found += ("its colours were multiplied by alpha; they are divided by it, which rounds them",)
+        return found
+
+
+def _further_pages(tags: Tags, offset: int) -> tuple[str, ...]:
+    """Raises PictureError where there is another picture than a smaller version of the first."""
+    pages, full, seen = 1, 1, set[int]()
+    while offset and offset not in seen and pages < 1000:
+        seen.add(offset)
+        entries, following = tags.directory(offset, _LISTS)
+        pages += 1
+        full += not _Page(tags.order, entries).is_reduced
+        offset = following
+    if full > 1:
+        raise PictureError(f"holds {pages} frames or pages; save the one you want as a picture of its own")
+    return (f"holds {pages - 1} smaller versions too, which are not kept",) if pages > 1 else ()
+
+
+def _by_pillow(path: Path) -> Samples:
+    with Image.open(path, formats=("TIFF",)) as image:
+        image.getexif().pop(ORIENTATION, None)  # lest it sets the picture upright
+        return np.array(image.convert("RGB"))
+
+
+def _without_extra(load: Loader, channels: int) -> Loader:
+    return lambda source: load(source)[:channels]
+
+
+def directory_of(exif: bytes) -> tuple[str, Directory]:
+    """Byte order of EXIF data and what of them a TIFF file can have among its own tags.  Raises ExifError."""
+    tags = Tags.of(BytesIO(exif))
+    return tags.order, tags.tree(tags.first, LAYOUT)

@@ -1,0 +1,105 @@
+"""TIFF of 8 and 16 bits, strip by strip, deflated; BigTIFF where 32 bits may not suffice for offsets."""
+
+import struct
+from typing import BinaryIO
+
+import imagecodecs
+import numpy as np
+
+from bbmr.depth import Samples
+from bbmr.imageio.errors import warn
+from bbmr.imageio.exif import LONG, LONG8, SHORT, UNDEFINED, Directory, Entry, ExifError, directory_bytes, entry
+from bbmr.imageio.sheet import Sheet
+from bbmr.imageio.tiff_reading import ICC, XMP, directory_of
+
+_STRIP = 1 << 20
+"""Bytes of samples in a strip, at least a row."""
+_CLASSIC_LIMIT = (1 << 32) - (1 << 28)
+_DEFLATE, _DIFFERENCES = 8, 2
+_BLACK_IS_ZERO, _RGB = 1, 2
+_UNASSOCIATED_ALPHA = 2
+_LEVEL = 6
+
+
+class TiffEncoder:
+    """The directory comes last, when it is known where the strips lie; EXIF tags are among its own."""
+
+    def __init__(self, file: BinaryIO, sheet: Sheet, name: str) -> None:
+        self._file, self._sheet = file, sheet
+        metadata = sheet.metadata
+        self._order, self._tags = "<", dict[int, Entry | Directory]()
+        if metadata.exif is not None:
+            try:
+                self._order, tags = directory_of(metadata.exif)
+                self._tags = dict(tags)
+            except ExifError as error:
+                warn(f"{name}: written without the EXIF data, which are damaged ({error})")
+        size = sheet.height * sheet.width * sheet.channels * sheet.depth // 8
+        more = sum(len(part or b"") for part in (metadata.icc, metadata.exif, metadata.xmp))
+        self._big = size + more > _CLASSIC_LIMIT
+        self._height = max(1, _STRIP // (sheet.width * sheet.channels * sheet.depth // 8))
+        self._rows: list[Samples] = []
+        self._waiting = 0
+        self._strips: list[tuple[int, int]] = []  # offset, length
+        self._file.write(self._header(0))
+        self._position = 16 if self._big else 8
+
+    def add(self, samples: Samples) -> None:
+        while len(samples):
+            missing = self._height - self._waiting
+            self._rows.append(samples[:missing])
+            self._waiting += len(self._rows[-1])
+            samples = samples[missing:]
+            if self._waiting == self._height:
+                self._write_strip()
+
+    def finish(self) -> None:
+        if self._rows:
+            self._write_strip()
+        at = self._position + self._position % 2
+        self._file.write(bytes(at - self._position))
+        self._file.write(directory_bytes(self._order, self._tags | self._layout(), at, self._big))
+        self._file.seek(0)
+        self._file.write(self._header(at))
+        self._file.seek(0, 2)
+
+    def _header(self, directory: int) -> bytes:
+        mark = b"II" if self._order == "<" else b"MM"
+        if self._big:
+            return mark + struct.pack(f"{self._order}HHHQ", 43, 8, 0, directory)
+        return mark + struct.pack(f"{self._order}HI", 42, directory)
+
+    def _write_strip(self) -> None:
+        rows = np.concatenate(self._rows)
+        rows[:, 1:] = np.diff(rows, axis=1)  # unsigned, so it wraps as it should
+        if rows.dtype == np.uint16:
+            rows = rows.astype(f"{self._order}u2")
+        data = imagecodecs.zlib_encode(rows.tobytes(), _LEVEL)
+        self._file.write(data)
+        self._strips.append((self._position, len(data)))
+        self._position += len(data)
+        self._rows, self._waiting = [], 0
+
+    def _layout(self) -> dict[int, Entry | Directory]:
+        sheet, order = self._sheet, self._order
+        offsets, lengths = zip(*self._strips, strict=True)
+        tags: dict[int, Entry | Directory] = {
+            256: entry(order, LONG, sheet.width),
+            257: entry(order, LONG, sheet.height),
+            258: entry(order, SHORT, *(sheet.depth,) * sheet.channels),
+            259: entry(order, SHORT, _DEFLATE),
+            262: entry(order, SHORT, _RGB if sheet.channels > 2 else _BLACK_IS_ZERO),
+            273: entry(order, LONG8 if self._big else LONG, *offsets),
+            277: entry(order, SHORT, sheet.channels),
+            278: entry(order, LONG, self._height),
+            279: entry(order, LONG8 if self._big else LONG, *lengths),
+            284: entry(order, SHORT, 1),
+            317: entry(order, SHORT, _DIFFERENCES),
+        }
+        if sheet.mode.endswith("A"):
+            tags[338] = entry(order, SHORT, _UNASSOCIATED_ALPHA)
+        if sheet.metadata.icc is not None:
+            tags[ICC] = Entry(UNDEFINED, len(sheet.metadata.icc), sheet.metadata.icc)
+        if sheet.metadata.xmp is not None:
+            tags[XMP] = Entry(1, len(sheet.metadata.xmp), sheet.metadata.xmp)
+        return tags
