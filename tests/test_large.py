@@ -1,5 +1,7 @@
 """Panels are compressed as parts of the whole picture."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
@@ -14,7 +16,7 @@ from bbmr.depth import Samples
 from bbmr.downscaling import bicubic_planes
 from bbmr.errors import BbmrError
 from bbmr.fileformat import Reader
-from bbmr.large import InStrips, compress_large, in_panels
+from bbmr.large import compress_large, in_panels
 from bbmr.luma import luma
 from bbmr.options import Options
 from bbmr.picture import Metadata, Picture
@@ -27,6 +29,29 @@ def small_panels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(panels_module, "PANEL_PIXELS", 1 << 16)
     monkeypatch.setattr(panels_module, "PANEL_HEIGHT", 256)
     monkeypatch.setattr(panels_module, "PANEL_WIDTH", 384)
+
+
+@dataclass(frozen=True)
+class InStrips:
+    """A picture in memory, as one that comes in strips."""
+
+    picture: Picture
+
+    @property
+    def height(self) -> int:
+        return self.picture.height
+
+    @property
+    def width(self) -> int:
+        return self.picture.width
+
+    @property
+    def metadata(self) -> Metadata:
+        return self.picture.metadata
+
+    def strips(self, height: int) -> Iterator[Picture]:
+        for top in range(0, self.height, height):
+            yield self.picture.crop(slice(top, top + height), slice(None))
 
 
 def photograph(height: int, width: int) -> Samples:

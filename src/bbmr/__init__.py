@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bbmr.api import check, compress, load, preview, restore, save
     from bbmr.errors import BbmrError
+    from bbmr.file_to_file import compress_file, restore_file
     from bbmr.imageio import write_picture
     from bbmr.picture import Picture
     from bbmr.rescaled import RescaledImage
@@ -22,9 +23,11 @@ __all__ = [
     "RescaledImage",
     "check",
     "compress",
+    "compress_file",
     "load",
     "preview",
     "restore",
+    "restore_file",
     "save",
     "write_picture",
 ]
@@ -33,6 +36,8 @@ _HOME = {
     "BbmrError": "bbmr.errors",
     "Picture": "bbmr.picture",
     "RescaledImage": "bbmr.rescaled",
+    "compress_file": "bbmr.file_to_file",
+    "restore_file": "bbmr.file_to_file",
     "write_picture": "bbmr.imageio",
 }
 

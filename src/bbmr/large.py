@@ -5,7 +5,7 @@ strips of the source --> bands: a row of panels, with the rows around that downs
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import BinaryIO, Protocol, TypeGuard
 
 import numpy as np
@@ -39,29 +39,6 @@ class Strips(Protocol):
 
     def strips(self, height: int) -> Iterator[Picture]:
         """From top to bottom, each of `height` rows but for the last; without metadata."""
-
-
-@dataclass(frozen=True)
-class InStrips:
-    """A picture in memory as `Strips`."""
-
-    picture: Picture
-
-    @property
-    def height(self) -> int:
-        return self.picture.height
-
-    @property
-    def width(self) -> int:
-        return self.picture.width
-
-    @property
-    def metadata(self) -> Metadata:
-        return self.picture.metadata
-
-    def strips(self, height: int) -> Iterator[Picture]:
-        for top in range(0, self.height, height):
-            yield self.picture.crop(slice(top, top + height), slice(None))
 
 
 def in_panels(options: CodedOptions | Options, height: int, width: int) -> TypeGuard[CodedOptions]:

@@ -1,15 +1,12 @@
 """bbmr compress: pictures -> .bbmr files."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bbmr.atomic import replacing
 from bbmr.blocks import BLOCK_SIDES
 from bbmr.cli.console import Reporter, UsageError, guarded
 from bbmr.cli.description import describe, human_bytes
@@ -32,7 +29,6 @@ from bbmr.progress import Progress
 
 if TYPE_CHECKING:
     from bbmr.api import AnyOptions
-    from bbmr.rescaled import Outline
 
 NAME = "compress"
 EXAMPLES = "\n\n".join(
@@ -185,7 +181,6 @@ def run(
         if job.target.suffix != ".bbmr":
             raise UsageError(f"{job.target}: the name of a compressed picture ends in .bbmr")
 
-    from bbmr import fileformat
     from bbmr.api import check_options, options_from
 
     chosen = {
@@ -213,43 +208,32 @@ def run(
         raise UsageError(str(error)) from error
     check_options(options, device)  # weights that are missing or do not suit are one error, not one for each picture
 
-    # --max-pixels is about the picture, and partial blocks count whole in the file.
-    max_file_pixels = max(max_pixels or 0, fileformat.MAX_PIXELS)
-    making = _Compressing(device, overwrite, options, max_pixels or MAX_PIXELS, max_file_pixels)
+    making = _Compressing(device, overwrite, options, max_pixels or MAX_PIXELS)
     run_jobs(sources, planned, making, Reporter(json, quiet), debug, jobs, resume)
 
 
 @dataclass(frozen=True)
 class _Compressing(Making):
-    """max_pixels: of a picture.  max_file_pixels: of whole blocks."""
+    """options, max_pixels: as of `bbmr.compress_file`."""
 
     options: "AnyOptions"
     max_pixels: int
-    max_file_pixels: int
 
     def __call__(self, job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
-        from bbmr import fileformat
-        from bbmr.api import compress
-        from bbmr.imageio import read_picture
-        from bbmr.large import InStrips, compress_large, in_panels
+        from bbmr.file_to_file import compress_file
 
         job.check(self.overwrite)
         start = time.perf_counter()
-        progress("read", 0.0)
-        picture = read_picture(job.source, self.max_pixels)
-        held: Outline
-        if in_panels(self.options, picture.height, picture.width):
-            job.make_folder()
-            with replacing(job.target, self.overwrite) as file, _naming(job.source):
-                compress_large(InStrips(picture), file, self.options, progress, self.device, self.max_file_pixels)
-            held = fileformat.load_outline(job.target, self.max_file_pixels)
-        else:
-            with _naming(job.source):
-                rescaled = compress(picture, progress, device=self.device, options=self.options)
-            progress("write", 1.0)
-            job.make_folder()
-            fileformat.save(rescaled, job.target, self.overwrite, self.max_file_pixels)
-            held = rescaled.outline
+        held = compress_file(
+            job.source,
+            job.target,
+            progress,
+            self.max_pixels,
+            self.device,
+            self.overwrite,
+            parents=job.in_folder,
+            options=self.options,
+        )
         seconds = time.perf_counter() - start
         facts = describe(held, job.target.stat().st_size)
         record = {"input": str(job.source), "output": str(job.target), **facts, "seconds": round(seconds, 3)}
@@ -260,18 +244,9 @@ class _Compressing(Making):
         return record, line
 
     def check_whole(self, path: Path) -> None:
-        from bbmr.fileformat import load_outline
+        from bbmr.api import check
 
-        load_outline(path, self.max_file_pixels)
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Say in errors which picture they are about."""
-    try:
-        yield
-    except BbmrError as error:
-        raise BbmrError(f"{path}: {error}") from error
+        check(path)
 
 
 def _parse_scales(text: str) -> tuple[int, ...]:

@@ -48,14 +48,6 @@ class Job:
         if self.target.parent.is_dir() or not self.in_folder:
             check_free(self.target, overwrite)
 
-    def make_folder(self) -> None:
-        """Before the result is written; not earlier, so that failures leave no empty folders."""
-        if self.in_folder:
-            try:
-                self.target.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise OutputError(f"{self.target.parent}: this folder cannot be made ({error.strerror})") from error
-
 
 def find_sources(arguments: Sequence[str], suffixes: Collection[str]) -> Sources:
     """Expand files, quoted patterns (`**` for any depth) and folders (searched for `suffixes`, at any depth).

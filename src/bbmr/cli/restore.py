@@ -96,22 +96,23 @@ class _Restoring(Making):
     preview: int | None
 
     def __call__(self, job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
-        from bbmr.api import preview, restore
-        from bbmr.fileformat import open_file
-        from bbmr.imageio import check_writable, write_picture
+        from bbmr.file_to_file import restore_file
 
         job.check(self.overwrite)
         start = time.perf_counter()
         progress("read", 0.0)
-        with open_file(job.source, self.max_pixels) as reader:
-            check_writable(job.target, reader.header.mode)
-        if self.preview is not None:
-            picture = preview(job.source, self.preview, self.max_pixels)
-        else:
-            picture = restore(job.source, progress, self.max_pixels, self.device, region=self.region)
-        progress("write", 1.0)
-        job.make_folder()
-        write_picture(picture, job.target, self.overwrite, self.quality)
+        picture = restore_file(
+            job.source,
+            job.target,
+            progress,
+            self.max_pixels,
+            self.device,
+            region=self.region,
+            preview=self.preview,
+            overwrite=self.overwrite,
+            parents=job.in_folder,
+            quality=self.quality,
+        )
         seconds = time.perf_counter() - start
         size = job.target.stat().st_size
         record = {

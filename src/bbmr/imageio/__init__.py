@@ -4,6 +4,7 @@ from bbmr.imageio.errors import PictureError, PictureWarning
 from bbmr.imageio.exif import orientation
 from bbmr.imageio.formats import READ_SUFFIXES, WRITE_FORMATS, check_writable
 from bbmr.imageio.reading import MAX_PIXELS, PictureReader, open_picture, read_picture
+from bbmr.imageio.sheet import Sheet
 from bbmr.imageio.writing import PictureWriter, create_picture, write_picture
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "PictureReader",
     "PictureWarning",
     "PictureWriter",
+    "Sheet",
     "check_writable",
     "create_picture",
     "open_picture",
