@@ -66,7 +66,7 @@ def test_two_processes_do_what_one_does(photos: Path) -> None:
     assert said.splitlines() == [
         "note: in/b.png: read as RGB; its own mode is P",
         "1 of 4 failed:",
-        "error: in/bad.png: the picture is damaged or truncated; get a new copy of it",
+        "error: in/bad.png: the picture is damaged or truncated (no PNG header); get a new copy",
     ]
     for record in (*alone, *together):
         record.pop("seconds", None)

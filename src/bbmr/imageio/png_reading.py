@@ -20,7 +20,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 _MODES = {0: "L", 2: "RGB", 3: "RGB", 4: "LA", 6: "RGBA"}
 _PALETTE = 3
-_OWN = {0: "L with a transparent level", 2: "RGB with a transparent colour", _PALETTE: "P, a palette"}
+_OWN = {0: "L with a transparent level", 2: "RGB with a transparent colour", _PALETTE: "P"}
 _READ = frozenset((b"acTL", b"PLTE", b"tRNS", b"iCCP", b"eXIf", b"iTXt", b"zTXt", b"tEXt", b"pHYs", b"cICP", b"gAMA"))
 _RAW_EXIF = (b"Raw profile type exif", b"Raw profile type APP1")  # ImageMagick's and Exiv2's, before there was eXIf
 _PROSE = (b"Title", b"Author", b"Description", b"Copyright", b"Disclaimer", b"Warning", b"Comment")
@@ -30,9 +30,9 @@ _PROSE = (b"Title", b"Author", b"Description", b"Copyright", b"Disclaimer", b"Wa
 def open_png(path: Path, file: BinaryIO, max_pixels: int) -> Source:
     """Raises PictureError for what cannot be read, nearly anything for what is damaged."""
     head = file.read(33)
-    width, height, bits, colour, _, _, _ = struct.unpack(">IIBBBBB", head[16:29])
-    if head[12:16] != b"IHDR" or colour not in _MODES:
+    if len(head) < 33 or head[12:16] != b"IHDR" or head[25] not in _MODES:
         raise ValueError("no PNG header")
+    width, height, bits, colour = struct.unpack(">IIBB", head[16:26])
     check_pixels(width, height, max_pixels)
     chunks, texts = _chunks(file)
     frames = struct.unpack(">I", chunks[b"acTL"][:4])[0] if b"acTL" in chunks else 1
