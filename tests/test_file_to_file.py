@@ -83,7 +83,7 @@ def test_what_fails_on_the_way_leaves_nothing(tmp_path: Path, monkeypatch: pytes
     whole = BytesIO()
     Image.fromarray(photograph().colour).save(whole, "JPEG", quality=95)
     source.write_bytes(whole.getvalue()[: len(whole.getvalue()) * 3 // 4])
-    with pytest.raises(PictureError, match="photo.jpg: the picture is damaged") as caught:
+    with pytest.raises(PictureError, match=r"photo\.jpg: the picture is damaged") as caught:
         bbmr.compress_file(source, packed, quality=40)
     assert str(caught.value).count("photo.jpg") == 1
     assert os.listdir(tmp_path) == ["photo.jpg"]
@@ -95,7 +95,7 @@ def test_what_fails_on_the_way_leaves_nothing(tmp_path: Path, monkeypatch: pytes
     damaged = bytearray(packed.read_bytes())
     damaged[-100] ^= 1  # in the last panel
     (tmp_path / "damaged.bbmr").write_bytes(damaged)
-    with pytest.raises(bbmr.BbmrError, match="damaged.bbmr: .*checksum of the LR samples"):
+    with pytest.raises(bbmr.BbmrError, match=r"damaged\.bbmr: .*checksum of the LR samples"):
         bbmr.restore_file(tmp_path / "damaged.bbmr", tmp_path / "restored.png")
 
     def full(writer: PictureWriter, strip: Picture) -> None:

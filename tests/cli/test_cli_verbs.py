@@ -351,6 +351,7 @@ def test_a_tiny_budget_of_pixels_allowed_refuses_the_picture(photo: Path) -> Non
 
 def test_thin_pictures_that_could_not_be_restored_are_refused(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bbmr.fileformat.MAX_PIXELS", 8000)
+    monkeypatch.setattr("bbmr.imageio.MAX_PIXELS", 1000)
     Image.new("L", (1000, 1), 7).save("thin.png")
     _, err = bbmr("compress", "thin.png", "--lossless-lr", code=1)
     assert "error: thin.bbmr: 1000 x 1 pixels, 16128 in whole blocks" in err
