@@ -3,8 +3,8 @@
     python benchmarks/large_pictures.py --photo PHOTO --megapixels 12 100 400 --format tif
 
 The pictures are PHOTO, mirrored again and again; they are made, compressed, restored and removed one after the other,
-in a temporary folder (TMPDIR) that needs some six bytes for each pixel.  Prints a table.  Seconds are wall-clock: run
-it on an idle machine.
+in a temporary folder (TMPDIR) that needs some six bytes for each pixel.  Prints a Markdown table.  Seconds are
+wall-clock: run it on an idle machine.
 """
 
 import argparse
@@ -17,7 +17,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 from speed import Cost, run
 
 from bbmr.imageio import WRITE_FORMATS, create_picture, read_picture
@@ -76,14 +75,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     photo = read_picture(options.photo)
     if photo.alpha is not None:
         parser.error(f"{options.photo}: has alpha; give a photograph without")
-    columns = ("megapixels", "pixels", "bytes", "compress, s", "restore, s", "compress, MiB", "restore, MiB")
-    table = Table(*columns)
+    print("| megapixels | pixels | bytes | compress, s | restore, s | compress, MiB | restore, MiB |")
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)
     for size in track(options.megapixels, "Measuring", console=Console(stderr=True), transient=True):
         found = measure(photo, size, f".{options.format}", ("--quality", str(options.quality)))
         costs = found.compressing, found.restoring
         seconds, peaks = [f"{cost.seconds:.0f}" for cost in costs], [f"{cost.peak:.0f}" for cost in costs]
-        table.add_row(f"{size:g}", f"{found.width} x {found.height}", str(found.packed), *seconds, *peaks)
-    Console().print(table)
+        cells = f"{size:g}", f"{found.width} x {found.height}", str(found.packed), *seconds, *peaks
+        print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

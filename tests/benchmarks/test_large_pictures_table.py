@@ -28,8 +28,9 @@ def test_costs_are_those_of_whole_processes(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(tmp_path / "photo.png")
     command = [sys.executable, str(SCRIPT), "--photo", str(tmp_path / "photo.png"), "--megapixels", "0.01"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    row = next(line for line in done.stdout.splitlines() if "0.01" in line)
-    _, pixels, size, *costs = (cell.strip() for cell in row.strip("│ ").split("│"))
+    *_, row = done.stdout.splitlines()
+    megapixels, pixels, size, *costs = (cell.strip() for cell in row.strip("| ").split("|"))
+    assert megapixels == "0.01"
     assert pixels == "122 x 82"
     assert 50 < int(size) < 1000
     assert all(50 < float(peak) < 4000 for peak in costs[2:])
