@@ -16,6 +16,8 @@ from bbmr.imageio.source import Strips
 pyvips.cache_set_max(0)
 
 Loader = Callable[[pyvips.Source], pyvips.Image]
+_FETCHED = 64
+"""Rows: libvips keeps a multiple of what is asked for at once."""
 FORMATS = {8: "uchar", 16: "ushort"}
 """libvips' name for samples of so many bits."""
 
@@ -39,9 +41,12 @@ def streamed(path: Path, load: Loader, size: tuple[int, int, int, int]) -> Strip
             )
         region = pyvips.Region.new(image)
         for top in range(0, rows, height):
-            count = min(height, rows - top)
-            data = region.fetch(0, top, width, count)
-            yield np.frombuffer(data, dtype_of(depth)).reshape(count, width, channels)
+            strip = np.empty((min(height, rows - top), width, channels), dtype_of(depth))
+            for start in range(0, len(strip), _FETCHED):
+                part = strip[start : start + _FETCHED]
+                data = region.fetch(0, top + start, width, len(part))
+                part[:] = np.frombuffer(data, strip.dtype).reshape(part.shape)
+            yield strip
 
     return strips
 
