@@ -180,14 +180,23 @@ def png_kinds() -> list[Kind]:
     data = with_chunks(rgb, png_chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(old)))
     said = frozenset(("EXIF", "orientation"))
     kinds.append(Kind(".png", "bytes", "RGB, EXIF in ImageMagick's old way", content(data), rgb, metadata=said))
-    for chunk, words in (
-        (png_chunk(b"tEXt", b"Author\0Somebody"), "RGB, with text"),
-        (png_chunk(b"gAMA", (100_000).to_bytes(4)), "RGB, linear (gAMA)"),
-        (png_chunk(b"cICP", bytes((9, 16, 0, 1))), "RGB, BT.2020 and PQ (cICP)"),
-    ):
-        kinds.append(Kind(".png", "bytes", words, content(with_chunks(rgb, chunk)), rgb))
-    p3 = with_chunks(rgb, png_chunk(b"cICP", bytes((12, 13, 0, 1))))
-    kinds.append(Kind(".png", "bytes", "RGB, Display P3 (cICP)", content(p3), rgb, metadata=frozenset(("ICC",))))
+    text, hdr = png_chunk(b"tEXt", b"Author\0Somebody"), png_chunk(b"cICP", bytes((9, 16, 0, 1)))
+    kinds.append(Kind(".png", "bytes", "RGB, with text", content(with_chunks(rgb, text)), rgb))
+    kinds.append(Kind(".png", "bytes", "RGB, BT.2020 and PQ (cICP)", content(with_chunks(rgb, hdr)), rgb))
+    profile = frozenset(("ICC",))  # one that says the same
+    wide = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
+    named: tuple[tuple[str, tuple[bytes, ...]], ...] = (
+        ("RGB, linear (gAMA)", (png_chunk(b"gAMA", (100_000).to_bytes(4)),)),
+        (
+            "RGB, gamma 1.8 and wide colours (gAMA, cHRM)",
+            (png_chunk(b"gAMA", (55_556).to_bytes(4)), png_chunk(b"cHRM", wide)),
+        ),
+        ("RGB, Display P3 (cICP)", (png_chunk(b"cICP", bytes((12, 13, 0, 1))),)),
+    )
+    for words, parts in named:
+        kinds.append(Kind(".png", "bytes", words, content(with_chunks(rgb, *parts)), rgb, metadata=profile))
+    same = png_chunk(b"gAMA", (45_455).to_bytes(4))
+    kinds.append(Kind(".png", "bytes", "RGB, gamma as of sRGB", content(with_chunks(rgb, same)), rgb))
     frames = [Image.fromarray(rgb)]
     kinds.append(Kind(".png", "Pillow", "animation", saved(255 - rgb, "PNG", save_all=True, append_images=frames)))
     return kinds
@@ -379,7 +388,9 @@ def modern_kinds() -> list[Kind]:
         levels = picture("RGB", 16) >> (16 - bits)
         data = imagecodecs.jpegxl_encode(levels, lossless=True, bitspersample=bits)
         full = np.rint(levels * (65535 / ((1 << bits) - 1))).astype(np.uint16)
-        kinds.append(Kind(".jxl", "imagecodecs", f"RGB, {bits} bits, linear", content(data), full))
+        kinds.append(
+            Kind(".jxl", "imagecodecs", f"RGB, {bits} bits, linear", content(data), full, metadata=frozenset(("ICC",)))
+        )
     boxes = b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl \0\0\0\0jxl "
     tiff_stream = exif().tobytes().removeprefix(b"Exif\0\0")
     bare = bytes(imagecodecs.jpegxl_encode(rgb, lossless=True, usecontainer=False))

@@ -71,9 +71,14 @@ def _row(kind: Kind, path: Path) -> str:
     suffix = kind.suffix if kind.suffix in WRITE_FORMATS else ".png"
     target = path.with_name(f"{path.stem}-again{suffix}")
     _, words = _watched(lambda: write_picture(stored, target, quality=100), target)
+    written = f"{suffix[1:]}, "
+    if not target.exists():
+        written += "refused; png, "
+        target = target.with_suffix(".png")
+        write_picture(stored, target)
     again, more = _watched(lambda: read_picture(target), target)
     assert again is not None, more
-    written = f"{suffix[1:]}, {_back(again, stored)}"
+    written += _back(again, stored)
     kept = _found(again.metadata) & kind.metadata
     lost = kind.metadata - kept
     assert not lost or words, f"{kind}: {lost} is lost without a word"

@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from bbmr.depth import Samples
+from bbmr.imageio.colour_spaces import coded_profile
 from bbmr.imageio.errors import PictureError
-from bbmr.imageio.metadata import bounded, coded_colours
+from bbmr.imageio.metadata import bounded
 from bbmr.imageio.source import Source, bits_remark, channels_of, check_pixels, full_range, in_memory
 
 _HEAD = 1 << 16
@@ -46,7 +47,7 @@ def open_with_pillow(path: Path, file: BinaryIO, name: str, max_pixels: int) -> 
         remarks += bits_remark(bits) if bits > 8 else ()
         icc, exif, xmp = (image.info.get(part) for part in ("icc_profile", "exif", "xmp"))
         if name == "AVIF" and icc is None and (at := head.find(b"colrnclx")) >= 0:
-            icc, more = coded_colours(int.from_bytes(head[at + 8 : at + 10]), int.from_bytes(head[at + 10 : at + 12]))
+            icc, more = coded_profile(int.from_bytes(head[at + 8 : at + 10]), int.from_bytes(head[at + 10 : at + 12]))
             remarks += more
         metadata = bounded(icc, exif, xmp.encode() if isinstance(xmp, str) else xmp)
         height, width = image.height, image.width
