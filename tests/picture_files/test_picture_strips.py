@@ -22,6 +22,7 @@ from bbmr.imageio import (
     read_picture,
     write_picture,
 )
+from bbmr.large import Strips
 from bbmr.picture import Metadata, Picture
 
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
@@ -151,6 +152,7 @@ def test_memory_does_not_grow_with_the_height(tmp_path: Path, suffix: str) -> No
 import resource, sys
 import numpy as np
 from bbmr.imageio import create_picture, open_picture
+from bbmr.large import Strips
 from bbmr.picture import Picture
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform != "darwin" else 1 << 20)
 strip = Picture(np.random.default_rng(0).integers(0, 256, (64, 1000, 3), dtype=np.uint8))
@@ -166,6 +168,17 @@ for height in (640, 12800):
     low, high = map(int, done.stdout.split())
     assert high - low < 20  # MB; the picture has 38
     assert not done.stderr
+
+
+def test_a_reader_is_what_large_pictures_are_compressed_from(tmp_path: Path) -> None:
+    whole = replace(picture("RGB"), metadata=Metadata(xmp=b"<x/>"))
+    write_picture(whole, tmp_path / "a.tif")
+
+    def size_of(source: Strips) -> tuple[int, int, Metadata, int]:
+        return source.height, source.width, source.metadata, len(list(source.strips(64)))
+
+    with open_picture(tmp_path / "a.tif") as reader:
+        assert size_of(reader) == (150, 70, whole.metadata, 3)
 
 
 def test_warnings_of_a_reader_come_when_it_is_opened(tmp_path: Path) -> None:
