@@ -373,9 +373,17 @@ def modern_kinds() -> list[Kind]:
         Kind(".avif", "Pillow", "RGB, 8 bits", saved(rgb, "AVIF", **every), as_pillow_sees(rgb, "AVIF"), metadata=ALL)
     )
     kinds.append(Kind(".avif", "Pillow", "animation", saved(rgb, "AVIF", **frames)))
+    for words, numbers, said in (
+        ("RGB, Display P3 by numbers", (12, 13), frozenset(("ICC",))),
+        ("RGB, BT.2020 and PQ by numbers", (9, 16), frozenset[str]()),
+    ):
+        data = imagecodecs.avif_encode(rgb, level=95, primaries=numbers[0], transfer=numbers[1], pixelformat="444")
+        kinds.append(Kind(".avif", "imagecodecs", words, content(data), rgb, near=6, metadata=said))
     for mode in CHANNELS:
         data = imagecodecs.jpegxl_encode(picture(mode), lossless=True)
         kinds.append(Kind(".jxl", "imagecodecs", f"{mode}, 8 bits, lossless", content(data), picture(mode)))
+    two = imagecodecs.jpegxl_encode(np.stack([rgb, rgb]), lossless=True, photometric="rgb")
+    kinds.append(Kind(".jxl", "imagecodecs", "animation", content(two)))
     lossy = imagecodecs.jpegxl_encode(rgb, distance=1)
     kinds.append(Kind(".jxl", "imagecodecs", "RGB, lossy", content(lossy), imagecodecs.jpegxl_decode(lossy)))
     coded = BytesIO()

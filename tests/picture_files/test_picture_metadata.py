@@ -206,6 +206,29 @@ def test_sizes_are_refused_by_the_header_alone(tmp_path: Path, name: str, make: 
         open_picture(tmp_path / name)
 
 
+@pytest.mark.parametrize("suffix", [".webp", ".tif", ".jpg", ".avif", ".gif", ".jp2"])
+def test_the_limit_is_ours_and_not_pillows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    Image.fromarray(picture("L")).convert("YCbCr" if suffix == ".tif" else "L").save(tmp_path / f"a{suffix}")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PictureWarning)
+        assert read_picture(tmp_path / f"a{suffix}").height == 40
+    assert Image.MAX_IMAGE_PIXELS == 10
+
+
+def test_jpeg_xl_says_itself_how_it_is_turned(tmp_path: Path) -> None:
+    for mode, depth in (("L", 8), ("RGBA", 16)):
+        samples = picture(mode, depth)
+        for turned in range(1, 9):
+            first = replace(Picture.from_array(samples), metadata=Metadata(exif=with_orientation(None, turned)))
+            write_picture(first, tmp_path / "a.jxl", overwrite=True)
+            upright = imagecodecs.jpegxl_decode((tmp_path / "a.jxl").read_bytes())
+            mirrored = samples[:, ::-1] if turned in (2, 4, 5, 7) else samples
+            rotated = np.rot90(mirrored, {1: 0, 2: 0, 3: 2, 4: 2, 5: 1, 6: -1, 7: -1, 8: 1}[turned])
+            np.testing.assert_array_equal(upright, rotated)
+            assert read_picture(tmp_path / "a.jxl").metadata == first.metadata
+
+
 def test_heic_says_which_extra_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pillow_heif.from_bytes("RGB", (56, 40), picture("RGB").tobytes()).save(tmp_path / "a.heic")
     monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)

@@ -15,6 +15,7 @@ from bbmr.imageio.colour_spaces import coded_profile
 from bbmr.imageio.errors import PictureError
 from bbmr.imageio.metadata import bounded
 from bbmr.imageio.source import Source, bits_remark, channels_of, check_pixels, full_range, in_memory
+from bbmr.pillow_limit import no_pillow_limit
 
 _HEAD = 1 << 16
 _CONVERTED = {"1": "L", "La": "LA", "P": "RGB", "PA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB"}
@@ -55,7 +56,7 @@ def open_with_pillow(path: Path, file: BinaryIO, name: str, max_pixels: int) -> 
     def decode() -> Samples:
         if bits > 8:
             return _deep(path, name, bits, (height, width, channels_of(mode)))
-        with Image.open(path, formats=(name,)) as again:
+        with no_pillow_limit(), Image.open(path, formats=(name,)) as again:
             again.load()
             return np.array(again if again.mode == mode else again.convert(mode))
 

@@ -14,6 +14,7 @@ from bbmr.imageio.exif import ORIENTATION, Directory, Entry, ExifError, Tags, st
 from bbmr.imageio.metadata import bounded, profile_space
 from bbmr.imageio.source import Source, bits_remark, channels_of, check_pixels, in_memory
 from bbmr.imageio.streaming import Loader, in_srgb, sequential, streamed
+from bbmr.pillow_limit import no_pillow_limit
 
 XMP, ICC = 700, 34675
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _CHANNELS = 256, 257, 258, 259, 262, 277
@@ -144,7 +145,7 @@ def _further_pages(tags: Tags, offset: int) -> tuple[str, ...]:
 
 
 def _by_pillow(path: Path) -> Samples:
-    with Image.open(path, formats=("TIFF",)) as image:
+    with no_pillow_limit(), Image.open(path, formats=("TIFF",)) as image:
         image.getexif().pop(ORIENTATION, None)  # lest it sets the picture upright
         return np.array(image.convert("RGB"))
 
