@@ -504,6 +504,12 @@ def plain_kinds() -> list[Kind]:
         kinds.append(
             Kind(".jp2", "Pillow", f"{mode}, 8 bits, lossless", saved(picture(mode), "JPEG2000"), picture(mode))
         )
+    coded = BytesIO()
+    Image.fromarray(rgb).save(coded, "JPEG2000")
+    everything = content(with_jp2_metadata(coded.getvalue()))
+    kinds.append(Kind(".jp2", "Pillow, bytes", "RGB, 8 bits, lossless", everything, rgb, metadata=ALL))
+    dots = frozenset(("resolution",))
+    kinds.append(Kind(".bmp", "Pillow", "RGB", saved(rgb, "BMP", dpi=(300, 300)), rgb, metadata=dots))
     for mode, depth in (("L", 16), ("RGB", 16), ("RGB", 12)):
         levels = picture(mode, 16) >> (16 - depth)
         data = imagecodecs.jpeg2k_encode(levels, level=0, bitspersample=depth)
@@ -512,6 +518,24 @@ def plain_kinds() -> list[Kind]:
     for mode in ("RGB", "RGBA"):
         kinds.append(Kind(".qoi", "imagecodecs", mode, content(imagecodecs.qoi_encode(picture(mode))), picture(mode)))
     return kinds
+
+
+def with_jp2_metadata(data: bytes) -> bytes:
+    """A JP2 file with an ICC profile instead of the name of its colours, EXIF and XMP."""
+
+    def box(name: bytes, part: bytes) -> bytes:
+        return (len(part) + 8).to_bytes(4) + name + part
+
+    named = data.index(b"colr") - 4
+    length = int.from_bytes(data[named : named + 4])
+    profile = box(b"colr", b"\x02\0\0" + icc())
+    outer = data.index(b"jp2h") - 4
+    size = int.from_bytes(data[outer : outer + 4]) + len(profile) - length
+    start = data[:outer] + size.to_bytes(4) + data[outer + 4 : named] + profile
+    exif_box = box(b"uuid", b"JpgTiffExif->JP2" + exif().tobytes().removeprefix(b"Exif\0\0"))
+    xmp_box = box(b"uuid", bytes.fromhex("be7acfcb97a942e89c71999491e3afac") + XMP)
+    after = data.index(b"jp2c") - 4
+    return start + data[named + length : after] + exif_box + xmp_box + data[after:]
 
 
 def all_kinds() -> list[Kind]:
