@@ -38,7 +38,7 @@ def run(
         typer.Option(
             "--out",
             "-o",
-            help="File (PNG, JPEG, TIFF, WebP or AVIF by its suffix) for one picture, else folder.",
+            help="File (PNG, JPEG, TIFF, WebP, AVIF or JPEG XL by its suffix) for one picture, else folder.",
             show_default="beside the input, .png",
         ),
     ] = None,

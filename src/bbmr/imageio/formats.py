@@ -5,7 +5,7 @@ from pathlib import Path
 from bbmr.imageio.errors import PictureError
 
 _COMMON_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".webp", ".avif", ".jxl", ".heic")
-_OTHER_SUFFIXES = (".heif", ".hif", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".qoi", ".apng")
+_OTHER_SUFFIXES = (".heif", ".hif", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".qoi")
 READ_SUFFIXES = frozenset((*_COMMON_SUFFIXES, *_OTHER_SUFFIXES))
 """Names that pictures end in; a folder is searched for these (what a file is, its first bytes say)."""
 

@@ -8,9 +8,10 @@ import numpy as np
 from bbmr.depth import Samples
 from bbmr.errors import BbmrError
 from bbmr.extras import from_extra
+from bbmr.imageio.colour_spaces import coded_profile
 from bbmr.imageio.errors import PictureError
 from bbmr.imageio.exif import with_orientation
-from bbmr.imageio.metadata import EXIF_PREFIX, bounded, coded_colours
+from bbmr.imageio.metadata import EXIF_PREFIX, bounded
 from bbmr.imageio.source import Source, bits_remark, check_pixels, full_range, in_memory
 
 
@@ -35,7 +36,7 @@ def open_heic(path: Path, file: BinaryIO, max_pixels: int) -> Source:
     icc, remarks = opened.info.get("icc_profile"), bits_remark(bits)
     nclx = opened.info.get("nclx_profile")
     if icc is None and nclx:
-        icc, more = coded_colours(nclx["color_primaries"], nclx["transfer_characteristics"])
+        icc, more = coded_profile(nclx["color_primaries"], nclx["transfer_characteristics"])
         remarks += more
     # The container's own turns have been made by the decoder; what EXIF says repeats them.
     exif = with_orientation((opened.info.get("exif") or b"").removeprefix(EXIF_PREFIX) or None, 1)

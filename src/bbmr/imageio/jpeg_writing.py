@@ -12,8 +12,8 @@ from bbmr.imageio.metadata import EXIF_PREFIX
 from bbmr.imageio.sheet import Sheet
 
 _SIDE_LIMIT = 65535
-_STRIP = 1 << 24
-"""Pixels that are coded at once.  A picture that has no more gets Huffman tables of its own."""
+_STRIP = 1 << 22
+"""Pixels that are coded at once."""
 _CYCLE = 64
 """Rows after which restart markers, one to every 8 rows, begin again with the first."""
 _FRAME, _SCAN, _LAST_RESTART = 0xC0, 0xDA, 0xD7
@@ -46,7 +46,8 @@ class JpegEncoder:
     def _write_strip(self) -> None:
         rows = self._rows[0] if len(self._rows) == 1 else np.concatenate(self._rows)
         is_first, alone = not self._done, len(rows) == self._sheet.height
-        options: dict[str, Any] = {"optimize": True} if alone else {"restart_marker_rows": 1}
+        # The same Huffman tables everywhere, those of the standard.
+        options: dict[str, Any] = {} if alone else {"restart_marker_rows": 1}
         if is_first:
             options |= _metadata_options(self._sheet)
         encoded = BytesIO()

@@ -3,6 +3,7 @@
 Written are gray and RGB without loss, in the boxes of ISO/IEC 18181-2.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -12,9 +13,10 @@ import numpy as np
 
 from bbmr.depth import Samples
 from bbmr.fileformat.jpegxl import Bits, read_size, unboxed
+from bbmr.imageio.colour_spaces import CURVES, D65, PRIMARIES, SRGB_TRANSFER, Point, coded_profile, profile
 from bbmr.imageio.errors import PictureError
 from bbmr.imageio.exif import orientation, with_orientation
-from bbmr.imageio.metadata import EXIF_PREFIX, LIMIT, bounded, coded_colours, profile_name
+from bbmr.imageio.metadata import EXIF_PREFIX, LIMIT, bounded, profile_name
 from bbmr.imageio.source import Source, bits_remark, check_pixels, full_range, in_memory
 from bbmr.picture import Picture
 
@@ -23,13 +25,14 @@ CODESTREAM = b"\xff\x0a"
 _FILE_TYPE = b"\0\0\0\x14ftypjxl \0\0\0\0jxl "
 _LEVEL_10 = b"\0\0\0\x09jxll\x0a"
 """What decoders have to be able to do (18181-1, annex M): with 16 bits, or very large sides, more than the usual."""
-_EFFORT = 5  # of 1 to 10; 7 is four times slower for 2 % less
+_EFFORT = 5  # of 1 to 10; 7 takes three times as long for 3 % less
 _HEADER_LIMIT = 1 << 12
 _ALPHA = 0
 _RGB, _GRAY = 0, 1
 # Not as by default, no ICC profile, gray, white of D65, no gamma but the transfer function of sRGB, relative intent.
 _SRGB_GRAY = ((0, 1), (0, 1), (1, 2), (1, 2), (0, 1), (2, 2), (13 - 2, 4), (1, 2))
-_D65, _CUSTOM, _P3 = 1, 2, 11
+_CUSTOM, _P3 = 2, 11
+_WHITES: dict[int, Point] = {1: D65, 10: (1 / 3, 1 / 3), 11: (0.314, 0.351)}
 
 
 def open_jpegxl(path: Path, file: BinaryIO, max_pixels: int) -> Source:
@@ -104,9 +107,8 @@ def _relabelled(data: bytes, turned: int, gray: bool) -> bytes:
         fields.add(1 | (turned - 1) << 1, 7)
     start = bits.left
     _read_samples(bits)
-    is_xyb = bits.take(1)
     keep(start)
-    _read_colours(bits, bool(is_xyb))
+    _read_colours(bits)
     if gray:
         for value, count in _SRGB_GRAY:
             fields.add(value, count)
@@ -165,7 +167,7 @@ class _Header:
 def _read_metadata(bits: Bits) -> tuple[int, str, bytes | None, tuple[str, ...]]:
     """Bits of a sample, mode, an ICC profile if one is needed, remarks (18181-1, annex D)."""
     depth, alpha = _read_samples(bits)
-    colours, icc, remarks = _read_colours(bits, bits.take(1) == 1)
+    colours, icc, remarks = _read_colours(bits)
     return depth, colours + "A" * alpha, icc, remarks
 
 
@@ -178,6 +180,7 @@ def _read_samples(bits: Bits) -> tuple[int, bool]:
         raise PictureError("has channels besides colours and alpha; save it as PNG or TIFF first")
     if extra:
         _read_alpha(bits)
+    bits.take(1)  # whether it is coded in XYB: what comes out is in the colours that follow
     return depth, extra == 1
 
 
@@ -203,7 +206,7 @@ def _read_alpha(bits: Bits) -> None:
         raise PictureError("has colours multiplied by alpha, which are not read; save it as PNG or TIFF first")
 
 
-def _read_colours(bits: Bits, is_xyb: bool) -> tuple[str, bytes | None, tuple[str, ...]]:
+def _read_colours(bits: Bits) -> tuple[str, bytes | None, tuple[str, ...]]:
     """L or RGB, an ICC profile if one is needed, remarks."""
     if bits.take(1):  # sRGB
         return "RGB", None, ()
@@ -213,31 +216,38 @@ def _read_colours(bits: Bits, is_xyb: bool) -> tuple[str, bytes | None, tuple[st
         raise PictureError("has colours of a kind that is not read; save it as PNG or TIFF first")
     mode = "L" if space == _GRAY else "RGB"
     if has_profile:
-        if is_xyb:  # decoded to sRGB
-            return mode, None, ()
         raise PictureError("has an ICC profile, which cannot be read out of JPEG XL here; save it as PNG or TIFF first")
-    white = bits.enum()
-    if white == _CUSTOM:
-        _skip_points(bits, 1)
+    return mode, *_read_space(bits, mode == "L")
+
+
+def _read_space(bits: Bits, gray: bool) -> tuple[bytes | None, tuple[str, ...]]:
+    """White, primaries and transfer function, as an ICC profile where one is needed, or a remark."""
+    number = bits.enum()
+    white = _read_points(bits, 1)[0] if number == _CUSTOM else _WHITES.get(number)
     primaries = 1
-    if space == _RGB:
-        primaries = bits.enum()
-        if primaries == _CUSTOM:
-            _skip_points(bits, 3)
-    if bits.take(1):
-        gamma = bits.take(24)
-        transfer = 13 if abs(gamma - 4545455) < 100_000 else 0  # 1 / 2.2
-    else:
-        transfer = bits.enum()
+    points: Sequence[Point] | None = None
+    if not gray:
+        primaries = {_P3: 12}.get(number := bits.enum(), number)
+        if number == _CUSTOM:
+            points = _read_points(bits, 3)
+        elif primaries in PRIMARIES:
+            points = PRIMARIES[primaries][1]
+    gamma = bits.take(24) / 1e7 if bits.take(1) else None
+    transfer = SRGB_TRANSFER if gamma is not None else bits.enum()
     bits.enum()  # rendering intent
-    if white != _D65 or primaries == _CUSTOM:
-        primaries = 0
-    return mode, *coded_colours({_P3: 12}.get(primaries, primaries), transfer)
+    if (white, gamma) == (D65, None) and number != _CUSTOM:
+        return coded_profile(primaries, transfer, gray)
+    if white is None or (points is None and not gray) or transfer not in CURVES or gamma == 0:
+        return None, ("its colours are of a kind that is not kept: it will look wrong",)
+    curve = CURVES[transfer][1] if gamma is None else (1 / gamma,)
+    return profile("JPEG XL colours", points, curve, white), ()
 
 
-def _skip_points(bits: Bits, count: int) -> None:
-    for _ in range(2 * count):
-        bits.choose((0, 19), (1 << 19, 19), (1 << 20, 20), (1 << 21, 21))
+def _read_points(bits: Bits, count: int) -> list[Point]:
+    """x and y each, in millionths, their signs last."""
+    numbers = [bits.choose((0, 19), (1 << 19, 19), (1 << 20, 20), (1 << 21, 21)) for _ in range(2 * count)]
+    values = [((number >> 1) ^ -(number & 1)) / 1e6 for number in numbers]
+    return list(zip(values[::2], values[1::2], strict=True))
 
 
 def _boxes(file: BinaryIO) -> tuple[bytes, bytes | None, bytes | None]:

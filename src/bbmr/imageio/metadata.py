@@ -3,7 +3,6 @@
 import zlib
 from io import BytesIO
 
-import pyvips
 from PIL import ImageCms
 
 from bbmr.imageio.errors import PictureError
@@ -12,12 +11,6 @@ from bbmr.picture import Metadata
 LIMIT = 1 << 26
 """Bytes of an ICC profile, EXIF data or XMP: what a .bbmr file can hold of each."""
 EXIF_PREFIX = b"Exif\0\0"
-
-_PRIMARIES = {1: "BT.709", 9: "BT.2020", 12: "Display P3"}
-_TRANSFERS = {1: "BT.709", 8: "linear", 13: "sRGB", 16: "PQ", 18: "HLG"}
-_UNSPECIFIED = 2
-_LIKE_SRGB = (1, 6, 13, 14, 15)
-"""Transfer functions that pictures of eight bits are usually meant to be seen as sRGB with."""
 
 
 def bounded(icc: bytes | None, exif: bytes | None, xmp: bytes | None) -> Metadata:
@@ -51,16 +44,3 @@ def profile_name(icc: bytes) -> str:
         return ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(BytesIO(icc))).strip()
     except (ImageCms.PyCMSError, OSError):
         return ""
-
-
-def coded_colours(primaries: int, transfer: int) -> tuple[bytes | None, tuple[str, ...]]:
-    """Of the numbers that ITU-T H.273 has for colours: an ICC profile that says the same where one is needed, and what
-    is to be said where there is none.
-    """
-    if primaries in (1, _UNSPECIFIED, 5, 6) and transfer in (*_LIKE_SRGB, _UNSPECIFIED):
-        return None, ()
-    if primaries == 12 and transfer in (13, _UNSPECIFIED):
-        return bytes(pyvips.Image.profile_load("p3")), ()
-    space = _PRIMARIES.get(primaries, f"of primaries {primaries}")
-    curve = _TRANSFERS.get(transfer, str(transfer))
-    return None, (f"its colours are {space} with transfer function {curve}, which is not kept: they will look wrong",)

@@ -7,11 +7,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import pyvips
 
 from bbmr.imageio import exif
+from bbmr.imageio.colour_spaces import CURVES, SRGB_TRANSFER, coded_profile, profile
 from bbmr.imageio.errors import PictureError
-from bbmr.imageio.metadata import EXIF_PREFIX, LIMIT, bounded, coded_colours, inflated, profile_space
+from bbmr.imageio.metadata import EXIF_PREFIX, LIMIT, bounded, inflated
 from bbmr.imageio.source import Source, bits_remark, channels_of, check_pixels
 from bbmr.imageio.streaming import sequential, streamed
 from bbmr.picture import Metadata
@@ -20,8 +22,26 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 _MODES = {0: "L", 2: "RGB", 3: "RGB", 4: "LA", 6: "RGBA"}
 _PALETTE = 3
+_SRGB_GAMMA = 0.45455
+_SRGB_POINTS = struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
 _OWN = {0: "L with a transparent level", 2: "RGB with a transparent colour", _PALETTE: "P"}
-_READ = frozenset((b"acTL", b"PLTE", b"tRNS", b"iCCP", b"eXIf", b"iTXt", b"zTXt", b"tEXt", b"pHYs", b"cICP", b"gAMA"))
+_READ = frozenset(
+    (
+        b"acTL",
+        b"PLTE",
+        b"tRNS",
+        b"iCCP",
+        b"eXIf",
+        b"iTXt",
+        b"zTXt",
+        b"tEXt",
+        b"pHYs",
+        b"cICP",
+        b"gAMA",
+        b"cHRM",
+        b"sRGB",
+    )
+)
 _RAW_EXIF = (b"Raw profile type exif", b"Raw profile type APP1")  # ImageMagick's and Exiv2's, before there was eXIf
 _PROSE = (b"Title", b"Author", b"Description", b"Copyright", b"Disclaimer", b"Warning", b"Comment")
 """Keywords of text that somebody wrote; the others are mostly the programs' own."""
@@ -46,7 +66,7 @@ def open_png(path: Path, file: BinaryIO, max_pixels: int) -> Source:
         remarks += (f"read as {mode}; its own mode is {_OWN[colour]}",)
     if colour != _PALETTE:
         remarks += bits_remark(bits)
-    metadata, more = _metadata(chunks, texts)
+    metadata, more = _metadata(chunks, texts, mode.startswith("L"))
     depth = 16 if bits == 16 else 8
     load = sequential(pyvips.Image.pngload_source, unlimited=True)
     strips = streamed(path, load, (height, width, channels_of(mode), depth))
@@ -99,7 +119,7 @@ def _text(name: bytes, rest: bytes) -> bytes:
     return inflated(text, "text") if compressed else text
 
 
-def _metadata(chunks: dict[bytes, bytes], texts: dict[bytes, bytes]) -> tuple[Metadata, tuple[str, ...]]:
+def _metadata(chunks: dict[bytes, bytes], texts: dict[bytes, bytes], gray: bool) -> tuple[Metadata, tuple[str, ...]]:
     icc = inflated(chunks[b"iCCP"].partition(b"\0")[2][1:], "ICC profile") if b"iCCP" in chunks else None
     found = chunks.get(b"eXIf")
     for keyword in _RAW_EXIF:
@@ -113,18 +133,29 @@ def _metadata(chunks: dict[bytes, bytes], texts: dict[bytes, bytes]) -> tuple[Me
         if unit == 1 and across and down:  # to the metre
             found = exif.with_resolution(found or None, Fraction(across, 100), Fraction(down, 100), exif.CENTIMETRE)
     if b"cICP" in chunks and icc is None:
-        icc, remarks = coded_colours(chunks[b"cICP"][0], chunks[b"cICP"][1])
+        icc, remarks = coded_profile(chunks[b"cICP"][0], chunks[b"cICP"][1], gray)
+    elif icc is None and b"sRGB" not in chunks:
+        icc = _measured_profile(chunks, gray)
     prose = [keyword.decode() for keyword in texts if keyword in _PROSE]
     if prose:
         remarks += (f"its text ({', '.join(prose)}) is not kept",)
-    return bounded(icc, found, texts.get(XMP_KEYWORD)), remarks + _gamma_remark(chunks, icc)
+    return bounded(icc, found, texts.get(XMP_KEYWORD)), remarks
 
 
-def _gamma_remark(chunks: dict[bytes, bytes], icc: bytes | None) -> tuple[str, ...]:
-    gamma = int.from_bytes(chunks.get(b"gAMA", b""))
-    if profile_space(icc) or not gamma or 43000 < gamma < 57000:  # 45455 is sRGB's; the rest nobody can tell from it
-        return ()
-    return (f"its gamma of {gamma / 100000:g} is not kept: it will look lighter or darker",)
+def _measured_profile(chunks: dict[bytes, bytes], gray: bool) -> bytes | None:
+    """Of gamma and chromaticities (gAMA, cHRM), where these are not those of sRGB."""
+    gamma = int.from_bytes(chunks.get(b"gAMA", b"")) / 100_000 or _SRGB_GAMMA
+    numbers = [number / 100_000 for number in struct.unpack(">8I", chunks.get(b"cHRM", _SRGB_POINTS))]
+    white, *points = zip(numbers[::2], numbers[1::2], strict=True)
+    known = [number / 100_000 for number in struct.unpack(">8I", _SRGB_POINTS)]
+    is_srgb = max(abs(one - other) for one, other in zip(numbers, known, strict=True)) < 0.005
+    if abs(gamma - _SRGB_GAMMA) < 0.01 and (is_srgb or gray):
+        return None
+    curve = CURVES[SRGB_TRANSFER][1] if b"gAMA" not in chunks else (1 / gamma,)
+    try:
+        return profile("PNG gamma and chromaticities", None if gray else points, curve, white)
+    except (np.linalg.LinAlgError, ArithmeticError, struct.error):  # points that make no colours
+        return None
 
 
 def _raw_profile(text: bytes) -> bytes:

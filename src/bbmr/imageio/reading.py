@@ -31,7 +31,7 @@ from bbmr.pillow_limit import no_pillow_limit
 MAX_PIXELS = 1 << 27
 """Pixels that a picture may have unless the caller allows more: 134 million, 400 MB of RGB samples."""
 
-_ROWS = 256  # of the strips that a whole picture is read in
+_ROWS = 64  # of the strips that a whole picture is read in
 _OPENERS: dict[str, Callable[[Path, BinaryIO, int], Source]] = {
     "PNG": open_png,
     "JPEG": open_jpeg,

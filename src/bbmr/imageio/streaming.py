@@ -1,7 +1,7 @@
 """Strips out of libvips, which decodes no more of a picture than it is asked for."""
 
-import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ from bbmr.imageio.source import Strips
 pyvips.cache_set_max(0)
 
 Loader = Callable[[pyvips.Source], pyvips.Image]
+_FETCHED = 64
+"""Rows: libvips keeps a multiple of what is asked for at once."""
 FORMATS = {8: "uchar", 16: "ushort"}
 """libvips' name for samples of so many bits."""
 
@@ -29,21 +31,32 @@ def streamed(path: Path, load: Loader, size: tuple[int, int, int, int]) -> Strip
     """Strips of the file at `path`; size: height, width, channels, depth."""
 
     def strips(height: int) -> Iterator[Samples]:
-        rows, width, channels, depth = size
-        image = load(_opened(path))
-        if (image.height, image.width, image.bands, image.format) != (rows, width, channels, FORMATS[depth]):
-            found = f"{image.width} x {image.height} x {image.bands} {image.format}"
-            raise PictureError(
-                f"the picture is damaged: its samples are {found}, its header says {width} x {rows} x {channels} of "
-                f"{depth} bits; get a new copy"
-            )
-        region = pyvips.Region.new(image)
-        for top in range(0, rows, height):
-            count = min(height, rows - top)
-            data = region.fetch(0, top, width, count)
-            yield np.frombuffer(data, dtype_of(depth)).reshape(count, width, channels)
+        with _opened(path) as source:
+            image = load(source)
+            _check(image, size)
+            region = pyvips.Region.new(image)
+            for top in range(0, image.height, height):
+                yield _fetched(region, top, min(height, image.height - top), size)
 
     return strips
+
+
+def _check(image: pyvips.Image, size: tuple[int, int, int, int]) -> None:
+    height, width, channels, depth = size
+    if (image.height, image.width, image.bands, image.format) != (height, width, channels, FORMATS[depth]):
+        found = f"{image.width} x {image.height} x {image.bands} {image.format}"
+        said = f"{width} x {height} x {channels} of {depth} bits"
+        raise PictureError(f"the picture is damaged: its samples are {found}, its header says {said}; get a new copy")
+
+
+def _fetched(region: pyvips.Region, top: int, count: int, size: tuple[int, int, int, int]) -> Samples:
+    _, width, channels, depth = size
+    strip = np.empty((count, width, channels), dtype_of(depth))
+    for start in range(0, count, _FETCHED):
+        part = strip[start : start + _FETCHED]
+        data = region.fetch(0, top + start, width, len(part))
+        part[:] = np.frombuffer(data, strip.dtype).reshape(part.shape)
+    return strip
 
 
 def in_srgb(load: Loader, depth: int, icc: bytes | None) -> Loader:
@@ -66,10 +79,11 @@ def _to_srgb(image: pyvips.Image, depth: int, icc: bytes | None) -> pyvips.Image
     return image[:3].colourspace("srgb" if depth == 8 else "rgb16")
 
 
-def _opened(path: Path) -> pyvips.Source:
-    """By its number, not its name: names need not be Unicode."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    try:
-        return pyvips.Source.new_from_descriptor(descriptor)  # libvips has a duplicate of its own
-    finally:
-        os.close(descriptor)
+@contextmanager
+def _opened(path: Path) -> Iterator[pyvips.Source]:
+    """Read by us, as libvips would map files into memory, which counts as used, and knows names of Unicode alone."""
+    with path.open("rb", buffering=0) as file:
+        source = pyvips.SourceCustom()
+        source.on_read(file.read)
+        source.on_seek(file.seek)
+        yield source

@@ -14,6 +14,7 @@ from bbmr.imageio.exif import ORIENTATION, Directory, Entry, ExifError, Tags, st
 from bbmr.imageio.metadata import bounded, profile_space
 from bbmr.imageio.source import Source, bits_remark, channels_of, check_pixels, in_memory
 from bbmr.imageio.streaming import Loader, in_srgb, sequential, streamed
+from bbmr.pillow_limit import no_pillow_limit
 
 XMP, ICC = 700, 34675
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _CHANNELS = 256, 257, 258, 259, 262, 277
@@ -32,7 +33,7 @@ LAYOUT = frozenset(
 _LISTS = frozenset((273, 279, 324, 325, 37724, 34377))  # long, or not kept: not even looked at
 _JPEGS = (6, 7)
 _SUBSAMPLING = 530
-_NAMES = {_PALETTE: "a palette", _SEPARATED: "CMYK", _YCBCR: "YCbCr", _LAB: "LAB"}
+_NAMES = {_PALETTE: "P", _SEPARATED: "CMYK", _YCBCR: "YCbCr", _LAB: "LAB"}
 
 
 def open_tiff(path: Path, file: BinaryIO, max_pixels: int) -> Source:
@@ -97,7 +98,8 @@ class _Page:
             )
         bits = max(self.bits)
         allowed = (1, 2, 4, 8) if self.photometric == _PALETTE else (1, 2, 4, 8, 16) if self.channels == 1 else (8, 16)
-        if set(self.format) != {1} or bits not in allowed or min(self.bits) != bits:
+        formats = {1, 2} if self.photometric == _LAB else {1}  # of Lab, a and b have signs, whatever the tag says
+        if set(self.format) - formats or bits not in allowed or min(self.bits) != bits:
             kind = {2: "signed integers", 3: "floating-point numbers"}.get(self.format[0], "integers")
             raise PictureError(
                 f"has {bits} bits a sample ({kind}), and only unsigned ones of 8 or 16 are read; save it with 8 or 16"
@@ -139,11 +141,11 @@ def _further_pages(tags: Tags, offset: int) -> tuple[str, ...]:
         offset = following
     if full > 1:
         raise PictureError(f"holds {pages} frames or pages; save the one you want as a picture of its own")
-    return (f"holds {pages - 1} smaller versions too, which are not kept",) if pages > 1 else ()
+    return ("holds smaller versions too, which are not kept",) if pages > 1 else ()
 
 
 def _by_pillow(path: Path) -> Samples:
-    with Image.open(path, formats=("TIFF",)) as image:
+    with no_pillow_limit(), Image.open(path, formats=("TIFF",)) as image:
         image.getexif().pop(ORIENTATION, None)  # lest it sets the picture upright
         return np.array(image.convert("RGB"))
 

@@ -1,0 +1,276 @@
+"""What pictures say besides their samples, and what they may not say."""
+
+import struct
+import warnings
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pillow_heif
+import pytest
+import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
+from picture_files.kinds import exif, icc, picture, png_chunk, with_chunks
+from PIL import Image, ImageCms
+
+from bbmr.imageio import PictureError, PictureWarning, open_picture, orientation, read_picture, write_picture
+from bbmr.imageio.exif import CENTIMETRE, INCH, Tags, resolution, stream_of, with_orientation, with_resolution
+from bbmr.picture import Metadata, Picture
+
+MIB = 1 << 20
+WRITTEN = [".png", ".jpg", ".tif", ".webp", ".avif", ".jxl"]
+
+
+@pytest.fixture(autouse=True)
+def _strict_warnings() -> None:
+    warnings.simplefilter("error")
+
+
+def dots(metadata: Metadata) -> tuple[float, float, int] | None:
+    found = resolution(metadata)
+    return None if found is None else (float(found[0]), float(found[1]), found[2])
+
+
+def stream(resolution: bool = False) -> bytes:
+    return exif(resolution).tobytes().removeprefix(b"Exif\0\0")
+
+
+def seen_by_pillow(data: bytes) -> Image.Exif:
+    tags = Image.Exif()
+    tags.load(b"Exif\0\0" + data)
+    return tags
+
+
+@pytest.mark.parametrize("suffix", WRITTEN)
+def test_resolution_goes_through_every_format(tmp_path: Path, suffix: str) -> None:
+    first = replace(Picture.from_array(picture("RGB")), metadata=Metadata(exif=stream(resolution=True)))
+    write_picture(first, tmp_path / f"a{suffix}")
+    assert dots(read_picture(tmp_path / f"a{suffix}").metadata) == (300, 300, INCH)
+    if suffix in (".png", ".jpg", ".tif"):
+        with Image.open(tmp_path / f"a{suffix}") as seen:
+            assert seen.info["dpi"] == pytest.approx((300, 300), abs=0.01)
+
+
+def test_resolution_beside_exif_is_put_into_it_where_it_says_none(tmp_path: Path) -> None:
+    rgb = Image.fromarray(picture("RGB"))
+    for suffix in (".png", ".jpg"):
+        rgb.save(tmp_path / f"a{suffix}", dpi=(254, 127), exif=exif())
+        metadata = read_picture(tmp_path / f"a{suffix}").metadata
+        assert dots(metadata) == ((254, 127, INCH) if suffix == ".jpg" else (100, 50, CENTIMETRE))
+        tags = seen_by_pillow(metadata.exif or b"")
+        assert tags[0x010F] == "A camera maker"
+        assert tags.get_ifd(0x8769)[0x9003] == "2026:01:02 03:04:05"
+        assert orientation(metadata) == 6
+        rgb.save(tmp_path / f"b{suffix}", dpi=(254, 127), exif=exif(resolution=True))
+        assert read_picture(tmp_path / f"b{suffix}").metadata.exif == stream(resolution=True)  # EXIF has its own
+
+
+def test_what_is_added_to_exif_leaves_every_old_byte_in_its_place() -> None:
+    old = stream()
+    new = with_resolution(old, Fraction(300), Fraction(301), INCH)
+    turned = with_orientation(new, 3)
+    assert turned is not None
+    assert (new[8 : len(old)], turned[8 : len(new)]) == (old[8:], new[8:])  # makers' notes point into them
+    assert dots(Metadata(exif=turned)) == (300, 301, INCH)
+    assert orientation(Metadata(exif=turned)) == 3
+    assert seen_by_pillow(turned).get_ifd(0x8769)[0x9003] == "2026:01:02 03:04:05"
+    assert with_resolution(b"no EXIF", Fraction(1), Fraction(1), INCH) == b"no EXIF"
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08", b"II+\0\x08\0\0\0"]))
+def test_no_exif_data_upset_who_reads_them(content: bytes, start: bytes) -> None:
+    metadata = Metadata(exif=start + content)
+    assert orientation(metadata) in range(1, 9)
+    resolution(metadata)
+    with_resolution(metadata.exif, Fraction(72), Fraction(72), INCH)
+    with_orientation(metadata.exif, 5)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_directories_that_are_written_are_read_again(order: str) -> None:
+    buffer = BytesIO()
+    Image.new("L", (1, 1)).save(buffer, "TIFF", exif=_loaded(stream(resolution=True)))
+    tags = Tags.of(buffer)
+    tree = tags.tree(tags.first)
+    again = Tags.of(BytesIO(stream_of(tags.order, tree)))
+    assert again.tree(again.first) == tree
+    assert 0x9003 in tree[0x8769]  # type: ignore[operator]
+
+
+def _loaded(data: bytes) -> Image.Exif:
+    tags = Image.Exif()
+    tags.load(b"Exif\0\0" + data)
+    return tags
+
+
+def test_tags_of_others_survive_in_tiffs(tmp_path: Path) -> None:
+    extra = [(33550, "d", 3, (1.5, 2.5, 0.0), True), (65000, "s", 0, "something of one's own", True)]
+    tifffile.imwrite(tmp_path / "a.tif", picture("RGB", 16), photometric="rgb", extratags=extra, byteorder=">")
+    write_picture(read_picture(tmp_path / "a.tif"), tmp_path / "b.tif")
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        tags = file.pages.first.tags
+        assert tags[33550].value == (1.5, 2.5, 0.0)
+        assert tags[65000].value == "something of one's own"
+        assert file.byteorder == ">"
+
+
+def test_damaged_exif_is_left_out_of_a_tiff_with_a_word(tmp_path: Path) -> None:
+    first = replace(Picture.from_array(picture("L")), metadata=Metadata(exif=b"II*\0\xff\xff\xff\xff"))
+    with pytest.warns(PictureWarning, match="without the EXIF data, which are damaged"):
+        write_picture(first, tmp_path / "a.tif")
+    assert read_picture(tmp_path / "a.tif").metadata.exif is None
+
+
+def bomb(name: bytes, before: bytes) -> bytes:
+    return png_chunk(name, before + zlib.compress(bytes(65 * MIB)))
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [bomb(b"iCCP", b"x\0\0"), bomb(b"zTXt", b"Comment\0\0"), bomb(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0")],
+    ids=["iCCP", "zTXt", "iTXt"],
+)
+def test_metadata_that_unpack_to_much_are_refused(tmp_path: Path, chunk: bytes) -> None:
+    assert len(chunk) < 100_000
+    (tmp_path / "a.png").write_bytes(with_chunks(picture("L"), chunk))
+    with pytest.raises(PictureError, match=r"a\.png: its .* more than 64 MiB; save the picture without"):
+        read_picture(tmp_path / "a.png")
+
+
+def test_jpeg_xl_boxes_that_unpack_to_much_are_refused(tmp_path: Path) -> None:
+    bare = bytes(imagecodecs.jpegxl_encode(picture("L"), lossless=True, usecontainer=False))
+    start = b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl \0\0\0\0jxl "
+    packed = bytes(imagecodecs.brotli_encode(bytes(65 * MIB)))
+    small = bytes(imagecodecs.brotli_encode(b"<x/>"))
+    for name, content in (("bomb", packed), ("small", small)):
+        box = (len(content) + 12).to_bytes(4) + b"brobxml " + content
+        (tmp_path / f"{name}.jxl").write_bytes(start + box + (len(bare) + 8).to_bytes(4) + b"jxlc" + bare)
+    assert read_picture(tmp_path / "small.jxl").metadata.xmp == b"<x/>"
+    with pytest.raises(PictureError, match=r"bomb\.jxl"):
+        read_picture(tmp_path / "bomb.jxl")
+
+
+def huge_png() -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 16, 6, 0, 0, 0))
+
+
+def huge_tiff() -> bytes:
+    tags = [(256, 4, 1, 60_000), (257, 4, 1, 60_000), (258, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 8), (279, 4, 1, 1)]
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", 6) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+
+
+def huge_gif() -> bytes:
+    frame = b"\x2c" + struct.pack("<HHHHB", 0, 0, 60_000, 60_000, 0) + b"\x08\x01\0\0;"
+    return b"GIF89a" + struct.pack("<HHBBB", 60_000, 60_000, 0x80, 0, 0) + bytes(6) + frame
+
+
+def huge_jpeg() -> bytes:
+    data = BytesIO()
+    Image.new("L", (8, 8)).save(data, "JPEG")
+    at = data.getvalue().index(b"\xff\xc0")
+    return data.getvalue()[: at + 5] + struct.pack(">HH", 60_000, 60_000) + data.getvalue()[at + 9 :]
+
+
+def huge_jxl() -> bytes:
+    # Not small: two bits choose 30 bits a side.  Then as of one that is small.
+    size = 0 | 3 << 1 | (59_999 << 3) | 0 << 33 | 3 << 36 | (59_999 << 38)
+    return b"\xff\x0a" + size.to_bytes(9, "little") + b"\x01" + bytes(60)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("a.png", huge_png),
+        ("a.tif", huge_tiff),
+        ("a.jpg", huge_jpeg),
+        ("a.jxl", huge_jxl),
+        ("a.ppm", lambda: b"P6 60000 60000 255\n"),
+        (
+            "a.bmp",
+            lambda: b"BM" + struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, 60_000, 60_000, 1, 24, 0, 0, 0, 0, 0, 0),
+        ),
+        ("a.qoi", lambda: b"qoif" + struct.pack(">IIBB", 60_000, 60_000, 3, 0)),
+        ("a.gif", huge_gif),
+    ],
+)
+def test_sizes_are_refused_by_the_header_alone(tmp_path: Path, name: str, make: Callable[[], bytes]) -> None:
+    (tmp_path / name).write_bytes(make())
+    with pytest.raises(PictureError, match=rf"{name}: 60000 x 60000 = 3600000000 pixels are more than"):
+        open_picture(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".tif", ".jpg", ".avif", ".gif", ".jp2"])
+def test_the_limit_is_ours_and_not_pillows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    Image.fromarray(picture("L")).convert("YCbCr" if suffix == ".tif" else "L").save(tmp_path / f"a{suffix}")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PictureWarning)
+        assert read_picture(tmp_path / f"a{suffix}").height == 40
+    assert Image.MAX_IMAGE_PIXELS == 10
+
+
+def test_jpeg_xl_says_itself_how_it_is_turned(tmp_path: Path) -> None:
+    for mode, depth in (("L", 8), ("RGBA", 16)):
+        samples = picture(mode, depth)
+        for turned in range(1, 9):
+            first = replace(Picture.from_array(samples), metadata=Metadata(exif=with_orientation(None, turned)))
+            write_picture(first, tmp_path / "a.jxl", overwrite=True)
+            upright = imagecodecs.jpegxl_decode((tmp_path / "a.jxl").read_bytes())
+            mirrored = samples[:, ::-1] if turned in (2, 4, 5, 7) else samples
+            rotated = np.rot90(mirrored, {1: 0, 2: 0, 3: 2, 4: 2, 5: 1, 6: -1, 7: -1, 8: 1}[turned])
+            np.testing.assert_array_equal(upright, rotated)
+            assert read_picture(tmp_path / "a.jxl").metadata == first.metadata
+
+
+def test_heic_says_which_extra_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pillow_heif.from_bytes("RGB", (56, 40), picture("RGB").tobytes()).save(tmp_path / "a.heic")
+    monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
+    with pytest.raises(PictureError, match=r'a\.heic: is a HEIC picture; .*pip install "bbmr\[heic\]"'):
+        read_picture(tmp_path / "a.heic")
+
+
+def test_a_profile_that_jpeg_xl_cannot_be_given_is_refused(tmp_path: Path) -> None:
+    other = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
+    first = Picture.from_array(picture("RGB"))
+    write_picture(replace(first, metadata=Metadata(icc=icc())), tmp_path / "a.jxl")  # sRGB, which is its own
+    with pytest.raises(PictureError, match=r"b\.jxl: .*ICC profile.*use PNG, TIFF or AVIF"):
+        write_picture(replace(first, metadata=Metadata(icc=other)), tmp_path / "b.jxl")
+    assert not (tmp_path / "b.jxl").exists()
+
+
+@pytest.mark.parametrize("suffix", WRITTEN)
+def test_orientation_is_kept_and_pixels_are_not_turned(tmp_path: Path, suffix: str) -> None:
+    for turned in range(1, 9):
+        metadata = Metadata(exif=stream_of("<", {}) if turned == 1 else with_orientation(None, turned))
+        write_picture(replace(Picture.from_array(picture("RGB")), metadata=metadata), tmp_path / f"a{suffix}", True)
+        again = read_picture(tmp_path / f"a{suffix}")
+        assert (again.height, again.width) == (40, 56)
+        assert orientation(again.metadata) == turned
+        assert np.abs(again.colour.astype(int) - picture("RGB")).max() < 12
+
+
+def test_damaged_files_of_all_kinds_raise_nothing_else(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    samples = picture("RGB")
+    for suffix in WRITTEN:
+        write_picture(Picture.from_array(samples), tmp_path / f"whole{suffix}")
+    (tmp_path / "whole.jp2").write_bytes(imagecodecs.jpeg2k_encode(picture("RGB", 16), level=0))
+    (tmp_path / "whole.ppm").write_bytes(b"P6 56 40 255\n" + samples.tobytes())
+    pillow_heif.from_bytes("RGB", (56, 40), samples.tobytes()).save(tmp_path / "whole.heic")
+    warnings.simplefilter("ignore")
+    for suffix in (*WRITTEN, ".jp2", ".ppm", ".heic"):
+        content = (tmp_path / f"whole{suffix}").read_bytes()
+        for _ in range(60):
+            damaged = bytearray(content)
+            for at in rng.integers(0, min(len(content), 600), 3):
+                damaged[at] = rng.integers(256)
+            (tmp_path / f"damaged{suffix}").write_bytes(damaged)
+            with suppress(PictureError):
+                read_picture(tmp_path / f"damaged{suffix}", max_pixels=100_000)

@@ -1,0 +1,189 @@
+"""Pictures in strips: what comes out of a reader, what goes into a writer, and what memory that takes."""
+
+import subprocess
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from bbmr.atomic import OutputError
+from bbmr.depth import Samples
+from bbmr.imageio import (
+    PictureError,
+    PictureWarning,
+    PictureWriter,
+    create_picture,
+    open_picture,
+    read_picture,
+    write_picture,
+)
+from bbmr.large import Strips
+from bbmr.picture import Metadata, Picture
+
+CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
+STREAMED = [".png", ".tif", ".jpg"]
+
+
+@pytest.fixture(autouse=True)
+def _strict_warnings() -> None:
+    warnings.simplefilter("error")
+
+
+def picture(mode: str, depth: int = 8, height: int = 150, width: int = 70) -> Picture:
+    y, x, c = np.ogrid[:height, :width, : CHANNELS[mode]]
+    samples: Samples = 128 + 90 * np.sin(y / 9 + c) * np.cos(x / 7 - c)
+    return Picture.from_array((samples * (257 if depth == 16 else 1)).astype(f"u{depth // 8}").squeeze())
+
+
+def in_strips(path: Path, whole: Picture, heights: list[int], quality: int = 95) -> None:
+    size = whole.height, whole.width, whole.mode, whole.depth
+    with create_picture(path, *size, whole.metadata, quality=quality) as writer:
+        top = 0
+        for height in heights:
+            writer.add(whole.crop(slice(top, top + height), slice(None)))
+            top += height
+    assert top == whole.height
+
+
+@pytest.mark.parametrize("height", [1, 7, 64, 150, 400])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".webp", ".jxl", ".avif"])
+def test_strips_are_the_whole_picture_in_parts(tmp_path: Path, suffix: str, height: int) -> None:
+    write_picture(picture("RGB"), tmp_path / f"a{suffix}")
+    whole = read_picture(tmp_path / f"a{suffix}")
+    with open_picture(tmp_path / f"a{suffix}") as reader:
+        assert (reader.height, reader.width, reader.mode, reader.depth) == (150, 70, "RGB", 8)
+        assert reader.metadata == whole.metadata
+        assert reader.streams == (suffix in STREAMED)
+        parts = list(reader.strips(height))
+        again = list(reader.strips(height))
+    assert [part.height for part in parts[:-1]] == [height] * (len(parts) - 1)
+    np.testing.assert_array_equal(np.concatenate([part.colour for part in parts]), whole.colour)
+    assert parts == again
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("mode", CHANNELS)
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jxl"])
+def test_a_picture_written_in_strips_comes_back(tmp_path: Path, suffix: str, mode: str, depth: int) -> None:
+    whole = replace(picture(mode, depth), metadata=Metadata(xmp=b"<x/>"))
+    in_strips(tmp_path / f"a{suffix}", whole, [1, 63, 5, 81])
+    assert read_picture(tmp_path / f"a{suffix}") == whole
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_jpeg_of_several_strips_is_one_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    whole = replace(picture(mode, height=333, width=45), metadata=Metadata(xmp=b"<x/>"))
+    write_picture(whole, tmp_path / "alone.jpg", quality=90)
+    monkeypatch.setattr("bbmr.imageio.jpeg_writing._STRIP", 64 * 45)
+    in_strips(tmp_path / "parts.jpg", whole, [100, 1, 232], quality=90)
+    content = (tmp_path / "parts.jpg").read_bytes()
+    assert content.count(b"\xff\xd7") == 5  # between strips of 64 rows
+    with Image.open(tmp_path / "parts.jpg") as parts, Image.open(tmp_path / "alone.jpg") as alone:
+        np.testing.assert_array_equal(np.array(parts), np.array(alone))  # the same quantised samples
+    assert read_picture(tmp_path / "parts.jpg") == read_picture(tmp_path / "alone.jpg")
+
+
+def test_a_tiff_that_may_pass_4_gigabytes_is_a_bigtiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bbmr.imageio.tiff_writing._CLASSIC_LIMIT", 1000)
+    exif = Image.Exif()
+    exif[0x010F] = "A maker of cameras"
+    exif.get_ifd(0x8769)[0x9003] = "2026:01:02 03:04:05"
+    whole = replace(picture("RGB", 16), metadata=Metadata(exif=exif.tobytes().removeprefix(b"Exif\0\0")))
+    write_picture(whole, tmp_path / "a.tif")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.is_bigtiff
+        np.testing.assert_array_equal(file.asarray(), whole.colour)
+        assert file.pages.first.tags[0x010F].value == "A maker of cameras"
+        assert file.pages.first.tags[0x8769].value["DateTimeOriginal"] == "2026:01:02 03:04:05"
+    again = read_picture(tmp_path / "a.tif")
+    seen = Image.Exif()
+    seen.load(b"Exif\0\0" + (again.metadata.exif or b""))
+    assert seen.get_ifd(0x8769)[0x9003] == "2026:01:02 03:04:05"
+
+
+def _add_and_fail(writer: PictureWriter, whole: Picture) -> None:
+    writer.add(whole.crop(slice(100), slice(None)))
+    raise RuntimeError("on the way")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".webp", ".jxl"])
+def test_nothing_is_left_of_what_was_not_finished(tmp_path: Path, suffix: str) -> None:
+    whole, size = picture("RGB"), (150, 70, "RGB", 8)
+    with pytest.raises(RuntimeError, match="on the way"), create_picture(tmp_path / f"a{suffix}", *size) as writer:
+        _add_and_fail(writer, whole)
+    with pytest.raises(ValueError, match="50 of 150 rows"), create_picture(tmp_path / f"a{suffix}", *size) as writer:
+        writer.add(whole.crop(slice(100), slice(None)))
+    for wrong in (picture("L"), picture("RGB", 16), picture("RGB", width=71), picture("RGB", height=151)):
+        with pytest.raises(ValueError, match=r"strip|rows"), create_picture(tmp_path / f"a{suffix}", *size) as writer:
+            writer.add(wrong)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / f"a{suffix}").write_bytes(b"precious")
+    with pytest.raises(OutputError, match="exists already"), create_picture(tmp_path / f"a{suffix}", *size) as writer:
+        pass
+    assert (tmp_path / f"a{suffix}").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("suffix", STREAMED)
+def test_damage_in_the_middle_is_an_error_that_names_the_file(tmp_path: Path, suffix: str) -> None:
+    write_picture(picture("RGB", height=900), tmp_path / f"a{suffix}")
+    content = (tmp_path / f"a{suffix}").read_bytes()
+    cut = len(content) * 3 // 5
+    damaged = content[:cut] + b"\xff\0" * 30 + content[cut + 60 :] if suffix == ".tif" else content[:cut]
+    (tmp_path / f"b{suffix}").write_bytes(damaged)
+    with pytest.raises(PictureError, match=rf"b{suffix}: .*damaged"), open_picture(tmp_path / f"b{suffix}") as reader:
+        list(reader.strips(100))
+
+
+def test_interlaced_and_progressive_files_are_read_in_strips_too(tmp_path: Path) -> None:
+    whole = picture("RGB")
+    Image.fromarray(whole.colour).save(tmp_path / "a.jpg", progressive=True, quality=90)
+    with open_picture(tmp_path / "a.jpg") as reader, Image.open(tmp_path / "a.jpg") as seen:
+        np.testing.assert_array_equal(np.concatenate([p.colour for p in reader.strips(40)]), np.array(seen))
+
+
+@pytest.mark.parametrize("suffix", STREAMED)
+def test_memory_does_not_grow_with_the_height(tmp_path: Path, suffix: str) -> None:
+    program = f"""
+import resource, sys
+import numpy as np
+from bbmr.imageio import create_picture, open_picture
+from bbmr.large import Strips
+from bbmr.picture import Picture
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform != "darwin" else 1 << 20)
+strip = Picture(np.random.default_rng(0).integers(0, 256, (64, 1000, 3), dtype=np.uint8))
+for height in (640, 12800):
+    with create_picture("a{suffix}", height, 1000, "RGB", overwrite=True) as writer:
+        for _ in range(height // 64):
+            writer.add(strip)
+    with open_picture("a{suffix}") as reader:
+        assert sum(part.height for part in reader.strips(64)) == height
+    print(peak())
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    low, high = map(int, done.stdout.split())
+    assert high - low < 20  # MB; the picture has 38
+    assert not done.stderr
+
+
+def test_a_reader_is_what_large_pictures_are_compressed_from(tmp_path: Path) -> None:
+    whole = replace(picture("RGB"), metadata=Metadata(xmp=b"<x/>"))
+    write_picture(whole, tmp_path / "a.tif")
+
+    def size_of(source: Strips) -> tuple[int, int, Metadata, int]:
+        return source.height, source.width, source.metadata, len(list(source.strips(64)))
+
+    with open_picture(tmp_path / "a.tif") as reader:
+        assert size_of(reader) == (150, 70, whole.metadata, 3)
+
+
+def test_warnings_of_a_reader_come_when_it_is_opened(tmp_path: Path) -> None:
+    Image.fromarray(picture("RGB").colour).convert("P").save(tmp_path / "a.png")
+    with pytest.warns(PictureWarning, match="read as RGB"):
+        reader = open_picture(tmp_path / "a.png")
+    with reader:
+        list(reader.strips(50))
