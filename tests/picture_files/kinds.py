@@ -270,19 +270,29 @@ def tiff_kinds() -> list[Kind]:
         ("RGB, 16 bits, tiles, deflate, differences", {"tile": (16, 16), "compression": "deflate", "predictor": True}),
         ("RGB, 16 bits, big-endian, LZW", {"byteorder": ">", "compression": "lzw", "rowsperstrip": 7}),
         ("RGB, 16 bits, BigTIFF, PackBits", {"bigtiff": True, "compression": "packbits"}),
-        ("RGB, 16 bits, zstandard", {"compression": "zstd"}),
+        ("RGB, 16 bits, Zstandard", {"compression": "zstd", "byteorder": ">", "predictor": True}),
+        ("RGB, 16 bits, LZMA", {"compression": "lzma"}),
     ):
-        refused = options.get("compression") == "zstd"
-        kinds.append(
-            Kind(".tif", "tifffile", words, tiff(deep, photometric="rgb", **options), None if refused else deep)
-        )
+        kinds.append(Kind(".tif", "tifffile", words, tiff(deep, photometric="rgb", **options), deep))
+    jpeg2000 = tiff(deep, photometric="rgb", compression="jpeg2000")
+    kinds.append(Kind(".tif", "tifffile", "RGB, 16 bits, JPEG 2000 within", jpeg2000))
+    webp = tiff(rgb, photometric="rgb", compression="webp", compressionargs={"lossless": True})
+    kinds.append(Kind(".tif", "tifffile", "RGB, WebP within", webp, rgb))
     planes = np.ascontiguousarray(np.moveaxis(deep, 2, 0))
     kinds.append(
         Kind(".tif", "tifffile", "RGB, 16 bits, planar", tiff(planes, photometric="rgb", planarconfig="separate"), deep)
     )
+    tiles = tiff(planes, photometric="rgb", planarconfig="separate", tile=(16, 16), compression="deflate")
+    kinds.append(Kind(".tif", "tifffile", "RGB, 16 bits, planar in tiles", tiles, deep))
     coded = pyvips.Image.new_from_array(rgb, interpretation="srgb").tiffsave_buffer(compression="jpeg", Q=95)
     with tifffile.TiffFile(BytesIO(coded)) as file:
         kinds.append(Kind(".tif", "libvips", "RGB, JPEG within", content(coded), file.asarray(), near=1))
+    return kinds
+
+
+def tiff_kinds_of_other_colours() -> list[Kind]:
+    rgb, gray, deep = picture("RGB"), picture("L"), picture("RGB", 16)
+    kinds = []
     kinds.append(Kind(".tif", "tifffile", "L, white is 0", tiff(gray, photometric="miniswhite"), 255 - gray))
     bilevel = as_pillow_sees(gray, "TIFF", "1", "L")
     kinds.append(Kind(".tif", "Pillow", "1 bit, CCITT fax", saved(gray, "TIFF", "1", compression="group4"), bilevel))
@@ -539,4 +549,4 @@ def with_jp2_metadata(data: bytes) -> bytes:
 
 
 def all_kinds() -> list[Kind]:
-    return [*png_kinds(), *jpeg_kinds(), *tiff_kinds(), *modern_kinds(), *plain_kinds()]
+    return [*png_kinds(), *jpeg_kinds(), *tiff_kinds(), *tiff_kinds_of_other_colours(), *modern_kinds(), *plain_kinds()]

@@ -170,8 +170,8 @@ def test_samples_of_other_kinds_are_refused_by_name(tmp_path: Path, dtype: type,
 
 
 def test_compressions_that_are_not_read_are_named(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", deep("RGB"), compression="zstd", photometric="rgb")
-    with pytest.raises(PictureError, match=r"a\.tif: is a TIFF with compression 50000"):
+    tifffile.imwrite(tmp_path / "a.tif", deep("RGB"), compression="jpegxl", photometric="rgb")
+    with pytest.raises(PictureError, match=r"a\.tif: is a TIFF with compression 5"):
         read_picture(tmp_path / "a.tif")
 
 

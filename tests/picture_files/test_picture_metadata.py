@@ -93,8 +93,18 @@ def test_no_exif_data_upset_who_reads_them(content: bytes, start: bytes) -> None
     with_orientation(metadata.exif, 5)
 
 
-@pytest.mark.parametrize("order", ["<", ">"])
-def test_directories_that_are_written_are_read_again(order: str) -> None:
+def test_tags_that_share_their_content_do_not_fill_the_memory(tmp_path: Path) -> None:
+    shared = 40 * MIB
+    tags = [(256, 4, 1, 4), (257, 4, 1, 1), (258, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 8), (279, 4, 1, 4)]
+    tags += [(65_000 + number, 7, shared, 8) for number in range(100)]
+    head = b"II*\0" + struct.pack("<I", 8 + shared) + bytes(shared)
+    directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    (tmp_path / "a.tif").write_bytes(head + directory)
+    with pytest.raises(PictureError, match="its tags have more than 64 MiB"):
+        read_picture(tmp_path / "a.tif")
+
+
+def test_directories_that_are_written_are_read_again() -> None:
     buffer = BytesIO()
     Image.new("L", (1, 1)).save(buffer, "TIFF", exif=_loaded(stream(resolution=True)))
     tags = Tags.of(buffer)

@@ -22,7 +22,7 @@ SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 3, 4, 5, 7, 16
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-_CONTENT_LIMIT = 1 << 26  # bytes of one value
+_CONTENT_LIMIT = 1 << 26  # bytes of the values of a directory
 _NESTING = 2  # EXIF within the first directory, interoperability within that
 
 
@@ -89,17 +89,19 @@ class Tags:
         size, inline = (20, 8) if self.big else (12, 4)
         table = self._bytes(count * size + inline)
         entries: dict[int, Entry] = {}
+        total = 0
         for start in range(0, count * size, size):
             tag, kind = struct.unpack_from(f"{self.order}HH", table, start)
             number = struct.unpack_from(f"{self.order}{'Q' if self.big else 'I'}", table, start + 4)[0]
             length = number * _SIZES.get(kind, 0)
             if tag in skipped or not length:
                 continue
-            if length > _CONTENT_LIMIT:
-                raise ExifError(f"tag {tag} has more than 64 MiB")
+            total += length
+            if total > _CONTENT_LIMIT:
+                raise ExifError("its tags have more than 64 MiB")
             content = table[start + size - inline : start + size][:length]
             if length > inline:
-                self.file.seek(struct.unpack(f"{self.order}{'Q' if self.big else 'I'}", content)[0])
+                self._seek(struct.unpack(f"{self.order}{'Q' if self.big else 'I'}", content)[0])
                 content = self._bytes(length)
             entries[tag] = Entry(kind, number, content)
         return entries, struct.unpack_from(f"{self.order}{'Q' if self.big else 'I'}", table, count * size)[0]
@@ -118,12 +120,15 @@ class Tags:
         return tree
 
     def _number(self, letter: str, offset: int) -> int:
+        self._seek(offset)
+        value: int = struct.unpack(f"{self.order}{letter}", self._bytes(struct.calcsize(f"={letter}")))[0]
+        return value
+
+    def _seek(self, offset: int) -> None:
         try:
             self.file.seek(offset)
         except (OSError, ValueError, OverflowError) as error:
             raise ExifError("a directory lies outside the file") from error
-        value: int = struct.unpack(f"{self.order}{letter}", self._bytes(struct.calcsize(f"={letter}")))[0]
-        return value
 
     def _bytes(self, count: int) -> bytes:
         data = self.file.read(count)
@@ -214,6 +219,8 @@ def with_resolution(exif: bytes | None, across: Fraction, down: Fraction, unit: 
 
 def _first_directory(exif: bytes | None) -> tuple[str, dict[int, Entry]]:
     tags = Tags.of(BytesIO(exif or b""))
+    if tags.big:
+        raise ExifError("EXIF has offsets of 32 bits")
     return tags.order, tags.directory(tags.first)[0]
 
 

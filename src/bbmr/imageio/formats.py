@@ -21,8 +21,6 @@ WRITE_FORMATS = {
 }
 """Suffix of an output file -> format."""
 
-STREAMED = frozenset(("PNG", "TIFF", "JPEG"))
-"""What is written strip by strip."""
 GRAYLESS = frozenset(("WEBP", "AVIF"))
 """What holds gray as RGB."""
 DEEP = frozenset(("PNG", "TIFF", "JPEG XL"))

@@ -1,11 +1,13 @@
-"""WebP, AVIF, GIF, BMP, QOI, JPEG 2000 and PNM in words: headers and metadata by Pillow; samples too, but for those of
+"""WebP, AVIF, GIF, BMP, QOI and JPEG 2000: headers and metadata by Pillow; samples too, but for those of
 more than 8 bits.  Decoded as a whole.
 """
 
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import imagecodecs
 import numpy as np
@@ -18,6 +20,7 @@ from bbmr.imageio.exif import INCH, with_resolution
 from bbmr.imageio.jpeg2000 import read_boxes
 from bbmr.imageio.metadata import bounded
 from bbmr.imageio.source import Source, bits_remark, channels_of, check_pixels, full_range, in_memory
+from bbmr.picture import Metadata
 from bbmr.pillow_limit import no_pillow_limit
 
 _HEAD = 1 << 24
@@ -34,44 +37,59 @@ def open_with_pillow(path: Path, file: BinaryIO, name: str, max_pixels: int) -> 
     """name: Pillow's of the format.  Raises PictureError for what cannot be read, nearly anything for what is
     damaged.
     """
-    head = file.read(_HEAD) if name == "AVIF" else b""
-    file.seek(0)
-    boxes = read_boxes(file) if name == "JPEG2000" else None
-    file.seek(0)
     with Image.open(file, formats=(name,)) as image:
-        check_pixels(image.width, image.height, max_pixels)
+        height, width = image.height, image.width
+        check_pixels(width, height, max_pixels)
         frames = getattr(image, "n_frames", 1)
         if frames > 1:
             raise PictureError(f"holds {frames} frames or pages; save the one you want as a picture of its own")
-        bits = boxes.bits if boxes else _avif_bits(head) if name == "AVIF" else 8
         own = "L" if image.mode == _DEEP_GRAY else image.mode
         mode = _CONVERTED.get(own, own)
         if "transparency" in image.info and not mode.endswith("A"):
             mode += "A"  # a palette's entry that is marked as transparent
-        if mode not in ("L", "LA", "RGB", "RGBA") or bits > 16:
-            raise PictureError(f"pictures of mode {own} are not handled; save it as RGB first")
-        remarks: tuple[str, ...] = () if mode == own else (f"read as {mode}; its own mode is {own}",)
-        remarks += bits_remark(bits) if bits > 8 else ()
-        icc, exif, xmp = (image.info.get(part) for part in ("icc_profile", "exif", "xmp"))
-        if boxes:
-            icc, exif, xmp = boxes.icc, boxes.exif, boxes.xmp
-        if name in ("BMP", "JPEG2000") and "dpi" in image.info:
-            across, down = map(_rational, image.info["dpi"])
-            exif = with_resolution(exif, across, down, INCH)
-        if name == "AVIF" and icc is None and (at := head.find(b"colrnclx")) >= 0:
-            icc, more = coded_profile(int.from_bytes(head[at + 8 : at + 10]), int.from_bytes(head[at + 10 : at + 12]))
-            remarks += more
-        metadata = bounded(icc, exif, xmp.encode() if isinstance(xmp, str) else xmp)
-        height, width = image.height, image.width
+        found = _found(file, name, image.info)
+    if mode not in ("L", "LA", "RGB", "RGBA") or found.bits > 16:
+        raise PictureError(f"pictures of mode {own}, {found.bits} bits, are not handled; save it as RGB first")
+    remarks = found.remarks if mode == own else (f"read as {mode}; its own mode is {own}", *found.remarks)
 
     def decode() -> Samples:
-        if bits > 8:
-            return _deep(path, name, bits, (height, width, channels_of(mode)))
+        if found.bits > 8:
+            return _deep(path, name, found.bits, (height, width, channels_of(mode)))
         with no_pillow_limit(), Image.open(path, formats=(name,)) as again:
             again.load()
             return np.array(again if again.mode == mode else again.convert(mode))
 
-    return Source(height, width, mode, 8 if bits <= 8 else 16, metadata, in_memory(decode), remarks)
+    depth = 8 if found.bits <= 8 else 16
+    return Source(height, width, mode, depth, found.metadata, in_memory(decode), remarks)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What Pillow does not tell, or not in one place."""
+
+    bits: int
+    metadata: Metadata
+    remarks: tuple[str, ...]
+
+
+def _found(file: BinaryIO, name: str, info: Mapping[Any, Any]) -> _Found:
+    """info: what Pillow found."""
+    icc, exif, xmp = (info.get(part) for part in ("icc_profile", "exif", "xmp"))
+    bits, remarks = 8, tuple[str, ...]()
+    file.seek(0)
+    if name == "AVIF":
+        head = file.read(_HEAD)
+        bits = _avif_bits(head)
+        if icc is None and (at := head.find(b"colrnclx")) >= 0:
+            icc, remarks = coded_profile(*struct.unpack_from(">HH", head, at + 8))
+    elif name == "JPEG2000":
+        boxes = read_boxes(file)
+        bits, icc, exif, xmp = boxes.bits, boxes.icc, boxes.exif, boxes.xmp
+    if name in ("BMP", "JPEG2000") and "dpi" in info:
+        across, down = (Fraction(value).limit_denominator(1000) for value in info["dpi"])
+        exif = with_resolution(exif, across, down, INCH)
+    remarks += bits_remark(bits)
+    return _Found(bits, bounded(icc, exif, xmp.encode() if isinstance(xmp, str) else xmp), remarks)
 
 
 def _deep(path: Path, name: str, bits: int, shape: tuple[int, int, int]) -> Samples:
@@ -90,7 +108,3 @@ def _avif_bits(head: bytes) -> int:
     """Bits a sample in the file: Pillow itself cuts deeper pictures down to 8 without a word."""
     flags = head[head.index(b"av1C") + 6]  # seq_tier_0, high_bitdepth, twelve_bit, ... (AV1-ISOBMFF 2.3.3)
     return 8 if not flags & 0x40 else 12 if flags & 0x20 else 10
-
-
-def _rational(value: float) -> Fraction:
-    return Fraction(value).limit_denominator(1000)

@@ -15,8 +15,8 @@ from bbmr.picture import Metadata
 
 _COLOURS = {"L": 0, "RGB": 2, "LA": 4, "RGBA": 6}
 _LEVEL = 6
-_ROWS = 64
-"""That are filtered together: a few hundred kilobytes stay in the cache."""
+_FILTERED = 1 << 18
+"""Bytes that are filtered at once: they stay in the cache."""
 _SUB, _UP, _PAETH = 1, 2, 4
 
 Bytes = NDArray[np.uint8]
@@ -39,8 +39,9 @@ class PngEncoder:
     def add(self, samples: Samples) -> None:
         rows = np.ascontiguousarray(samples.astype(">u2") if samples.dtype == np.uint16 else samples)
         data = rows.view(np.uint8).reshape(len(samples), -1)
-        for top in range(0, len(data), _ROWS):
-            part = data[top : top + _ROWS]
+        count = max(1, _FILTERED // data.shape[1])
+        for top in range(0, len(data), count):
+            part = data[top : top + count]
             self._put(self._deflate.compress(self._filtered(part).tobytes()))
             self._above = part[-1:].copy()
 

@@ -1,7 +1,7 @@
 """Reading users' pictures, whole or strip by strip.
 
 Pixels stay as they are stored: a picture that carries an EXIF orientation is not turned, the tag survives instead.
-What cannot be kept is refused with a PictureError or, where nothing visible is lost, said by a PictureWarning.
+What cannot be kept is refused with a PictureError or said by a PictureWarning.
 """
 
 from collections.abc import Callable, Iterator

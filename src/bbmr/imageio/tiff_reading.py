@@ -21,6 +21,8 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _CHANNELS = 256, 257, 258, 2
 _SUBFILE, _EXTRA, _SAMPLE_FORMAT = 254, 338, 339
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR, _LAB = 0, 1, 2, 3, 5, 6, 8
 _COMPRESSIONS = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946))
+_MORE_COMPRESSIONS = frozenset((34925, 50000, 50001))  # LZMA, Zstandard, WebP
+_TILE_WIDTH, _PLANAR, _SEPARATE = 322, 284, 2
 LAYOUT = frozenset(
     # What describes the file rather than the photograph, its samples' places and coding, pointers to what is not read
     # (thumbnails, layers of image editors), and what is kept by itself (ICC profile, XMP).
@@ -59,10 +61,12 @@ def open_tiff(path: Path, file: BinaryIO, max_pixels: int) -> Source:
     strips = streamed(path, load, (first.height, first.width, channels_of(mode), depth))
     if first.is_left_to_pillow:
         strips = in_memory(lambda: _by_pillow(path))
+    elif first.is_left_to_tifffile:
+        strips = in_memory(lambda: _by_tifffile(path, channels_of(mode)))
     tree = tags.tree(tags.first, LAYOUT)
     xmp = entries[XMP].content if XMP in entries else None
     metadata = bounded(icc, stream_of(tags.order, tree) if tree else None, xmp)
-    return Source(first.height, first.width, mode, depth, metadata, strips, remarks, not first.is_left_to_pillow)
+    return Source(first.height, first.width, mode, depth, metadata, strips, remarks, first.streams)
 
 
 class _Page:
@@ -87,14 +91,18 @@ class _Page:
         is_plain_ycbcr = self.photometric == _YCBCR and self.compression not in _JPEGS
         # libvips takes the one for RGB and fails on the other.
         self.is_left_to_pillow = is_plain_ycbcr or (self.photometric == _LAB and max(self.bits) == 8)
+        # It knows no other compressions, nor tiles of one channel each.
+        has_tiles_of_channels = _TILE_WIDTH in entries and numbers(_PLANAR, 1)[0] == _SEPARATE and self.channels > 1
+        self.is_left_to_tifffile = self.compression not in _COMPRESSIONS or has_tiles_of_channels
+        self.streams = not (self.is_left_to_pillow or self.is_left_to_tifffile)
         if is_plain_ycbcr and numbers(_SUBSAMPLING, 2) != (1, 1):
             raise PictureError("is a TIFF of YCbCr colours at lower resolution than its luma; save it as RGB first")
 
     def read_as(self) -> tuple[str, int]:
         """Mode and depth.  Raises PictureError for what is not read."""
-        if self.compression not in _COMPRESSIONS:
+        if self.is_left_to_tifffile and not self._is_known_to_tifffile:
             raise PictureError(
-                f"is a TIFF with compression {self.compression}, which is not read; save it with deflate or none"
+                f"is a TIFF with compression {self.compression}, or a layout, that is not read; save it with deflate"
             )
         bits = max(self.bits)
         allowed = (1, 2, 4, 8) if self.photometric == _PALETTE else (1, 2, 4, 8, 16) if self.channels == 1 else (8, 16)
@@ -115,6 +123,11 @@ class _Page:
         if alpha and self.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
             alpha = False
         return mode + ("A" if alpha else ""), 16 if bits == 16 else 8
+
+    @property
+    def _is_known_to_tifffile(self) -> bool:
+        is_plain = self.photometric in (_BLACK_IS_ZERO, _RGB) and self.extra[:1] != (1,) and max(self.bits) in (8, 16)
+        return is_plain and self.compression in (_COMPRESSIONS - set(_JPEGS)) | _MORE_COMPRESSIONS
 
     def remarks(self, mode: str) -> tuple[str, ...]:
         found: tuple[str, ...] = ()
@@ -148,6 +161,17 @@ def _by_pillow(path: Path) -> Samples:
     with no_pillow_limit(), Image.open(path, formats=("TIFF",)) as image:
         image.getexif().pop(ORIENTATION, None)  # lest it sets the picture upright
         return np.array(image.convert("RGB"))
+
+
+def _by_tifffile(path: Path, channels: int) -> Samples:
+    import tifffile  # noqa: PLC0415 - slow, and hardly ever needed
+
+    with tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        samples = np.atleast_3d(page.asarray())
+        if page.planarconfig == _SEPARATE and page.samplesperpixel > 1:
+            samples = np.moveaxis(samples, 0, 2)
+    return samples[:, :, :channels].astype(samples.dtype.newbyteorder("="))
 
 
 def _without_extra(load: Loader, channels: int) -> Loader:
