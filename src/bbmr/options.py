@@ -92,6 +92,7 @@ CODED_CHOICES: Mapping[str, PipelineChoice] = {
     CODED_PIPELINE: PipelineChoice(
         "each block at its own scale, coded with loss, restored in one pass by a small network", blocks=(128, 64)
     ),
+    "coded-fine": PipelineChoice("the same by one that goes on at half the sides", blocks=(128, 64)),
     "coded-wide": PipelineChoice("the same by a network of four times the weights", blocks=(128, 64)),
 }
 """Pipelines for LR samples that are coded with loss; `bbmr.coding.options` has what is chosen with them."""
