@@ -266,7 +266,7 @@ def test_orientation_is_kept_and_pixels_are_not_turned(tmp_path: Path, suffix: s
         assert np.abs(again.colour.astype(int) - picture("RGB")).max() < 12
 
 
-def test_damaged_files_of_all_kinds_raise_nothing_else(tmp_path: Path) -> None:
+def test_damaged_files_of_all_kinds_raise_nothing_else(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     samples = picture("RGB")
     for suffix in WRITTEN:
@@ -284,3 +284,20 @@ def test_damaged_files_of_all_kinds_raise_nothing_else(tmp_path: Path) -> None:
             (tmp_path / f"damaged{suffix}").write_bytes(damaged)
             with suppress(PictureError):
                 read_picture(tmp_path / f"damaged{suffix}", max_pixels=100_000)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_tags_that_point_beyond_the_file_are_no_news_for_the_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, options in (("vips", {}), ("tifffile", {"compression": "zstd"})):
+        path = tmp_path / f"{name}.tif"
+        tifffile.imwrite(path, picture("RGB"), photometric="rgb", bigtiff=True, **options)  # type: ignore[arg-type]
+        content = bytearray(path.read_bytes())
+        with tifffile.TiffFile(path) as file:
+            at = file.pages.first.tags[273].offset
+        content[at + 12 : at + 20] = struct.pack("<Q", (1 << 63) + 7)
+        path.write_bytes(content)
+        with pytest.raises(PictureError, match=rf"{name}\.tif: .*damaged"):
+            read_picture(path)
+    assert not capfd.readouterr().err

@@ -1,7 +1,7 @@
 """Strips out of libvips, which decodes no more of a picture than it is asked for."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +83,18 @@ def _to_srgb(image: pyvips.Image, depth: int, icc: bytes | None) -> pyvips.Image
 def _opened(path: Path) -> Iterator[pyvips.Source]:
     """Read by us, as libvips would map files into memory, which counts as used, and knows names of Unicode alone."""
     with path.open("rb", buffering=0) as file:
+        # What is raised in here would be printed: libvips has its own words for what it cannot read.
+        def read(count: int) -> bytes:
+            with suppress(OSError):
+                return file.read(count) or b""
+            return b""
+
+        def seek(offset: int, whence: int) -> int:
+            with suppress(OSError, ValueError, OverflowError):
+                return file.seek(offset, whence)
+            return -1
+
         source = pyvips.SourceCustom()
-        source.on_read(file.read)
-        source.on_seek(file.seek)
+        source.on_read(read)
+        source.on_seek(seek)
         yield source
