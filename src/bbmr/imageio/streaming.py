@@ -35,6 +35,7 @@ def streamed(path: Path, load: Loader, size: tuple[int, int, int, int]) -> Strip
             image = load(source)
             _check(image, size)
             region = pyvips.Region.new(image)
+            pyvips.vips_lib.vips_error_clear()
             for top in range(0, image.height, height):
                 yield _fetched(region, top, min(height, image.height - top), size)
 
@@ -55,8 +56,17 @@ def _fetched(region: pyvips.Region, top: int, count: int, size: tuple[int, int, 
     for start in range(0, count, _FETCHED):
         part = strip[start : start + _FETCHED]
         data = region.fetch(0, top + start, width, len(part))
+        _raise_what_was_swallowed()
         part[:] = np.frombuffer(data, strip.dtype).reshape(part.shape)
     return strip
+
+
+def _raise_what_was_swallowed() -> None:
+    """libvips paints tiles of a TIFF black that it cannot decode, and says so in its list of errors alone."""
+    said = pyvips.ffi.string(pyvips.vips_lib.vips_error_buffer()).decode("utf-8", "replace").strip()
+    if said:
+        pyvips.vips_lib.vips_error_clear()
+        raise ValueError(said)
 
 
 def in_srgb(load: Loader, depth: int, icc: bytes | None) -> Loader:
