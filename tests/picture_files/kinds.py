@@ -255,7 +255,7 @@ def jpeg_kinds() -> list[Kind]:
 
 
 def tiff_kinds() -> list[Kind]:
-    rgb, gray, deep = picture("RGB"), picture("L"), picture("RGB", 16)
+    rgb, deep = picture("RGB"), picture("RGB", 16)
     kinds = []
     for depth in (8, 16):
         for mode, channels in CHANNELS.items():

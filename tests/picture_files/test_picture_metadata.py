@@ -1,6 +1,7 @@
 """What pictures say besides their samples, and what they may not say."""
 
 import struct
+import sys
 import warnings
 import zlib
 from collections.abc import Callable
@@ -241,7 +242,7 @@ def test_jpeg_xl_says_itself_how_it_is_turned(tmp_path: Path) -> None:
 
 def test_heic_says_which_extra_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pillow_heif.from_bytes("RGB", (56, 40), picture("RGB").tobytes()).save(tmp_path / "a.heic")
-    monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(PictureError, match=r'a\.heic: is a HEIC picture; .*pip install "bbmr\[heic\]"'):
         read_picture(tmp_path / "a.heic")
 
@@ -266,7 +267,7 @@ def test_orientation_is_kept_and_pixels_are_not_turned(tmp_path: Path, suffix: s
         assert np.abs(again.colour.astype(int) - picture("RGB")).max() < 12
 
 
-def test_damaged_files_of_all_kinds_raise_nothing_else(tmp_path: Path) -> None:
+def test_damaged_files_of_all_kinds_raise_nothing_else(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     samples = picture("RGB")
     for suffix in WRITTEN:
@@ -284,3 +285,23 @@ def test_damaged_files_of_all_kinds_raise_nothing_else(tmp_path: Path) -> None:
             (tmp_path / f"damaged{suffix}").write_bytes(damaged)
             with suppress(PictureError):
                 read_picture(tmp_path / f"damaged{suffix}", max_pixels=100_000)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_tags_that_point_beyond_the_file_are_no_news_for_the_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unraisable: list[object] = []  # what callbacks raise would be printed
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    for name, options in (("vips", {}), ("tifffile", {"compression": "zstd"})):
+        path = tmp_path / f"{name}.tif"
+        tifffile.imwrite(path, picture("RGB"), photometric="rgb", bigtiff=True, **options)  # type: ignore[arg-type]
+        content = bytearray(path.read_bytes())
+        with tifffile.TiffFile(path) as file:
+            at = file.pages.first.tags[273].offset
+        content[at + 12 : at + 20] = struct.pack("<Q", 1 << 62)
+        path.write_bytes(content)
+        with pytest.raises(PictureError, match=rf"{name}\.tif: .*damaged"):
+            read_picture(path)
+    assert not capfd.readouterr().err
+    assert not unraisable

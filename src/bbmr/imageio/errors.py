@@ -1,8 +1,13 @@
 """What reading and writing pictures raise and warn of."""
 
+import logging
 import warnings
 
 from bbmr.errors import BbmrError
+
+# Decoders log what they find in damaged files.  Without a handler that goes to the terminal, beside our errors.
+for _name in ("PIL", "tifffile"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 
 
 class PictureError(BbmrError):

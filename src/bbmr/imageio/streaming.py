@@ -1,7 +1,7 @@
 """Strips out of libvips, which decodes no more of a picture than it is asked for."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,7 @@ def streamed(path: Path, load: Loader, size: tuple[int, int, int, int]) -> Strip
             image = load(source)
             _check(image, size)
             region = pyvips.Region.new(image)
+            pyvips.vips_lib.vips_error_clear()
             for top in range(0, image.height, height):
                 yield _fetched(region, top, min(height, image.height - top), size)
 
@@ -55,8 +56,17 @@ def _fetched(region: pyvips.Region, top: int, count: int, size: tuple[int, int, 
     for start in range(0, count, _FETCHED):
         part = strip[start : start + _FETCHED]
         data = region.fetch(0, top + start, width, len(part))
+        _raise_what_was_swallowed()
         part[:] = np.frombuffer(data, strip.dtype).reshape(part.shape)
     return strip
+
+
+def _raise_what_was_swallowed() -> None:
+    """libvips paints tiles of a TIFF black that it cannot decode, and says so in its list of errors alone."""
+    said = pyvips.ffi.string(pyvips.vips_lib.vips_error_buffer()).decode("utf-8", "replace").strip()
+    if said:
+        pyvips.vips_lib.vips_error_clear()
+        raise ValueError(said)
 
 
 def in_srgb(load: Loader, depth: int, icc: bytes | None) -> Loader:
@@ -83,7 +93,18 @@ def _to_srgb(image: pyvips.Image, depth: int, icc: bytes | None) -> pyvips.Image
 def _opened(path: Path) -> Iterator[pyvips.Source]:
     """Read by us, as libvips would map files into memory, which counts as used, and knows names of Unicode alone."""
     with path.open("rb", buffering=0) as file:
+        # What is raised in here would be printed: libvips has its own words for what it cannot read.
+        def read(count: int) -> bytes:
+            with suppress(OSError):
+                return file.read(count) or b""
+            return b""
+
+        def seek(offset: int, whence: int) -> int:
+            with suppress(OSError, ValueError, OverflowError):
+                return file.seek(offset, whence)
+            return -1
+
         source = pyvips.SourceCustom()
-        source.on_read(file.read)
-        source.on_seek(file.seek)
+        source.on_read(read)
+        source.on_seek(seek)
         yield source
