@@ -30,7 +30,9 @@ _LUMA = (65.481 / 219, 128.553 / 219, 24.966 / 219)  # BT.601, as `bbmr.luma`
 
 
 Lookup = Callable[[Tensor, torch.dtype], Tensor]
-"""A table with a row for every condition, (conditions, C) -> what holds at each position, (N, C, h, w)."""
+"""A table with a row for every condition, (conditions, C) -> what holds at each position, (N, C, h, w); or
+(N, C, 1, 1), where that is the same at all.
+"""
 
 
 class ConditionedPair(nn.Module):
@@ -44,11 +46,11 @@ class ConditionedPair(nn.Module):
         self.gain = nn.Parameter(torch.ones(conditions, channels))
 
     def forward(self, features: Tensor, look_up: Lookup) -> Tensor:
+        # Half of the time goes to what is not convolutions: as few new tensors as autograd allows.
         inner = self.first(features)
-        inner = F.silu(inner + look_up(self.bias, inner.dtype))
+        inner = F.silu(inner.add_(look_up(self.bias, inner.dtype)), inplace=not torch.is_grad_enabled())
         inner = self.second(inner)
-        refined: Tensor = features + inner * look_up(self.gain, inner.dtype)
-        return refined
+        return torch.addcmul(features, inner, look_up(self.gain, inner.dtype))
 
 
 class Fast(nn.Module):
@@ -75,11 +77,12 @@ class Fast(nn.Module):
         return 2 + 2 * len(self.body)
 
     def forward(self, pixels: Tensor, levels: Tensor) -> Tensor:
-        return self._correction(pixels, lambda table, dtype: _per_position(table.to(dtype), levels))
+        rows = _once_where_alike(levels)
+        return self._correction(pixels, lambda table, dtype: _per_position(table.to(dtype), rows))
 
     def _correction(self, pixels: Tensor, look_up: Lookup) -> Tensor:
         shallow = self.head((pixels - 0.5) * GAIN)
-        shallow = shallow + look_up(self.head_bias, shallow.dtype)
+        shallow = shallow.add_(look_up(self.head_bias, shallow.dtype))
         features = shallow
         for pair in self.body:
             features = pair(features, look_up)
@@ -99,7 +102,7 @@ class CodedFast(Fast):
 
     def forward(self, pixels: Tensor, levels: Tensor, qualities: Tensor) -> Tensor:  # type: ignore[override]
         shares = _shares_of_knots(qualities)
-        rows = levels + LEVELS * torch.arange(len(levels), device=levels.device).view(-1, 1, 1)
+        rows = _once_where_alike(levels) + LEVELS * torch.arange(len(levels), device=levels.device).view(-1, 1, 1)
 
         def look_up(table: Tensor, dtype: torch.dtype) -> Tensor:
             own = torch.einsum("nlk,lkc->nlc", shares, table.view(LEVELS, KNOTS, -1))
@@ -180,6 +183,12 @@ class FastLuma(nn.Module):
         luma = (pixels.reshape(n, 3, -1, height, width) * self.luma.view(3, 1, 1, 1)).sum(1)
         correction: Tensor = self.on_luma(luma, levels).repeat(1, 3, 1, 1)
         return correction
+
+
+def _once_where_alike(levels: Tensor) -> Tensor:
+    """(N, h, w); or (N, 1, 1), where each picture has one level all over."""
+    first = levels[:, :1, :1]
+    return first if bool((levels == first).all()) else levels
 
 
 def _per_position(table: Tensor, rows: Tensor) -> Tensor:
