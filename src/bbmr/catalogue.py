@@ -19,7 +19,6 @@ from bbmr.networks import NetworkDescriptor
 from bbmr.options import (
     BICUBIC_MOSAIC,
     CODED_CHOICES,
-    CODED_PIPELINE,
     DEFAULT_PIPELINE,
     DEFAULT_SCALES,
     LEARNED,
@@ -240,13 +239,14 @@ _BICUBIC = (
 )
 
 
+_CODED_HELPER = "coded-fast"
 _CODED = tuple(
-    # Where a block is worth its bits the small network tells well enough, in less time.
+    # Where a block is worth its bits the smallest network tells well enough, in less time.
     Pipeline(
         name,
         CodedUpscaler,
         (name,),
-        () if name == CODED_PIPELINE else (CODED_PIPELINE,),
+        () if name == _CODED_HELPER else (_CODED_HELPER,),
         helper_restorer=CodedUpscaler,
     )
     for name in CODED_CHOICES

@@ -87,13 +87,13 @@ PIPELINE_CHOICES: Mapping[str, PipelineChoice] = BICUBIC_CHOICES | {
 }
 """All pipelines by name; `bbmr.catalogue.PIPELINES` has what they are made of."""
 PIPELINE_NAMES = tuple(PIPELINE_CHOICES)
-CODED_PIPELINE = "coded-fast"
+CODED_PIPELINE = "coded-fine"
 CODED_CHOICES: Mapping[str, PipelineChoice] = {
     CODED_PIPELINE: PipelineChoice(
         "each block at its own scale, coded with loss, restored in one pass by a small network", blocks=(128, 64)
     ),
-    "coded-fine": PipelineChoice("the same by one that goes on at half the sides", blocks=(128, 64)),
-    "coded-wide": PipelineChoice("the same by a network of four times the weights", blocks=(128, 64)),
+    "coded-fast": PipelineChoice("the same by a quarter of its work", blocks=(128, 64)),
+    "coded-wide": PipelineChoice("the same by one that is wider, at a quarter of the sides", blocks=(128, 64)),
 }
 """Pipelines for LR samples that are coded with loss; `bbmr.coding.options` has what is chosen with them."""
 DEFAULT_SCALES = {"optimal": SCALES, "greedy": PAPER_SCALES}

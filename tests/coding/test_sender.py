@@ -38,7 +38,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Corrections of some thousandths of the value range."""
     torch.manual_seed(0)
     shipped = {}
-    for name, pairs in (("coded-fast", 1), ("coded-wide", 2)):
+    for name, pairs in (("coded-fast", 1), ("coded-fine", 1), ("coded-wide", 2)):
         coded = at_random(CodedFast(8, pairs))
         nn.init.normal_(coded.tail.weight, std=0.002)
         shipped[name] = NetworkDescriptor("fast-coded", coded, "coded", None, coded.reach)
@@ -58,7 +58,7 @@ def psnr_y(one: Picture, other: Picture) -> float:
     return float(10 * torch.log10(255**2 / error.square().mean()))
 
 
-@pytest.mark.parametrize(("tune", "pipeline"), [("psnr", "coded-fast"), ("visual", "coded-wide")])
+@pytest.mark.parametrize(("tune", "pipeline"), [("psnr", "coded-fine"), ("visual", "coded-wide")])
 def test_what_is_measured_is_what_the_receiver_has(tune: str, pipeline: str) -> None:
     picture = halves()
     options = replace(OPTIONS, tune=tune, pipeline=pipeline)
@@ -221,7 +221,7 @@ def test_a_target_of_less_than_a_byte_is_out_of_reach() -> None:
 def test_files_and_pipelines_have_to_go_together() -> None:
     coded = compress(halves(), OPTIONS)
     exact = replace(coded, frames={})
-    with pytest.raises(BbmrError, match="coded-fast is not for LR samples that were coded without loss"):
+    with pytest.raises(BbmrError, match="coded-fine is not for LR samples that were coded without loss"):
         restore(exact)
     recipe = replace(coded.recipe, pipeline="mosaic-fast", weights="mosaic-fast")
     with pytest.raises(BbmrError, match="mosaic-fast is not for LR samples that were coded with loss"):
@@ -249,7 +249,7 @@ def test_any_size_comes_back(size: tuple[int, int]) -> None:
         ({"block": 16}, "block 16 is not possible; choose one of 128, 64"),
         ({"tune": "best"}, "visual, psnr"),
         ({"chroma": "4:2:2"}, "4:2:0, 4:4:4"),
-        ({"pipeline": "mosaic-fast"}, "pipeline 'mosaic-fast' is not possible; choose one of coded-fast, coded-wide"),
+        ({"pipeline": "mosaic-fast"}, "pipeline 'mosaic-fast' is not possible; choose one of coded-fine, coded-fast, co"),
         ({"scales": (2, 3)}, "out of 1, 2, 4, 8, 16"),
     ],
 )
