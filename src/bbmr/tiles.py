@@ -20,6 +20,14 @@ class Tile:
     core: tuple[slice, slice]
     outer: tuple[slice, slice]
 
+    def with_halo(self, halo: int) -> "Tile":
+        """The same with no more than `halo` pixels around the core, a multiple of 16."""
+        rows, cols = (
+            slice(max(inner.start - halo, outer.start), min(inner.stop + halo, outer.stop))
+            for inner, outer in zip(self.core, self.outer, strict=True)
+        )
+        return Tile(self.core, (rows, cols))
+
     def core_at(self, factor: int) -> tuple[slice, slice]:
         """The core as slices of the LR plane at `factor`."""
         return _shrunk(self.core[0], factor), _shrunk(self.core[1], factor)

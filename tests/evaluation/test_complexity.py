@@ -131,9 +131,9 @@ def test_fast_on_one_tile_by_hand() -> None:
 def test_tiles_cost_their_halos() -> None:
     grid = BlockGrid(256, 2 * 768, 128)
     # The network reaches 12 positions, 48 pixels, and the mosaic 60; whole cells of 16.
-    seen = 2 * (768 + 112) * 256
+    mosaic, network = 2 * (768 + 112) * 256, 2 * (768 + 48) * 256
     found = count_upscaling(find_pipeline("mosaic-fast"), uniform(grid), grid).macs
-    assert found == (FAST_POSITION + 3 * ENLARGED_TWICE * (1 + 4)) * seen // 16
+    assert found == (FAST_POSITION * network + 3 * ENLARGED_TWICE * (1 + 4) * mosaic) // 16
 
 
 @pytest.mark.parametrize("name", ["mosaic-fast", "separate-omnisr"])

@@ -147,6 +147,8 @@ class MosaicUpscaler(Upscaler):
         reach = _UNBOUNDED_REACH if descriptor.reach is None else descriptor.reach
         self.halo = mosaic_halo(reach, self._filter_reach)
         self.reach = None if descriptor.reach is None else self.halo
+        # What only the mosaic depends on, the network need not see.
+        self._seen = self.halo if descriptor.reach is None else up_to_cell(POSITION * reach + self._filter_reach)
 
     def restored_tiles(self, stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
         """As in `Upscaler`."""
@@ -166,7 +168,9 @@ class MosaicUpscaler(Upscaler):
             rows, cols = (slice(part.start, up_to_cell(part.stop)) for part in tile.outer)
             levels = levels_of(stored, rows, cols).to(stored.device)
             mosaic = build_mosaic(stored.planes_of(rows, cols), levels).expand(-1, 3, -1, -1)
-            yield Restored(tile, mosaic, correct_mosaic(mosaic, levels, self._network, self._qualities(stored)), levels)
+            seen = tile.with_halo(self._seen)
+            mosaic, levels = _cut_out(mosaic, levels, tile.outer, seen.outer)
+            yield Restored(seen, mosaic, correct_mosaic(mosaic, levels, self._network, self._qualities(stored)), levels)
 
     def finished(self, parts: Iterable[Restored], stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
         """What `restored_tiles` gives, of what `corrected` gave; `stored` may have other filters than there."""
@@ -195,6 +199,18 @@ class CodedUpscaler(MosaicUpscaler):
 
     def _filtered(self, part: Restored, stored: LRBlocks) -> Tensor:
         return wiener.filtered(part.restored, part.mosaic, part.pixel_levels, stored.filters)
+
+
+def _cut_out(
+    mosaic: Tensor, levels: Tensor, whole: tuple[slice, slice], part: tuple[slice, slice]
+) -> tuple[Tensor, Tensor]:
+    """Of the mosaic and the levels of `whole` those of a part, grown to whole cells, as that is."""
+    rows, cols = (
+        slice(inner.start - outer.start, up_to_cell(inner.stop) - outer.start)
+        for inner, outer in zip(part, whole, strict=True)
+    )
+    cells = (slice(one.start // CELL, one.stop // CELL) for one in (rows, cols))
+    return mosaic[:, :, rows, cols], levels[:, *cells]
 
 
 def levels_of(stored: LRBlocks, rows: slice, cols: slice) -> Tensor:
