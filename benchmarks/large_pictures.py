@@ -20,6 +20,7 @@ from rich.progress import track
 from speed import Cost, run
 
 from bbmr.imageio import WRITE_FORMATS, create_picture, read_picture
+from bbmr.options import CODED_PIPELINE
 from bbmr.picture import Picture
 
 _ROWS = 512  # of a strip
@@ -71,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--megapixels", nargs="+", type=float, default=[12, 100, 400])
     parser.add_argument("--format", choices=[suffix.removeprefix(".") for suffix in WRITE_FORMATS], default="tif")
     parser.add_argument("--quality", type=int, default=60, help="that they are compressed to")
+    parser.add_argument("--pipeline", default=CODED_PIPELINE, help="as of the command")
     options = parser.parse_args(arguments)
     photo = read_picture(options.photo)
     if photo.alpha is not None:
@@ -78,7 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("| megapixels | pixels | bytes | compress, s | restore, s | compress, MiB | restore, MiB |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)
     for size in track(options.megapixels, "Measuring", console=Console(stderr=True), transient=True):
-        found = measure(photo, size, f".{options.format}", ("--quality", str(options.quality)))
+        chosen = ("--quality", str(options.quality), "--pipeline", options.pipeline)
+        found = measure(photo, size, f".{options.format}", chosen)
         costs = found.compressing, found.restoring
         seconds, peaks = [f"{cost.seconds:.0f}" for cost in costs], [f"{cost.peak:.0f}" for cost in costs]
         cells = f"{size:g}", f"{found.width} x {found.height}", str(found.packed), *seconds, *peaks
