@@ -67,12 +67,27 @@ def test_where_results_go(folder: Path, arguments: list[str], out: str | None, e
     assert [str(job.target) for job in jobs] == expected
 
 
-def test_two_sources_of_one_result_are_refused(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "out", "expected"),
+    [
+        (["in/a.jpg", "in/a.png", "in/b.JPG"], "new", ["new/a.jpg.bbmr", "new/a.png.bbmr", "new/b.bbmr"]),
+        (["in/a.png", "in/a.jpg"], None, ["in/a.png.bbmr", "in/a.jpg.bbmr"]),
+        (["in/a.png", "in/deep/c.png"], None, ["in/a.bbmr", "in/deep/c.bbmr"]),
+    ],
+)
+def test_pairs_of_one_name_keep_their_suffixes(
+    folder: Path, arguments: list[str], out: str | None, expected: list[str]
+) -> None:
     (folder / "in" / "a.jpg").touch()
-    with pytest.raises(UsageError, match=r"in/a\.jpg and in/a\.png would both become"):
-        plan(find_sources(["in"], (".png", ".jpg")), "new", ".bbmr")
-    with pytest.raises(UsageError, match="both become"):
-        plan(find_sources(["in/a.png", "in/a.jpg"], ()), None, ".bbmr")
+    jobs = plan(find_sources(arguments, ()), out, ".bbmr")
+    assert [str(job.target) for job in jobs] == expected
+
+
+def test_two_sources_of_one_result_are_refused(folder: Path) -> None:
+    (folder / "other").mkdir()
+    (folder / "other" / "a.png").touch()
+    with pytest.raises(UsageError, match=r"in/a\.png and other/a\.png would both become new/a\.png\.bbmr"):
+        plan(find_sources(["in", "other"], (".png",)), "new", ".bbmr")
 
 
 def test_empty_names_are_refused(folder: Path) -> None:

@@ -240,9 +240,11 @@ def test_existing_files_are_kept_unless_asked(packed: Path) -> None:
 
 
 def test_two_pictures_of_one_result_are_refused_before_any_work(photo: Path) -> None:
-    paint(Path("photo.jpg"))
-    _, err = bbmr("compress", ".", "-o", "out", code=2)
-    assert "photo.jpg and photo.png would both become out/photo.bbmr" in err
+    for folder in ("one", "two"):
+        Path(folder).mkdir()
+        paint(Path(folder, "photo.png"))
+    _, err = bbmr("compress", "one", "two", "-o", "out", code=2)
+    assert "one/photo.png and two/photo.png would both become out/photo.png.bbmr" in err
     assert not Path("out").exists()
 
 

@@ -2,6 +2,7 @@
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,29 +86,34 @@ def plan(sources: Sources, out: str | None, suffix: str) -> list[Job]:
     """Where the result of each source goes.
 
     out: a file for one source; a folder if it is one, ends in a slash, or if there are several sources; None: beside
-    each source.  suffix: what outputs end in unless `out` is a file.  Raises UsageError where two sources would make
-    the same file.
+    each source.  suffix: what outputs end in unless `out` is a file; in place of the source's, or behind it where
+    sources differ in nothing else.  Raises UsageError where two sources would make the same file even so.
     """
     _check_out(out)
     into_folder = out is not None and (sources.several or out.endswith(("/", os.sep)) or Path(out).is_dir())
     if out is not None and into_folder and Path(out).exists() and not Path(out).is_dir():
         raise UsageError(f"{out}: several results need a folder, and this is a file")
-    jobs: list[Job] = []
+
+    def place(source: Source) -> Path:
+        return source.path if out is None else Path(out, source.relative)
+
+    if out is not None and not into_folder:
+        return [Job(source.path, Path(out), into_folder) for source in sources.files]
+    targets = [place(source).with_suffix(suffix) for source in sources.files]
+    several = {target for target, times in Counter(targets).items() if times > 1}
+    targets = [
+        # A camera's pair, a.jpg and a.heic: with both suffixes.
+        Path(f"{place(source)}{suffix}") if target in several else target
+        for source, target in zip(sources.files, targets, strict=True)
+    ]
     taken: dict[Path, Path] = {}
-    for source in sources.files:
-        if out is None:
-            target = source.path.with_suffix(suffix)
-        elif into_folder:
-            target = Path(out, source.relative).with_suffix(suffix)
-        else:
-            target = Path(out)
+    for source, target in zip(sources.files, targets, strict=True):
         other = taken.setdefault(target.resolve(), source.path)
         if other != source.path:
             raise UsageError(
                 f"{other} and {source.path} would both become {target}; run them one by one, with other names after -o"
             )
-        jobs.append(Job(source.path, target, into_folder))
-    return jobs
+    return [Job(source.path, target, into_folder) for source, target in zip(sources.files, targets, strict=True)]
 
 
 def plan_beside(source: str, out: str | None, suffix: str, beside: Sequence[str] = ()) -> tuple[Sources, Job]:
