@@ -2,19 +2,22 @@
 
 import errno
 import os
+import warnings
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fileformat import independent_reader
 from PIL import Image
 from upscaling.tiny_networks import textured
 
 import bbmr
 from bbmr import panels as panels_module
 from bbmr.atomic import DiskFullError, OutputError
-from bbmr.fileformat import open_file
-from bbmr.imageio import PictureError, PictureWriter, read_picture
+from bbmr.coding.options import CodedOptions
+from bbmr.fileformat import Reader, Writer, open_file
+from bbmr.imageio import PictureError, PictureWarning, PictureWriter, read_picture
 from bbmr.picture import Metadata, Picture
 
 
@@ -35,6 +38,7 @@ def photograph(depth: int = 8) -> Picture:
 
 
 @pytest.mark.usefixtures("small_panels")
+@pytest.mark.filterwarnings("ignore:.* coded with loss as 8 bits")
 @pytest.mark.parametrize(("suffix", "depth"), [(".png", 8), (".png", 16), (".tif", 16), (".jxl", 8)])
 def test_in_strips_as_in_memory(suffix: str, depth: int, tmp_path: Path) -> None:
     picture = photograph(depth)
@@ -64,13 +68,20 @@ def test_small_ones_are_worked_on_whole(tmp_path: Path) -> None:
     assert read_picture(tmp_path / "small.png") == bbmr.preview(tmp_path / "photo.bbmr", 4)
 
 
-def test_folders_are_made_late(tmp_path: Path) -> None:
+@pytest.mark.parametrize("panels", [False, True])
+def test_folders_are_there_with_their_file_alone(panels: bool, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if panels:
+        request.getfixturevalue("small_panels")
     (tmp_path / "none.png").write_bytes(b"")
     bbmr.write_picture(photograph(), tmp_path / "photo.png")
     with pytest.raises(OutputError, match="there is no folder"):
         bbmr.compress_file(tmp_path / "photo.png", tmp_path / "new" / "photo.bbmr")
     with pytest.raises(PictureError, match="empty"):
         bbmr.compress_file(tmp_path / "none.png", tmp_path / "new" / "none.bbmr", parents=True)
+    whole = (tmp_path / "photo.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(PictureError, match="damaged"):
+        bbmr.compress_file(tmp_path / "cut.png", tmp_path / "new" / "er" / "cut.bbmr", parents=True, quality=20)
     assert not (tmp_path / "new").exists()
     bbmr.compress_file(tmp_path / "photo.png", tmp_path / "new" / "photo.bbmr", parents=True, quality=20)
     bbmr.restore_file(tmp_path / "new" / "photo.bbmr", tmp_path / "newer" / "photo.png", parents=True)
@@ -105,3 +116,51 @@ def test_what_fails_on_the_way_leaves_nothing(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(DiskFullError, match=r"restored\.png"):
         bbmr.restore_file(packed, tmp_path / "restored.png")
     assert sorted(os.listdir(tmp_path)) == ["damaged.bbmr", "photo.bbmr", "photo.jpg"]
+
+
+def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
+    photo, packed = tmp_path / "photo.png", tmp_path / "photo.bbmr"
+    bbmr.write_picture(photograph(), photo)
+    with pytest.raises(OutputError, match=r"photo\.png: the result would replace this input"):
+        bbmr.compress_file(photo, photo, overwrite=True)
+    with pytest.raises(bbmr.BbmrError, match="quality given beside options"):
+        bbmr.compress_file(photo, packed, options=CodedOptions(quality=40), quality=3)
+    bbmr.compress_file(photo, packed, quality=20)
+    with pytest.raises(bbmr.BbmrError, match="leave one out"):
+        bbmr.restore_file(packed, tmp_path / "a.png", region=(0, 0, 5, 5), preview=4)
+    for region in ((0, 0, 5), (0, 0, 5.5, 5), (490, 0, 20, 5), (0, 0, 0, 0)):
+        with pytest.raises(bbmr.BbmrError, match="give left, top, width and height"):
+            bbmr.restore_file(packed, tmp_path / "a.png", region=region)  # type: ignore[arg-type]
+    assert not (tmp_path / "a.png").exists()
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+def test_it_is_said_that_loss_is_as_of_8_bits(lossless: bool, tmp_path: Path) -> None:
+    bbmr.write_picture(photograph(depth=16), tmp_path / "photo.png")
+    with warnings.catch_warnings(record=True) as said:
+        bbmr.compress_file(tmp_path / "photo.png", tmp_path / "photo.bbmr", lossless_lr=lossless)
+    assert [str(one.message).partition(": ")[2] for one in said if one.category is PictureWarning] == (
+        [] if lossless else ["coded with loss as 8 bits a sample, restored with 16"]
+    )
+
+
+@pytest.mark.usefixtures("small_panels")
+def test_one_quality_of_a_scale_in_all_panels(tmp_path: Path) -> None:
+    """A file whose panels were coded at different ones is refused whole, not only where they meet."""
+    parts = []
+    for quality in (20, 60):
+        file = tmp_path / f"{quality}.bbmr"
+        options = CodedOptions(quality=quality, scales=(1,), tune="psnr")
+        bbmr.write_picture(photograph(), tmp_path / "photo.png", overwrite=True)
+        bbmr.compress_file(tmp_path / "photo.png", file, options=options)
+        parts.append(file)
+    with open_file(parts[0]) as one, open_file(parts[1]) as other:
+        mixed = BytesIO()
+        writer = Writer(mixed, one.header, one.recipe, one.metadata)
+        for number in range(4):
+            writer.add((other if number == 3 else one).panel(number))
+        writer.finish(one.recipe)
+    with pytest.raises(bbmr.BbmrError, match="LR samples x1 have one quality here and another there"):
+        Reader(mixed).check()
+    with pytest.raises(ValueError, match="one quality here and another there"):
+        independent_reader.read(mixed.getvalue())

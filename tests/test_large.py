@@ -6,7 +6,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from upscaling.tiny_networks import textured
+from upscaling.tiny_networks import ship, textured
 
 from bbmr import panels as panels_module
 from bbmr.blocks import SCALES
@@ -14,10 +14,11 @@ from bbmr.coding import sender
 from bbmr.coding.options import CodedOptions
 from bbmr.depth import Samples
 from bbmr.downscaling import bicubic_planes
-from bbmr.errors import BbmrError
 from bbmr.fileformat import Reader
 from bbmr.large import compress_large, in_panels
 from bbmr.luma import luma
+from bbmr.networks import NetworkDescriptor
+from bbmr.networks.fast import CodedFast
 from bbmr.options import Options
 from bbmr.picture import Metadata, Picture
 from bbmr.samples import to_tensor
@@ -102,7 +103,10 @@ def test_lr_planes_are_those_of_the_whole_picture(
     assert psnr(restored, colour) > 25
 
 
-def test_panels_that_are_exact_beside_others_that_are_not() -> None:
+def test_panels_that_are_exact_beside_others_that_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By networks that leave samples as they are."""
+    idle = NetworkDescriptor("fast-coded", CodedFast(8, 1), "coded", None, 4)
+    ship(monkeypatch, {"coded-fine": idle, "coded-fast": idle})
     colour = photograph(300, 500)
     colour[:256, :384] = 128
     for picture, least in ((Picture(colour), 20), (Picture(np.full_like(colour, 128)), 60)):
@@ -126,11 +130,6 @@ def test_with_loss(depth: int) -> None:
     expected = reader.recipe.expected_psnr
     assert expected is not None
     assert psnr(restored, deep) == pytest.approx(expected, abs=0.3)  # panels are measured without their neighbours
-
-
-def test_targets_for_the_whole_are_refused() -> None:
-    with pytest.raises(BbmrError, match="give a quality"):
-        compress_large(InStrips(Picture(photograph(300, 500))), BytesIO(), CodedOptions(target_size=1000))
 
 
 def test_pictures_in_panels_are_those_that_a_quality_is_asked_for() -> None:

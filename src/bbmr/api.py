@@ -9,12 +9,12 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bbmr import catalogue, fileformat, imageio, pipeline
 from bbmr.allocation.budget import Budget
 from bbmr.coding import sender
 from bbmr.coding.options import CODED_SIDES, DEFAULT_QUALITY, TARGETS, CodedOptions, parse_size
+from bbmr.depth import Samples
 from bbmr.errors import BbmrError
 from bbmr.fileformat import Reader, load, open_file, save
 from bbmr.networks import is_coded
@@ -32,7 +32,7 @@ AnyOptions = Options | CodedOptions
 
 
 def compress(
-    picture: Picture | NDArray[np.uint8] | str | PathLike[str],
+    picture: Picture | Samples | str | PathLike[str],
     progress: Progress = silent,
     max_pixels: int = imageio.MAX_PIXELS,
     device: str = "cpu",
@@ -42,19 +42,18 @@ def compress(
 ) -> RescaledImage:
     """Choose a scale for every block of a picture and keep its LR samples, coded with loss or as they are.
 
-    picture: a path, a Picture, or an array (H, W), (H, W, 2), (H, W, 3) or (H, W, 4) of uint8: gray, gray with alpha,
-    RGB, RGB with alpha.  max_pixels: larger files are refused; a small file may hold a huge picture.  device: where
-    networks run, by torch's name of it, such as "cuda".  parts: upscaler, downscaler or allocator of one's own, see
-    docs/plug-ins.md.  Else the fields of `bbmr.coding.options.CodedOptions`, such as quality=40, target_size="100kB" or
-    tune="psnr"; or, for LR samples that are stored as they are, lossless_lr=True or those of `bbmr.options.Options`,
-    such as budget="x5", block=32 or effort=3.  options: all of them at once, as `options_from` gives them.
+    picture: a path, a Picture, or an array (H, W), (H, W, 2), (H, W, 3) or (H, W, 4) of uint8 or uint16: gray, gray
+    with alpha, RGB, RGB with alpha.  max_pixels: larger files are refused; a small file may hold a huge picture.
+    device: where networks run, by torch's name of it, such as "cuda".  parts: upscaler, downscaler or allocator of
+    one's own, see docs/plug-ins.md.  Else the fields of `bbmr.coding.options.CodedOptions`, such as quality=40,
+    target_size="100kB" or tune="psnr"; or, for LR samples that are stored as they are, lossless_lr=True or those of
+    `bbmr.options.Options`, such as budget="x5", block=32 or effort=3.  options: all of them at once, as `options_from`
+    gives them.
     Raises BbmrError for files, options and parts that do not work; ValueError or TypeError for such arrays.
     """
-    if options is not None and given:
-        raise BbmrError(f"{', '.join(given)} given beside options; leave one out")
-    if parts != NO_PARTS and not any(given.get(name) is not None for name in TARGETS):
+    if parts != NO_PARTS and options is None and not any(given.get(name) is not None for name in TARGETS):
         given["lossless_lr"] = True
-    chosen = options_from(given) if options is None else options
+    chosen = one_of(options, given)
     if isinstance(picture, np.ndarray):
         picture = Picture.from_array(picture)
     elif not isinstance(picture, Picture):
@@ -93,18 +92,27 @@ def _restore(
 ) -> Picture:
     if region is None and len(reader.panels) == 1:
         return pipeline.restore(reader.rescaled(), progress, device, parts)
-    left, top, width, height = region or (0, 0, reader.header.grid.width, reader.header.grid.height)
+    whole = 0, 0, reader.header.grid.width, reader.header.grid.height
+    try:
+        left, top, width, height = map(index, whole if region is None else region)
+    except (TypeError, ValueError) as error:
+        raise BbmrError(f"region {region!r} is none: give left, top, width and height, whole numbers") from error
     found = Windows(reader, device, parts).region(slice(top, top + height), slice(left, left + width), progress)
     return replace(found, metadata=reader.metadata)
 
 
-def preview(path: str | PathLike[str], factor: int = 8, max_pixels: int = fileformat.MAX_PIXELS) -> Picture:
+def preview(
+    path: str | PathLike[str],
+    factor: int = 8,
+    max_pixels: int = fileformat.MAX_PIXELS,
+    progress: Progress = silent,
+) -> Picture:
     """The picture in a .bbmr file at 1 / factor of its sides, 2, 4, 8 or 16, quickly: without the network.
 
     Raises BbmrError for another factor, and as `restore`.
     """
     with open_file(path, max_pixels) as reader:
-        return replace(preview_of(reader, factor), metadata=reader.metadata)
+        return replace(preview_of(reader, factor, progress), metadata=reader.metadata)
 
 
 def check(path: str | PathLike[str]) -> None:
@@ -114,6 +122,15 @@ def check(path: str | PathLike[str]) -> None:
     """
     with open_file(path, max_pixels=1 << 64) as reader:
         reader.check()
+
+
+def one_of(options: AnyOptions | None, given: Mapping[str, Any]) -> AnyOptions:
+    """Options, or those that `options_from` makes of keyword arguments.  Raises BbmrError where there are both."""
+    if options is None:
+        return options_from(given)
+    if given:
+        raise BbmrError(f"{', '.join(given)} given beside options; leave one out")
+    return options
 
 
 def options_from(given: Mapping[str, Any]) -> AnyOptions:

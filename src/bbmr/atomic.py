@@ -40,6 +40,12 @@ def check_free(path: Path, overwrite: bool) -> None:
         raise OutputError(f"{path}: there is no folder {path.parent}; make it first")
 
 
+def check_apart(source: Path, target: Path) -> None:
+    """Raise OutputError if `target` is the file that `source` is read from."""
+    if source.exists() and target.exists() and source.samefile(target):
+        raise OutputError(f"{source}: the result would replace this input; choose another name (--out)")
+
+
 @contextmanager
 def replacing(path: Path, overwrite: bool = False) -> Iterator[BinaryIO]:
     """Open a new file that takes the place of `path` when the block ends well.

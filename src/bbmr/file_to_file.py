@@ -4,17 +4,19 @@ What fits is worked on whole; of what is in several panels (`bbmr.panels`), stri
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from bbmr import api, fileformat, imageio
 from bbmr.api import AnyOptions
-from bbmr.atomic import OutputError, check_free, replacing
+from bbmr.atomic import OutputError, check_apart, check_free, replacing
+from bbmr.coding.options import CodedOptions
 from bbmr.errors import BbmrError
 from bbmr.fileformat import load_outline, open_file, save
 from bbmr.imageio import PictureError, Sheet, create_picture, open_picture
+from bbmr.imageio.errors import warn
 from bbmr.large import compress_large, in_panels
 from bbmr.parts import NO_PARTS, Parts
 from bbmr.picture import Picture
@@ -38,26 +40,27 @@ def compress_file(
 
     Arguments as of `bbmr.compress`, but for an upscaler, downscaler or allocator of one's own.  Pictures of more than
     2^24 pixels that are coded to a quality are worked on part by part; PNG, JPEG, TIFF and PNM are read so too.
-    parents: whether a folder that is missing is made, once there is something to write.  Raises BbmrError, naming the
-    file that it is about; OutputError, one of these, where `target` exists already and `overwrite` is false, or cannot
-    be written.
+    parents: whether a folder that is missing is made; not for a file that does not come about.  Raises BbmrError,
+    naming the file that it is about; OutputError, one of these, where `target` exists already and `overwrite` is false,
+    is the source, or cannot be written.
     """
     target = Path(target)
-    chosen = api.options_from(given) if options is None else options
+    chosen = api.one_of(options, given)
     max_file_pixels = max(max_pixels, fileformat.MAX_PIXELS)  # partial blocks count whole there
-    _check_target(target, overwrite, parents)
+    _check_target(source, target, overwrite, parents)
     progress("read", 0.0)
     with open_picture(source, max_pixels) as picture:
+        if picture.depth > 8 and isinstance(chosen, CodedOptions):
+            warn(f"{source}: coded with loss as 8 bits a sample, restored with {picture.depth}")
         if in_panels(chosen, picture.height, picture.width):
-            _make_folder(target, parents)
-            with replacing(target, overwrite) as file, _naming(source):
+            with _folder_of(target, parents), replacing(target, overwrite) as file, _naming(source):
                 compress_large(picture, file, chosen, progress, device, max_file_pixels)
             return load_outline(target, max_file_pixels)
         with _naming(source):
             rescaled = api.compress(picture.read(), progress, device=device, options=chosen)
     progress("write", 1.0)
-    _make_folder(target, parents)
-    save(rescaled, target, overwrite, max_file_pixels)
+    with _folder_of(target, parents):
+        save(rescaled, target, overwrite, max_file_pixels)
     return rescaled.outline
 
 
@@ -88,22 +91,23 @@ def restore_file(
         sheet = Sheet(header.grid.height, header.grid.width, header.mode, header.depth, reader.metadata)
     target = Path(target)
     imageio.check_writable(target, sheet.mode)
-    _check_target(target, overwrite, parents)
+    _check_target(source, target, overwrite, parents)
     strips: Iterator[Picture]
     if in_strips and region is None and preview is None:
         strips = _restored_strips(source, progress, max_pixels, device, parts)
     else:
         if preview is not None:
-            picture = api.preview(source, preview, max_pixels)
+            picture = api.preview(source, preview, max_pixels, progress)
         else:
             picture = api.restore(source, progress, max_pixels, device, parts, region)
         sheet = Sheet(picture.height, picture.width, picture.mode, picture.depth, picture.metadata)
         strips = iter((picture,))
         progress("write", 1.0)
-    _make_folder(target, parents)
-    with create_picture(
-        target, sheet.height, sheet.width, sheet.mode, sheet.depth, sheet.metadata, overwrite, quality
-    ) as writer:
+    size = sheet.height, sheet.width, sheet.mode, sheet.depth
+    with (
+        _folder_of(target, parents),
+        create_picture(target, *size, sheet.metadata, overwrite, quality) as writer,
+    ):
         for strip in strips:
             writer.add(strip)
     return sheet
@@ -117,17 +121,28 @@ def _restored_strips(
         yield from Windows(reader, device, parts).strips(progress)
 
 
-def _check_target(target: Path, overwrite: bool, parents: bool) -> None:
+def _check_target(source: str | PathLike[str], target: Path, overwrite: bool, parents: bool) -> None:
+    check_apart(Path(source), target)
     if target.parent.is_dir() or not parents:
         check_free(target, overwrite)
 
 
-def _make_folder(target: Path, parents: bool) -> None:
-    if parents:
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{target.parent}: this folder cannot be made ({error.strerror})") from error
+@contextmanager
+def _folder_of(target: Path, parents: bool) -> Iterator[None]:
+    """Where it is missing and may be made, it is there in the block; and after it, unless that raises."""
+    missing = [folder for folder in target.parents if not folder.exists()] if parents else []
+    try:
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{target.parent}: this folder cannot be made ({error.strerror})") from error
+    try:
+        yield
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):  # others have put something there
+                folder.rmdir()
+        raise
 
 
 @contextmanager

@@ -13,7 +13,6 @@ import numpy as np
 from bbmr.blocks import BlockGrid
 from bbmr.coding import sender
 from bbmr.coding.options import CodedOptions
-from bbmr.errors import BbmrError
 from bbmr.fileformat import MAX_PIXELS, Header, Writer
 from bbmr.luma import psnr_y, squared_error
 from bbmr.options import Options
@@ -60,14 +59,9 @@ def compress_large(
     """Code a picture with loss into an empty file, every panel by itself to the quality that is asked for; in memory
     that does not grow with the picture's height, and with its width by the rows of one panel.
 
-    max_pixels: as of `bbmr.fileformat.encode`.  Raises BbmrError as `bbmr.coding.sender.compress` does, and for targets
-    other than a quality, which concern the picture as a whole.
+    options: with a quality, see `in_panels`.  max_pixels: as of `bbmr.fileformat.encode`.  Raises BbmrError as
+    `bbmr.coding.sender.compress` does.
     """
-    if options.quality is None:
-        raise BbmrError(
-            f"{source.width} x {source.height} pixels are compressed part by part, for which sizes and PSNRs that are "
-            "asked for are unknown; give a quality (--quality)"
-        )
     panels = PanelGrid.usual(BlockGrid(source.height, source.width, options.block))
     writer: Writer | None = None
     error = 0.0

@@ -54,7 +54,7 @@ class Windows:
         if not (0 <= rows.start < rows.stop <= grid.height and 0 <= cols.start < cols.stop <= grid.width):
             raise BbmrError(
                 f"columns {cols.start} to {cols.stop} and rows {rows.start} to {rows.stop} are no region of a picture "
-                f"of {grid.width} x {grid.height} pixels"
+                f"of {grid.width} x {grid.height} pixels; give left, top, width and height of a part of it"
             )
         header = self._reader.header
         colour = np.empty((rows.stop - rows.start, cols.stop - cols.start, header.channels), dtype_of(header.depth))

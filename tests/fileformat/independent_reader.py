@@ -79,6 +79,8 @@ def read(data: bytes, max_pixels: int = 1 << 28) -> Contents:
     for number, (top, left) in enumerate(corners):
         _read_panel(sections, contents, number, np.s_[top : top + panel[0], left : left + panel[1]], planes)
     contents.blocks = {scale: plane[scales == scale] for scale, plane in planes.items()}
+    qualities = {(scale, coding.quality) for (_, scale), coding in contents.codings.items()}
+    need(len(qualities) == len(dict(qualities)), "one quality here and another there")
     _read_metadata(sections, (EXIF, XMP), contents)
     if sections and sections[0][0] == PADDING:
         _take(sections, PADDING)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bbmr.atomic import OutputError, check_free
+from bbmr.atomic import check_apart, check_free
 from bbmr.cli.console import UsageError
 from bbmr.errors import BbmrError
 
@@ -44,8 +44,7 @@ class Job:
     def check(self, overwrite: bool) -> None:
         """Before the work: raise OutputError if its result could not be written, or would replace what is read."""
         for path in (self.source, *self.beside):
-            if path.exists() and self.target.exists() and path.samefile(self.target):
-                raise OutputError(f"{path}: the result would replace this input; choose another name (--out)")
+            check_apart(path, self.target)
         if self.target.parent.is_dir() or not self.in_folder:
             check_free(self.target, overwrite)
 

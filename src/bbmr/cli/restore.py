@@ -80,7 +80,10 @@ def run(
 
     from bbmr.devices import find_device
     from bbmr.fileformat import MAX_PIXELS
+    from bbmr.windows import PREVIEWS
 
+    if preview is not None and preview not in PREVIEWS:
+        raise UsageError(f"--preview {preview}: a preview is {', '.join(map(str, PREVIEWS))} times smaller")
     find_device(device)  # one that is not there is one error, not one for each picture
     making = _Restoring(device, overwrite, quality, max_pixels or MAX_PIXELS, part, preview)
     run_jobs(sources, planned, making, Reporter(json, quiet), debug, jobs, resume)

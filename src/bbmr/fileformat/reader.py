@@ -120,8 +120,13 @@ class Reader:
 
     def check(self) -> None:
         """Read every section, hold it against its checksum, and decode recipe and maps of scales."""
+        qualities: dict[Kind, int] = {}
         for entry in self._index.entries():
-            container.read_section(self._file, entry)
+            section = container.read_section(self._file, entry)
+            if entry.codec == Codec.AV1 and section.payload:
+                quality = section.payload[0]
+                if qualities.setdefault(entry.kind, quality) != quality:
+                    raise FileFormatError(f"broken: {entry.kind.label} have one quality here and another there")
         _ = self.outline, self.is_lossy
 
     def sizes(self) -> dict[str, int]:
