@@ -101,8 +101,34 @@ def test_tags_that_share_their_content_do_not_fill_the_memory(tmp_path: Path) ->
     head = b"II*\0" + struct.pack("<I", 8 + shared) + bytes(shared)
     directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
     (tmp_path / "a.tif").write_bytes(head + directory)
-    with pytest.raises(PictureError, match="its tags have more than 64 MiB"):
+    with pytest.raises(PictureError, match="its tags have more bytes than the file, or than 64 MiB"):
         read_picture(tmp_path / "a.tif")
+
+
+def sharing(count: int, length: int) -> bytes:
+    """A picture whose tags all say the same bytes, and so do the two directories behind it."""
+    pixels, shared = 8, 16
+    inner = shared + length
+    tags = [(tag, 7, length, shared) for tag in range(40_000, 40_000 + count)]
+    nested = [(0x8769, 4, 1, inner), (0x8825, 4, 1, inner)]
+    layout = [(256, 4, 1, 2), (257, 4, 1, 2), (258, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, pixels), (279, 4, 1, 4)]
+    outer = inner + 6 + 12 * len(tags)
+    head = b"II*\0" + struct.pack("<I", outer) + bytes(8 + length)
+    return head + b"".join(
+        struct.pack("<H", len(part)) + b"".join(struct.pack("<HHII", *tag) for tag in part) + bytes(4)
+        for part in (tags, layout + nested)
+    )
+
+
+def test_tags_that_share_bytes_do_not_become_more_of_them(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(sharing(count=300, length=2000))
+    exif = read_picture(tmp_path / "a.tif").metadata.exif
+    assert exif is None or len(exif) < (tmp_path / "a.tif").stat().st_size
+    crowded = replace(Picture.from_array(picture("L")), metadata=Metadata(exif=sharing(1, 2000)))
+    write_picture(crowded, tmp_path / "b.tif")
+    tags = Tags.of(BytesIO(read_picture(tmp_path / "b.tif").metadata.exif or b""))
+    # There is room for the first of the two directories, not for what the other would take once more.
+    assert tags.tree(tags.first).keys() == {0x8769}
 
 
 def test_directories_that_are_written_are_read_again() -> None:
