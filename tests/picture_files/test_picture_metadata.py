@@ -22,6 +22,7 @@ from picture_files.kinds import exif, icc, picture, png_chunk, with_chunks
 from PIL import Image, ImageCms
 
 from bbmr.imageio import PictureError, PictureWarning, open_picture, orientation, read_picture, write_picture
+from bbmr.imageio.colour_spaces import CURVES, PRIMARIES, profile
 from bbmr.imageio.exif import CENTIMETRE, INCH, Tags, resolution, stream_of, with_orientation, with_resolution
 from bbmr.picture import Metadata, Picture
 
@@ -280,6 +281,29 @@ def test_a_profile_that_jpeg_xl_cannot_be_given_is_refused(tmp_path: Path) -> No
     with pytest.raises(PictureError, match=r"b\.jxl: .*ICC profile.*use PNG, TIFF or AVIF"):
         write_picture(replace(first, metadata=Metadata(icc=other)), tmp_path / "b.jxl")
     assert not (tmp_path / "b.jxl").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "primaries", "transfer", "is_srgb"),
+    [
+        ("sRGB linear", 1, 8, False),
+        ("sRGB as it was, of gamma 2.2", 1, 4, False),
+        ("sRGB, larger", 12, 13, False),
+        ("something", 1, 13, True),
+    ],
+)
+def test_jpeg_xl_takes_a_profile_for_what_it_says_not_for_its_name(
+    tmp_path: Path, name: str, primaries: int, transfer: int, is_srgb: bool
+) -> None:
+    for mode, points in (("RGB", PRIMARIES[primaries][1]), ("L", None)):
+        made = profile(name, points, CURVES[transfer][1])
+        first = replace(Picture.from_array(picture(mode)), metadata=Metadata(icc=made))
+        if is_srgb or (mode, transfer) == ("L", 13):
+            write_picture(first, tmp_path / "a.jxl", overwrite=True)
+            np.testing.assert_array_equal(read_picture(tmp_path / "a.jxl").to_array(), picture(mode))
+            continue
+        with pytest.raises(PictureError, match=rf"b\.jxl: .*ICC profile \({name}\)"):
+            write_picture(first, tmp_path / "b.jxl")
 
 
 @pytest.mark.parametrize("suffix", WRITTEN)

@@ -16,7 +16,7 @@ from bbmr.fileformat.jpegxl import Bits, read_size, unboxed
 from bbmr.imageio.colour_spaces import CURVES, D65, PRIMARIES, SRGB_TRANSFER, Point, coded_profile, profile
 from bbmr.imageio.errors import PictureError
 from bbmr.imageio.exif import orientation, with_orientation
-from bbmr.imageio.metadata import EXIF_PREFIX, LIMIT, bounded, profile_name
+from bbmr.imageio.metadata import EXIF_PREFIX, LIMIT, bounded, is_srgb, profile_name
 from bbmr.imageio.source import Source, bits_remark, check_pixels, full_range, in_memory
 from bbmr.picture import Picture
 
@@ -55,16 +55,9 @@ def open_jpegxl(path: Path, file: BinaryIO, max_pixels: int) -> Source:
 
 
 def encoded(picture: Picture) -> bytes:
-    """A file that keeps every sample, EXIF and XMP.
-
-    Raises PictureError for an ICC profile other than sRGB: the encoder has no way to say it.
-    """
+    """A file that keeps every sample, EXIF and XMP.  Raises PictureError as `check_profile` does."""
     metadata = picture.metadata
-    if metadata.icc is not None and "srgb" not in profile_name(metadata.icc).lower():
-        raise PictureError(
-            f"the picture has an ICC profile ({profile_name(metadata.icc) or 'without a name'}) that cannot be written "
-            "into JPEG XL here; use PNG, TIFF or AVIF"
-        )
+    check_profile(metadata.icc)
     samples = np.ascontiguousarray(picture.to_array())
     boxed = bytes(imagecodecs.jpegxl_encode(samples, lossless=True, effort=_EFFORT))
     data = unboxed(boxed)
@@ -77,6 +70,15 @@ def encoded(picture: Picture) -> bytes:
     if metadata.xmp is not None:
         boxes += _box(b"xml ", metadata.xmp)
     return boxes + _box(b"jxlc", data)
+
+
+def check_profile(icc: bytes | None) -> None:
+    """Raise PictureError for an ICC profile other than sRGB: the encoder has no way to say it."""
+    if icc is not None and not is_srgb(icc):
+        raise PictureError(
+            f"the picture has an ICC profile ({profile_name(icc) or 'without a name'}) that cannot be written "
+            "into JPEG XL here; use PNG, TIFF or AVIF"
+        )
 
 
 def _box(name: bytes, content: bytes) -> bytes:
