@@ -1,5 +1,6 @@
 """Pictures in and out: made by Pillow, read by us, written by us, read back by Pillow."""
 
+import os
 import struct
 import warnings
 import zlib
@@ -245,6 +246,14 @@ def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
         read_picture(file_in(tmp_path, "head.png", b"\x89PNG\r\n\x1a\n"))
     with pytest.raises(PictureError, match="cannot be read"):
         read_picture("nul\0byte.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_pipes_and_devices_are_refused_before_they_are_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", Path(os.devnull)):
+        with pytest.raises(PictureError, match=f"{path}: not a regular file; give a picture's file"):
+            read_picture(path)
 
 
 def test_unknown_suffix_lists_the_known_ones(tmp_path: Path) -> None:
