@@ -248,6 +248,37 @@ def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
         read_picture("nul\0byte.png")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"P2 2 1 255\n-5 7\n",
+        b"P2 2 1 255\n1_0 7\n",
+        b"P2 2 1 100\n101 7\n",
+        b"P2 2 1 255\n1 2 3\n",
+        b"P2 2 1 255x\n1 2\n",
+        b"P1 3 1 5x2",
+        b"P1 3 1 102",
+        b"P1 3 1 1011",
+        b"P5 2 1 100\n\xff\x10",
+        b"P5 2 1 1000\n\x03\xe9\0\0",
+        b"P5 2 1 255x12",
+    ],
+)
+def test_damaged_pnm_is_not_read_as_something(tmp_path: Path, content: bytes) -> None:
+    warnings.simplefilter("ignore")
+    with pytest.raises(PictureError, match=r"a\.pnm: .*damaged"):
+        read_picture(file_in(tmp_path, "a.pnm", content))
+
+
+@pytest.mark.parametrize("content", [b"P2 2 1 255\n1 # one\n2\n", b"P1 2 1\n10\n", b"P6 1 1 255\nabc", b"P4 2 1\n\x80"])
+def test_of_several_pnm_pictures_none_is_read(tmp_path: Path, content: bytes) -> None:
+    warnings.simplefilter("ignore")
+    for behind in (b"", b"\n", b"\n\n"):
+        assert read_picture(file_in(tmp_path, "one.pnm", content + behind)).height == 1
+        with pytest.raises(PictureError, match=r"two\.pnm: holds several pictures; save the one"):
+            read_picture(file_in(tmp_path, "two.pnm", content + behind + content))
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
 def test_pipes_and_devices_are_refused_before_they_are_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
