@@ -249,7 +249,10 @@ def test_any_size_comes_back(size: tuple[int, int]) -> None:
         ({"block": 16}, "block 16 is not possible; choose one of 128, 64"),
         ({"tune": "best"}, "visual, psnr"),
         ({"chroma": "4:2:2"}, "4:2:0, 4:4:4"),
-        ({"pipeline": "mosaic-fast"}, "pipeline 'mosaic-fast' is not possible; choose one of coded-fine, coded-fast, co"),
+        (
+            {"pipeline": "mosaic-fast"},
+            "pipeline 'mosaic-fast' is not possible; choose one of coded-fine, coded-fast, co",
+        ),
         ({"scales": (2, 3)}, "out of 1, 2, 4, 8, 16"),
     ],
 )

@@ -11,7 +11,6 @@ from bbmr.imageio.exif import CENTIMETRE, resolution
 from bbmr.imageio.metadata import EXIF_PREFIX
 from bbmr.imageio.sheet import Sheet
 
-_SIDE_LIMIT = 65535
 _STRIP = 1 << 22
 """Pixels that are coded at once."""
 _CYCLE = 64
@@ -23,8 +22,6 @@ class JpegEncoder:
     """Baseline, colours at full resolution (4:4:4), a restart marker to every 8 rows where there are several strips."""
 
     def __init__(self, file: BinaryIO, sheet: Sheet, quality: int) -> None:
-        if max(sheet.height, sheet.width) > _SIDE_LIMIT:
-            raise ValueError(f"JPEG has sides of at most {_SIDE_LIMIT} pixels")
         self._file, self._sheet, self._quality = file, sheet, quality
         self._height = max(_CYCLE, _STRIP // sheet.width // _CYCLE * _CYCLE)
         self._rows: list[Samples] = []

@@ -55,9 +55,8 @@ def open_jpegxl(path: Path, file: BinaryIO, max_pixels: int) -> Source:
 
 
 def encoded(picture: Picture) -> bytes:
-    """A file that keeps every sample, EXIF and XMP.  Raises PictureError as `check_profile` does."""
+    """A file that keeps every sample, EXIF and XMP, and whose colours are sRGB, see `check_profile`."""
     metadata = picture.metadata
-    check_profile(metadata.icc)
     samples = np.ascontiguousarray(picture.to_array())
     boxed = bytes(imagecodecs.jpegxl_encode(samples, lossless=True, effort=_EFFORT))
     data = unboxed(boxed)
