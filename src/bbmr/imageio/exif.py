@@ -11,6 +11,7 @@ from fractions import Fraction
 from io import BytesIO
 from typing import BinaryIO, Union
 
+from bbmr.fileformat.reader import METADATA_LIMIT
 from bbmr.picture import Metadata
 
 ORIENTATION = 0x0112
@@ -22,7 +23,6 @@ SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 3, 4, 5, 7, 16
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-_LIMIT = 1 << 26  # bytes of directories that belong together
 _NESTING = 2  # EXIF within the first directory, interoperability within that
 
 
@@ -97,7 +97,7 @@ class Tags:
 
     def budget(self) -> Budget:
         """For directories that belong together."""
-        return Budget(min(self.size, _LIMIT))
+        return Budget(min(self.size, METADATA_LIMIT))
 
     def directory(
         self, offset: int, skipped: frozenset[int] = frozenset(), budget: Budget | None = None

@@ -6,11 +6,10 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageCms
 
+from bbmr.fileformat.reader import METADATA_LIMIT
 from bbmr.imageio.errors import PictureError
 from bbmr.picture import Metadata
 
-LIMIT = 1 << 26
-"""Bytes of an ICC profile, EXIF data or XMP: what a .bbmr file can hold of each."""
 EXIF_PREFIX = b"Exif\0\0"
 _ROUNDING = 2  # of 255: so much do profiles of sRGB differ among themselves
 
@@ -18,17 +17,17 @@ _ROUNDING = 2  # of 255: so much do profiles of sRGB differ among themselves
 def bounded(icc: bytes | None, exif: bytes | None, xmp: bytes | None) -> Metadata:
     """Raises PictureError for parts that are too large; empty ones are none."""
     for name, part in (("ICC profile", icc), ("EXIF data", exif), ("XMP", xmp)):
-        if part is not None and len(part) > LIMIT:
+        if part is not None and len(part) > METADATA_LIMIT:
             raise PictureError(f"its {name} has more than 64 MiB; save the picture without it first")
     exif = (exif or b"").removeprefix(EXIF_PREFIX)
     return Metadata(icc or None, exif or None, xmp or None)
 
 
 def inflated(data: bytes, what: str) -> bytes:
-    """zlib data that may hold LIMIT bytes.  Raises PictureError where they hold more, zlib.error where broken."""
+    """zlib data of METADATA_LIMIT bytes at most.  Raises PictureError where they hold more, zlib.error where broken."""
     inflate = zlib.decompressobj()
-    content = inflate.decompress(data, LIMIT + 1)
-    if len(content) > LIMIT:
+    content = inflate.decompress(data, METADATA_LIMIT + 1)
+    if len(content) > METADATA_LIMIT:
         raise PictureError(f"its {what} has more than 64 MiB; save the picture without it first")
     if not inflate.eof:
         raise zlib.error("cut off")
