@@ -295,7 +295,7 @@ def test_of_several_pnm_pictures_none_is_read(tmp_path: Path, content: bytes) ->
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
 def test_pipes_and_devices_are_refused_before_they_are_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
-    for path in (tmp_path / "pipe.png", Path(os.devnull)):
+    for path in (Path(os.devnull), tmp_path / "pipe.png"):
         with pytest.raises(PictureError, match=f"{path}: not a regular file; give a picture's file"):
             read_picture(path)
 
