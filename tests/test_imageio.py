@@ -1,5 +1,6 @@
 """Pictures in and out: made by Pillow, read by us, written by us, read back by Pillow."""
 
+import os
 import struct
 import warnings
 import zlib
@@ -13,7 +14,20 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from bbmr.atomic import OutputError
-from bbmr.imageio import MAX_PIXELS, PictureError, PictureWarning, orientation, read_picture, write_picture
+from bbmr.imageio import (
+    MAX_PIXELS,
+    PictureError,
+    PictureWarning,
+    Sheet,
+    check_holdable,
+    create_picture,
+    orientation,
+    read_picture,
+    write_picture,
+)
+from bbmr.imageio.colour_spaces import profile
+from bbmr.imageio.jpeg_writing import JpegEncoder
+from bbmr.imageio.png_writing import PngEncoder
 from bbmr.picture import Metadata, Picture
 
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
@@ -247,6 +261,45 @@ def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
         read_picture("nul\0byte.png")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"P2 2 1 255\n-5 7\n",
+        b"P2 2 1 255\n1_0 7\n",
+        b"P2 2 1 100\n101 7\n",
+        b"P2 2 1 255\n1 2 3\n",
+        b"P2 2 1 255x\n1 2\n",
+        b"P1 3 1 5x2",
+        b"P1 3 1 102",
+        b"P1 3 1 1011",
+        b"P5 2 1 100\n\xff\x10",
+        b"P5 2 1 1000\n\x03\xe9\0\0",
+        b"P5 2 1 255x12",
+    ],
+)
+def test_damaged_pnm_is_not_read_as_something(tmp_path: Path, content: bytes) -> None:
+    warnings.simplefilter("ignore")
+    with pytest.raises(PictureError, match=r"a\.pnm: .*damaged"):
+        read_picture(file_in(tmp_path, "a.pnm", content))
+
+
+@pytest.mark.parametrize("content", [b"P2 2 1 255\n1 # one\n2\n", b"P1 2 1\n10\n", b"P6 1 1 255\nabc", b"P4 2 1\n\x80"])
+def test_of_several_pnm_pictures_none_is_read(tmp_path: Path, content: bytes) -> None:
+    warnings.simplefilter("ignore")
+    for behind in (b"", b"\n", b"\n\n"):
+        assert read_picture(file_in(tmp_path, "one.pnm", content + behind)).height == 1
+        with pytest.raises(PictureError, match=r"two\.pnm: holds several pictures; save the one"):
+            read_picture(file_in(tmp_path, "two.pnm", content + behind + content))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_pipes_and_devices_are_refused_before_they_are_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (Path(os.devnull), tmp_path / "pipe.png"):
+        with pytest.raises(PictureError, match=f"{path}: not a regular file; give a picture's file"):
+            read_picture(path)
+
+
 def test_unknown_suffix_lists_the_known_ones(tmp_path: Path) -> None:
     picture = Picture.from_array(samples("RGB"))
     for name in ("a.heic", "a", "a.bbmr"):
@@ -276,7 +329,7 @@ def test_existing_files_are_kept_unless_asked(tmp_path: Path) -> None:
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = file_in(tmp_path, "a.webp", b"precious")
     too_wide = Picture.from_array(np.zeros((1, 20_000, 3), np.uint8))  # WebP ends at 16383
-    with pytest.raises(PictureError, match=r"a\.webp: .*cannot be written as WEBP"):
+    with pytest.raises(PictureError, match=r"a\.webp: .*20000 x 1 pixels, .*WEBP at most 16383"):
         write_picture(too_wide, path, overwrite=True)
     assert path.read_bytes() == b"precious"
     with pytest.raises(OutputError, match="there is no folder"):
@@ -286,10 +339,90 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["a.webp"]
 
 
+@pytest.mark.parametrize(("suffix", "other"), [(".png", "TIFF"), (".jpg", "PNG")])
+def test_where_a_format_fails_another_one_is_advised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, other: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("out of luck")
+
+    for encoder in (PngEncoder, JpegEncoder):
+        monkeypatch.setattr(encoder, "finish", fail)
+    path = file_in(tmp_path, f"a{suffix}", b"precious")
+    with pytest.raises(PictureError, match=rf"a\{suffix}: .*\(out of luck\); try {other}$"):
+        write_picture(Picture.from_array(smooth("RGB")), path, overwrite=True)
+    assert path.read_bytes() == b"precious"
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "metadata", "words"),
+    [
+        ("a.jpg", (65501, 1), Metadata(), "JPEG at most 65500"),
+        ("a.webp", (1, 16384), Metadata(), "WEBP at most 16383"),
+        ("a.avif", (32769, 1), Metadata(), "AVIF at most 32768"),
+        ("a.avif", (16385, 16384), Metadata(), "AVIF at most 268435456"),
+        ("a.jpg", (1, 1), Metadata(exif=bytes(65528)), "EXIF data of 65528 bytes .* JPEG, which takes 65527"),
+        ("a.jpg", (1, 1), Metadata(xmp=bytes(65505)), "XMP of 65505 bytes .* JPEG, which takes 65504"),
+        ("a.jpg", (1, 1), Metadata(icc=bytes(16_707_346)), "ICC profile of 16707346 bytes .* which takes 16707345"),
+        ("a.avif", (1, 1), Metadata(exif=b"garbage"), "metadata cannot be written into AVIF"),
+        ("a.jxl", (1, 1), Metadata(icc=b"garbage"), "ICC profile .*JPEG XL"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused_before_the_work(
+    tmp_path: Path, name: str, size: tuple[int, int], metadata: Metadata, words: str
+) -> None:
+    path = tmp_path / name
+    with pytest.raises(PictureError, match=rf"{name}: .*{words}.*; use PNG"):
+        check_holdable(path, Sheet(*size, "RGB", 8, metadata))
+    with pytest.raises(PictureError, match=words), create_picture(path, *size, "RGB", 8, metadata):
+        pytest.fail("it was let in")
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "metadata"),
+    [
+        ("a.jpg", (65500, 1), Metadata()),
+        ("a.jpg", (1, 65500), Metadata()),
+        ("a.webp", (1, 16383), Metadata()),
+        ("a.avif", (32768, 1), Metadata()),
+        ("a.jpg", (1, 1), Metadata(bytes(16_707_345), bytes(65527), bytes(65504))),
+        ("a.webp", (1, 1), Metadata(b"garbage", b"garbage", b"garbage")),
+    ],
+)
+def test_what_a_format_can_just_hold_comes_back(
+    tmp_path: Path, name: str, size: tuple[int, int], metadata: Metadata
+) -> None:
+    first = replace(Picture.from_array(np.zeros((*size, 3), np.uint8)), metadata=metadata)
+    write_picture(first, tmp_path / name)
+    again = read_picture(tmp_path / name)
+    assert again.colour.shape == first.colour.shape
+    assert again.metadata == metadata
+
+
+def test_a_profile_of_other_channels_is_not_put_into_a_png(tmp_path: Path) -> None:
+    gray = profile("gray", None, (2.2,))
+    for mode, fits, other in (("L", gray, icc_profile()), ("RGBA", icc_profile(), gray), ("LA", gray, b"garbage")):
+        picture = Picture.from_array(smooth(mode))
+        write_picture(replace(picture, metadata=Metadata(icc=fits)), tmp_path / "a.png", overwrite=True)
+        assert read_picture(tmp_path / "a.png").metadata.icc == fits
+        with pytest.warns(PictureWarning, match=r"b\.png: written without its colour profile, which PNG cannot have"):
+            write_picture(replace(picture, metadata=Metadata(icc=other)), tmp_path / "b.png", overwrite=True)
+        assert read_picture(tmp_path / "b.png").metadata.icc is None
+
+
+def test_the_comment_of_a_gif_is_not_dropped_without_a_word(tmp_path: Path) -> None:
+    Image.fromarray(smooth("L")).save(tmp_path / "a.gif", comment=b"words")
+    with (
+        pytest.warns(PictureWarning, match="read as RGB"),
+        pytest.warns(PictureWarning, match=r"a\.gif: its comment is not kept"),
+    ):
+        read_picture(tmp_path / "a.gif")
+
+
 def test_gray_profile_is_not_put_into_a_picture_that_became_rgb(tmp_path: Path) -> None:
-    profile = bytearray(icc_profile())
-    profile[16:20] = b"GRAY"
-    picture = replace(Picture.from_array(smooth("L")), metadata=Metadata(icc=bytes(profile)))
+    gray = profile("gray", None, (2.2,))
+    picture = replace(Picture.from_array(smooth("L")), metadata=Metadata(icc=gray))
     with pytest.warns(PictureWarning, match="without its gray colour profile"):
         write_picture(picture, tmp_path / "a.webp")
     assert read_picture(tmp_path / "a.webp").metadata.icc is None

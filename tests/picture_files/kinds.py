@@ -496,6 +496,8 @@ def plain_kinds() -> list[Kind]:
     kinds.append(Kind(".pbm", "bytes", "P4, 1 bit", content(b"P4 " + size + b"\n" + rows), bits * np.uint8(255)))
     words = " ".join(map(str, rgb.reshape(-1).tolist())).encode()
     kinds.append(Kind(".ppm", "bytes", "P3, RGB in words", content(b"P3 " + size + b" 255\n" + words), rgb))
+    two = 2 * (b"P6 " + size + b" 255\n" + rgb.tobytes())
+    kinds.append(Kind(".ppm", "bytes", "P6, two pictures", content(two)))
     kinds.append(Kind(".bmp", "Pillow", "RGB", saved(rgb, "BMP"), rgb))
     kinds.append(Kind(".bmp", "Pillow", "palette", saved(rgb, "BMP", "P"), as_pillow_sees(rgb, "BMP", "P", "RGB")))
     kinds.append(Kind(".gif", "Pillow", "palette", saved(rgb, "GIF", "P"), as_pillow_sees(rgb, "GIF", "P", "RGB")))
@@ -506,6 +508,15 @@ def plain_kinds() -> list[Kind]:
             "palette, an entry transparent",
             saved(rgb, "GIF", "P", transparency=66),
             as_pillow_sees(rgb, "GIF", "P", "RGBA", transparency=66),
+        )
+    )
+    kinds.append(
+        Kind(
+            ".gif",
+            "Pillow",
+            "palette, a comment",
+            saved(rgb, "GIF", "P", comment=b"words"),
+            as_pillow_sees(rgb, "GIF", "P", "RGB"),
         )
     )
     frames: dict[str, Any] = {"save_all": True, "append_images": [Image.fromarray(255 - rgb)]}

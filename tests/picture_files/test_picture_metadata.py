@@ -22,6 +22,7 @@ from picture_files.kinds import exif, icc, picture, png_chunk, with_chunks
 from PIL import Image, ImageCms
 
 from bbmr.imageio import PictureError, PictureWarning, open_picture, orientation, read_picture, write_picture
+from bbmr.imageio.colour_spaces import CURVES, PRIMARIES, profile
 from bbmr.imageio.exif import CENTIMETRE, INCH, Tags, resolution, stream_of, with_orientation, with_resolution
 from bbmr.picture import Metadata, Picture
 
@@ -101,8 +102,34 @@ def test_tags_that_share_their_content_do_not_fill_the_memory(tmp_path: Path) ->
     head = b"II*\0" + struct.pack("<I", 8 + shared) + bytes(shared)
     directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
     (tmp_path / "a.tif").write_bytes(head + directory)
-    with pytest.raises(PictureError, match="its tags have more than 64 MiB"):
+    with pytest.raises(PictureError, match="its tags have more bytes than the file, or than 64 MiB"):
         read_picture(tmp_path / "a.tif")
+
+
+def sharing(count: int, length: int) -> bytes:
+    """A picture whose tags all say the same bytes, and so do the two directories behind it."""
+    pixels, shared = 8, 16
+    inner = shared + length
+    tags = [(tag, 7, length, shared) for tag in range(40_000, 40_000 + count)]
+    nested = [(0x8769, 4, 1, inner), (0x8825, 4, 1, inner)]
+    layout = [(256, 4, 1, 2), (257, 4, 1, 2), (258, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, pixels), (279, 4, 1, 4)]
+    outer = inner + 6 + 12 * len(tags)
+    head = b"II*\0" + struct.pack("<I", outer) + bytes(8 + length)
+    return head + b"".join(
+        struct.pack("<H", len(part)) + b"".join(struct.pack("<HHII", *tag) for tag in part) + bytes(4)
+        for part in (tags, layout + nested)
+    )
+
+
+def test_tags_that_share_bytes_do_not_become_more_of_them(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(sharing(count=300, length=2000))
+    exif = read_picture(tmp_path / "a.tif").metadata.exif
+    assert exif is None or len(exif) < (tmp_path / "a.tif").stat().st_size
+    crowded = replace(Picture.from_array(picture("L")), metadata=Metadata(exif=sharing(1, 2000)))
+    write_picture(crowded, tmp_path / "b.tif")
+    tags = Tags.of(BytesIO(read_picture(tmp_path / "b.tif").metadata.exif or b""))
+    # There is room for the first of the two directories, not for what the other would take once more.
+    assert tags.tree(tags.first).keys() == {0x8769}
 
 
 def test_directories_that_are_written_are_read_again() -> None:
@@ -254,6 +281,29 @@ def test_a_profile_that_jpeg_xl_cannot_be_given_is_refused(tmp_path: Path) -> No
     with pytest.raises(PictureError, match=r"b\.jxl: .*ICC profile.*use PNG, TIFF or AVIF"):
         write_picture(replace(first, metadata=Metadata(icc=other)), tmp_path / "b.jxl")
     assert not (tmp_path / "b.jxl").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "primaries", "transfer", "is_srgb"),
+    [
+        ("sRGB linear", 1, 8, False),
+        ("sRGB as it was, of gamma 2.2", 1, 4, False),
+        ("sRGB, larger", 12, 13, False),
+        ("something", 1, 13, True),
+    ],
+)
+def test_jpeg_xl_takes_a_profile_for_what_it_says_not_for_its_name(
+    tmp_path: Path, name: str, primaries: int, transfer: int, is_srgb: bool
+) -> None:
+    for mode, points in (("RGB", PRIMARIES[primaries][1]), ("L", None)):
+        made = profile(name, points, CURVES[transfer][1])
+        first = replace(Picture.from_array(picture(mode)), metadata=Metadata(icc=made))
+        if is_srgb or (mode, transfer) == ("L", 13):
+            write_picture(first, tmp_path / "a.jxl", overwrite=True)
+            np.testing.assert_array_equal(read_picture(tmp_path / "a.jxl").to_array(), picture(mode))
+            continue
+        with pytest.raises(PictureError, match=rf"b\.jxl: .*ICC profile \({name}\)"):
+            write_picture(first, tmp_path / "b.jxl")
 
 
 @pytest.mark.parametrize("suffix", WRITTEN)

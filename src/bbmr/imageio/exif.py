@@ -11,6 +11,7 @@ from fractions import Fraction
 from io import BytesIO
 from typing import BinaryIO, Union
 
+from bbmr.fileformat.reader import METADATA_LIMIT
 from bbmr.picture import Metadata
 
 ORIENTATION = 0x0112
@@ -22,7 +23,6 @@ SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 3, 4, 5, 7, 16
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-_CONTENT_LIMIT = 1 << 26  # bytes of the values of a directory
 _NESTING = 2  # EXIF within the first directory, interoperability within that
 
 
@@ -57,18 +57,32 @@ def entry(order: str, kind: int, *values: int) -> Entry:
     return Entry(kind, count, struct.pack(f"{order}{len(values)}{letter}", *values))
 
 
+class Budget:
+    """Bytes that directories may still have: all together they have no more than the stream, unless they share some."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def spend(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise ExifError("its tags have more bytes than the file, or than 64 MiB")
+
+
 @dataclass(frozen=True)
 class Tags:
-    """An open TIFF stream: byte order of `struct`, 64-bit offsets or not, and where its first directory lies."""
+    """An open TIFF stream: byte order of `struct`, 64-bit offsets or not, where its first directory lies, its bytes."""
 
     file: BinaryIO
     order: str
     big: bool
     first: int
+    size: int
 
     @classmethod
     def of(cls, file: BinaryIO) -> "Tags":
         """Raises ExifError where that is no TIFF stream."""
+        size = file.seek(0, 2)
         file.seek(0)
         head = file.read(16)
         order = {b"II": "<", b"MM": ">"}.get(head[:2])
@@ -76,45 +90,56 @@ class Tags:
             raise ExifError("no TIFF header")
         version = struct.unpack(f"{order}H", head[2:4])[0]
         if version == 42:
-            return cls(file, order, False, struct.unpack(f"{order}I", head[4:8])[0])
+            return cls(file, order, False, struct.unpack(f"{order}I", head[4:8])[0], size)
         if version == 43 and len(head) == 16 and struct.unpack(f"{order}HH", head[4:8]) == (8, 0):
-            return cls(file, order, True, struct.unpack(f"{order}Q", head[8:])[0])
+            return cls(file, order, True, struct.unpack(f"{order}Q", head[8:])[0], size)
         raise ExifError("no TIFF header")
 
-    def directory(self, offset: int, skipped: frozenset[int] = frozenset()) -> tuple[dict[int, Entry], int]:
-        """Tags of the directory at `offset` but for those to be skipped, and where the next directory lies, or 0."""
+    def budget(self) -> Budget:
+        """For directories that belong together."""
+        return Budget(min(self.size, METADATA_LIMIT))
+
+    def directory(
+        self, offset: int, skipped: frozenset[int] = frozenset(), budget: Budget | None = None
+    ) -> tuple[dict[int, Entry], int]:
+        """Tags of the directory at `offset` but for those to be skipped, and where the next directory lies, or 0.
+
+        Raises ExifError where it is damaged, or its tags share bytes so that they have more than the stream.
+        """
+        budget = budget or self.budget()
         count = self._number("Q" if self.big else "H", offset)
         if count > 4096:
             raise ExifError("a directory of too many tags")
         size, inline = (20, 8) if self.big else (12, 4)
+        budget.spend(count * size + inline)
         table = self._bytes(count * size + inline)
         entries: dict[int, Entry] = {}
-        total = 0
         for start in range(0, count * size, size):
             tag, kind = struct.unpack_from(f"{self.order}HH", table, start)
             number = struct.unpack_from(f"{self.order}{'Q' if self.big else 'I'}", table, start + 4)[0]
             length = number * _SIZES.get(kind, 0)
             if tag in skipped or not length:
                 continue
-            total += length
-            if total > _CONTENT_LIMIT:
-                raise ExifError("its tags have more than 64 MiB")
             content = table[start + size - inline : start + size][:length]
             if length > inline:
+                budget.spend(length)
                 self._seek(struct.unpack(f"{self.order}{'Q' if self.big else 'I'}", content)[0])
                 content = self._bytes(length)
             entries[tag] = Entry(kind, number, content)
         return entries, struct.unpack_from(f"{self.order}{'Q' if self.big else 'I'}", table, count * size)[0]
 
-    def tree(self, offset: int, skipped: frozenset[int] = frozenset(), nested: int = 0) -> Directory:
+    def tree(self, offset: int, skipped: frozenset[int] = frozenset()) -> Directory:
         """As `directory`, with its subdirectories in place of pointers to them; those that are damaged are left out."""
+        return self._tree(offset, skipped, self.budget(), 0)
+
+    def _tree(self, offset: int, skipped: frozenset[int], budget: Budget, nested: int) -> Directory:
         tree: dict[int, Entry | Directory] = {}
-        for tag, value in self.directory(offset, skipped)[0].items():
+        for tag, value in self.directory(offset, skipped, budget)[0].items():
             if tag not in SUBDIRECTORIES:
                 tree[tag] = value
             elif nested < _NESTING:
                 try:
-                    tree[tag] = self.tree(value.integers(self.order)[0], nested=nested + 1)
+                    tree[tag] = self._tree(value.integers(self.order)[0], frozenset(), budget, nested + 1)
                 except ExifError:
                     continue
         return tree
@@ -141,11 +166,10 @@ def directory_bytes(order: str, directory: Directory, offset: int, big: bool = F
     """A directory, the last of its chain, with all that it points to, as these lie at `offset` of a file."""
     size, inline = (20, 8) if big else (12, 4)
     number = "Q" if big else "I"
-    table = struct.pack(f"{order}{'Q' if big else 'H'}", len(directory))
-    heap = b""
-    heap_offset = offset + len(table) + len(directory) * size + inline
+    table = [struct.pack(f"{order}{'Q' if big else 'H'}", len(directory))]
+    heap: list[bytes] = []
+    start = offset + len(table[0]) + len(directory) * size + inline
     for tag, value in sorted(directory.items()):
-        start = heap_offset + len(heap)
         if isinstance(value, Entry):
             content, outside = value.content, value.content if len(value.content) > inline else b""
             kind, count = value.kind, value.count
@@ -154,9 +178,10 @@ def directory_bytes(order: str, directory: Directory, offset: int, big: bool = F
             content, outside = b"", directory_bytes(order, value, start, big)
         if outside:
             content = struct.pack(f"{order}{number}", start)
-            heap += outside + bytes(len(outside) % 2)
-        table += struct.pack(f"{order}HH{number}", tag, kind, count) + content.ljust(inline, b"\0")
-    return table + bytes(inline) + heap
+            heap += outside, bytes(len(outside) % 2)
+            start += len(outside) + len(outside) % 2
+        table.append(struct.pack(f"{order}HH{number}", tag, kind, count) + content.ljust(inline, b"\0"))
+    return b"".join((*table, bytes(inline), *heap))
 
 
 def stream_of(order: str, directory: Directory) -> bytes:

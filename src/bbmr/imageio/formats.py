@@ -30,6 +30,8 @@ READ_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF", "JPEG XL", "HEIC", "BMP",
 """Named one by one: Pillow would also try formats that start other programs (EPS) or match almost any bytes (TGA)."""
 HEAD = 512
 """Bytes that say which format a file has."""
+JPEG_XL_CODESTREAM = b"\xff\x0a"
+JPEG_XL_BOXES = b"\0\0\0\x0cJXL \r\n\x87\n"
 _SIGNATURES = (
     (b"\x89PNG", "PNG"),
     (b"\xff\xd8\xff", "JPEG"),
@@ -40,8 +42,8 @@ _SIGNATURES = (
     (b"GIF8", "GIF"),
     (b"BM", "BMP"),
     (b"qoif", "QOI"),
-    (b"\xff\x0a", "JPEG XL"),
-    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (JPEG_XL_CODESTREAM, "JPEG XL"),
+    (JPEG_XL_BOXES, "JPEG XL"),
     (b"\0\0\0\x0cjP  ", "JPEG2000"),
     (b"\xff\x4f\xff\x51", "JPEG2000"),
     *((b"P%d" % kind, "PPM") for kind in range(1, 7)),

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from bbmr.fileformat.reader import METADATA_LIMIT
 from bbmr.imageio.errors import PictureError
-from bbmr.imageio.metadata import LIMIT
 
 _CODESTREAM = b"\xff\x4f\xff\x51"
 _EXIF = b"JpgTiffExif->JP2"
@@ -67,7 +67,7 @@ def _read_boxes(file: BinaryIO, end: int | None, found: Boxes) -> None:
 
 
 def _content(file: BinaryIO, length: int) -> bytes:
-    if length > LIMIT:
+    if length > METADATA_LIMIT:
         raise PictureError("its metadata have more than 64 MiB; save the picture without them first")
     return file.read(length)
 

@@ -9,9 +9,9 @@ from PIL import Image
 from bbmr.depth import Samples
 from bbmr.imageio.exif import CENTIMETRE, resolution
 from bbmr.imageio.metadata import EXIF_PREFIX
+from bbmr.imageio.regrouping import Regrouping
 from bbmr.imageio.sheet import Sheet
 
-_SIDE_LIMIT = 65535
 _STRIP = 1 << 22
 """Pixels that are coded at once."""
 _CYCLE = 64
@@ -23,28 +23,18 @@ class JpegEncoder:
     """Baseline, colours at full resolution (4:4:4), a restart marker to every 8 rows where there are several strips."""
 
     def __init__(self, file: BinaryIO, sheet: Sheet, quality: int) -> None:
-        if max(sheet.height, sheet.width) > _SIDE_LIMIT:
-            raise ValueError(f"JPEG has sides of at most {_SIDE_LIMIT} pixels")
         self._file, self._sheet, self._quality = file, sheet, quality
-        self._height = max(_CYCLE, _STRIP // sheet.width // _CYCLE * _CYCLE)
-        self._rows: list[Samples] = []
-        self._waiting = 0
+        self._strips = Regrouping(max(_CYCLE, _STRIP // sheet.width // _CYCLE * _CYCLE), sheet.height)
         self._done = 0
 
     def add(self, samples: Samples) -> None:
-        while len(samples):
-            missing = self._height - self._waiting
-            self._rows.append(samples[:missing])
-            self._waiting += len(self._rows[-1])
-            samples = samples[missing:]
-            if self._waiting == self._height or self._done + self._waiting == self._sheet.height:
-                self._write_strip()
+        for rows in self._strips.add(samples):
+            self._write_strip(rows)
 
     def finish(self) -> None:
         self._file.write(b"\xff\xd9")
 
-    def _write_strip(self) -> None:
-        rows = self._rows[0] if len(self._rows) == 1 else np.concatenate(self._rows)
+    def _write_strip(self, rows: Samples) -> None:
         is_first, alone = not self._done, len(rows) == self._sheet.height
         # The same Huffman tables everywhere, those of the standard.
         options: dict[str, Any] = {} if alone else {"restart_marker_rows": 1}
@@ -62,7 +52,6 @@ class JpegEncoder:
             self._file.write(bytes((0xFF, _LAST_RESTART)))
             self._file.write(data[scan:-2])
         self._done += len(rows)
-        self._rows, self._waiting = [], 0
 
 
 def _segments(data: bytearray) -> tuple[int, int]:

@@ -13,15 +13,15 @@ import numpy as np
 
 from bbmr.depth import Samples
 from bbmr.fileformat.jpegxl import Bits, read_size, unboxed
+from bbmr.fileformat.reader import METADATA_LIMIT
 from bbmr.imageio.colour_spaces import CURVES, D65, PRIMARIES, SRGB_TRANSFER, Point, coded_profile, profile
 from bbmr.imageio.errors import PictureError
 from bbmr.imageio.exif import orientation, with_orientation
-from bbmr.imageio.metadata import EXIF_PREFIX, LIMIT, bounded, profile_name
+from bbmr.imageio.formats import JPEG_XL_BOXES, JPEG_XL_CODESTREAM
+from bbmr.imageio.metadata import EXIF_PREFIX, bounded, is_srgb, profile_name
 from bbmr.imageio.source import Source, bits_remark, check_pixels, full_range, in_memory
 from bbmr.picture import Picture
 
-SIGNATURE = b"\0\0\0\x0cJXL \r\n\x87\n"
-CODESTREAM = b"\xff\x0a"
 _FILE_TYPE = b"\0\0\0\x14ftypjxl \0\0\0\0jxl "
 _LEVEL_10 = b"\0\0\0\x09jxll\x0a"
 """What decoders have to be able to do (18181-1, annex M): with 16 bits, or very large sides, more than the usual."""
@@ -55,21 +55,13 @@ def open_jpegxl(path: Path, file: BinaryIO, max_pixels: int) -> Source:
 
 
 def encoded(picture: Picture) -> bytes:
-    """A file that keeps every sample, EXIF and XMP.
-
-    Raises PictureError for an ICC profile other than sRGB: the encoder has no way to say it.
-    """
+    """A file that keeps every sample, EXIF and XMP, and whose colours are sRGB, see `check_profile`."""
     metadata = picture.metadata
-    if metadata.icc is not None and "srgb" not in profile_name(metadata.icc).lower():
-        raise PictureError(
-            f"the picture has an ICC profile ({profile_name(metadata.icc) or 'without a name'}) that cannot be written "
-            "into JPEG XL here; use PNG, TIFF or AVIF"
-        )
     samples = np.ascontiguousarray(picture.to_array())
     boxed = bytes(imagecodecs.jpegxl_encode(samples, lossless=True, effort=_EFFORT))
     data = unboxed(boxed)
     data = _relabelled(data, orientation(metadata), picture.mode.startswith("L"))
-    boxes = SIGNATURE + _FILE_TYPE
+    boxes = JPEG_XL_BOXES + _FILE_TYPE
     if _LEVEL_10 in boxed[:64]:
         boxes += _LEVEL_10
     if metadata.exif is not None:
@@ -77,6 +69,15 @@ def encoded(picture: Picture) -> bytes:
     if metadata.xmp is not None:
         boxes += _box(b"xml ", metadata.xmp)
     return boxes + _box(b"jxlc", data)
+
+
+def check_profile(icc: bytes | None) -> None:
+    """Raise PictureError for an ICC profile other than sRGB: the encoder has no way to say it."""
+    if icc is not None and not is_srgb(icc):
+        raise PictureError(
+            f"the picture has an ICC profile ({profile_name(icc) or 'without a name'}) that cannot be written "
+            "into JPEG XL here; use PNG, TIFF or AVIF"
+        )
 
 
 def _box(name: bytes, content: bytes) -> bytes:
@@ -120,7 +121,7 @@ def _relabelled(data: bytes, turned: int, gray: bool) -> bytes:
     bits.take(3)  # extensions, transforms
     keep(start)
     end = -(-(8 * len(head) - bits.left) // 8)
-    return CODESTREAM + fields.to_bytes() + data[2 + end :]
+    return JPEG_XL_CODESTREAM + fields.to_bytes() + data[2 + end :]
 
 
 class _Fields:
@@ -252,8 +253,8 @@ def _read_points(bits: Bits, count: int) -> list[Point]:
 
 def _boxes(file: BinaryIO) -> tuple[bytes, bytes | None, bytes | None]:
     """The beginning of the codestream, EXIF, XMP."""
-    head = file.read(len(SIGNATURE))
-    if head.startswith(CODESTREAM):
+    head = file.read(len(JPEG_XL_BOXES))
+    if head.startswith(JPEG_XL_CODESTREAM):
         return head + file.read(_HEADER_LIMIT), None, None
     found: dict[bytes, bytes] = {}
     codestream = b""
@@ -283,12 +284,12 @@ def _boxes(file: BinaryIO) -> tuple[bytes, bytes | None, bytes | None]:
 
 def _content(file: BinaryIO, name: bytes, length: int | None) -> tuple[bytes, bytes]:
     """Kind and content of a box of metadata, which may be compressed."""
-    content = file.read(LIMIT + 1 if length is None else min(length, LIMIT + 1))
-    if len(content) <= LIMIT and name == b"brob":
+    content = file.read(METADATA_LIMIT + 1 if length is None else min(length, METADATA_LIMIT + 1))
+    if len(content) <= METADATA_LIMIT and name == b"brob":
         kind, compressed = content[:4], content[4:]
         if kind not in (b"Exif", b"xml "):
             return kind, b""
-        return kind, bytes(imagecodecs.brotli_decode(compressed, out=bytearray(LIMIT)))
-    if len(content) > LIMIT:
+        return kind, bytes(imagecodecs.brotli_decode(compressed, out=bytearray(METADATA_LIMIT)))
+    if len(content) > METADATA_LIMIT:
         raise PictureError("its metadata have more than 64 MiB; save the picture without them first")
     return name, content

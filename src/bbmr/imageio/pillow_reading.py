@@ -88,6 +88,8 @@ def _found(file: BinaryIO, name: str, info: Mapping[Any, Any]) -> _Found:
     if name in ("BMP", "JPEG2000") and "dpi" in info:
         across, down = (Fraction(value).limit_denominator(1000) for value in info["dpi"])
         exif = with_resolution(exif, across, down, INCH)
+    if name == "GIF" and info.get("comment"):
+        remarks += ("its comment is not kept",)
     remarks += bits_remark(bits)
     return _Found(bits, bounded(icc, exif, xmp.encode() if isinstance(xmp, str) else xmp), remarks)
 

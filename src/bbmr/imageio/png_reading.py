@@ -10,10 +10,11 @@ from typing import BinaryIO
 import numpy as np
 import pyvips
 
+from bbmr.fileformat.reader import METADATA_LIMIT
 from bbmr.imageio import exif
 from bbmr.imageio.colour_spaces import CURVES, SRGB_TRANSFER, coded_profile, profile
 from bbmr.imageio.errors import PictureError
-from bbmr.imageio.metadata import EXIF_PREFIX, LIMIT, bounded, inflated
+from bbmr.imageio.metadata import EXIF_PREFIX, bounded, inflated
 from bbmr.imageio.source import Source, bits_remark, channels_of, check_pixels
 from bbmr.imageio.streaming import sequential, streamed
 from bbmr.picture import Metadata
@@ -101,7 +102,7 @@ def _each_chunk(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
             file.seek(length + 4, 1)
             continue
         total += length
-        if total > 2 * LIMIT:
+        if total > 2 * METADATA_LIMIT:
             raise PictureError("its metadata have more than 128 MiB; save the picture without them first")
         content, check = file.read(length), file.read(4)
         if len(content) < length or check != struct.pack(">I", zlib.crc32(name + content)):

@@ -4,6 +4,7 @@ Pixels stay as they are stored: a picture that carries an EXIF orientation is no
 What cannot be kept is refused with a PictureError or said by a PictureWarning.
 """
 
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -75,7 +76,7 @@ class PictureReader:
         with _naming(self._path):
             for samples in self._source.strips(height):
                 self._check(samples)
-                yield _picture(samples)
+                yield Picture.from_array(samples)
 
     def read(self) -> Picture:
         """The whole picture, metadata included.  Raises PictureError as `strips` does."""
@@ -89,7 +90,7 @@ class PictureReader:
                 top += len(samples)
             if top != self.height:
                 raise ValueError("rows are missing")
-        return replace(_picture(whole), metadata=self.metadata)
+        return replace(Picture.from_array(whole), metadata=self.metadata)
 
     def _check(self, samples: Samples) -> None:
         if samples.shape[1:] != (self.width, self._source.channels) or samples.dtype != dtype_of(self.depth):
@@ -101,9 +102,9 @@ def open_picture(path: str | PathLike[str], max_pixels: int = MAX_PIXELS) -> Pic
 
     The size is held against `max_pixels` before anything is decoded.  Other kinds (palette, 1 bit, CMYK, YCbCr, Lab, 10
     or 12 bits) become L, LA, RGB or RGBA of 8 or 16 bits, with a PictureWarning; CMYK by its own profile.  Raises
-    PictureError if the file is missing, unreadable, damaged or no picture, has more than `max_pixels` pixels, several
-    frames or pages (of a camera's multi-picture JPEG the first is read, with a warning), samples that are neither 8
-    nor 16 bits nor can be scaled to them, or metadata beyond 64 MiB.
+    PictureError if the file is missing, no regular file, unreadable, damaged or no picture, has more than `max_pixels`
+    pixels, several frames or pages (of a camera's multi-picture JPEG the first is read, with a warning), samples that
+    are neither 8 nor 16 bits nor can be scaled to them, or metadata beyond 64 MiB.
     """
     path = Path(path)
     with _opened(path) as file, _naming(path):
@@ -125,10 +126,6 @@ def read_picture(path: str | PathLike[str], max_pixels: int = MAX_PIXELS) -> Pic
         return reader.read()
 
 
-def _picture(samples: Samples) -> Picture:
-    return Picture.from_array(samples)
-
-
 def _closed(height: int) -> Iterator[Samples]:
     raise PictureError("the picture has been closed")
 
@@ -136,6 +133,9 @@ def _closed(height: int) -> Iterator[Samples]:
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # reading a pipe or a device may never end
+            raise PictureError(f"{path}: not a regular file; give a picture's file")
         file = path.open("rb")
     except FileNotFoundError as error:
         raise PictureError(f"{path}: there is no such file") from error

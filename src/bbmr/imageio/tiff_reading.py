@@ -145,10 +145,10 @@ class _Page:
 
 def _further_pages(tags: Tags, offset: int) -> tuple[str, ...]:
     """Raises PictureError where there is another picture than a smaller version of the first."""
-    pages, full, seen = 1, 1, set[int]()
+    pages, full, seen, budget = 1, 1, set[int](), tags.budget()
     while offset and offset not in seen and pages < 1000:
         seen.add(offset)
-        entries, following = tags.directory(offset, _LISTS)
+        entries, following = tags.directory(offset, _LISTS, budget)
         pages += 1
         full += not _Page(tags.order, entries).is_reduced
         offset = following

@@ -9,6 +9,7 @@ import numpy as np
 from bbmr.depth import Samples
 from bbmr.imageio.errors import warn
 from bbmr.imageio.exif import LONG, LONG8, SHORT, UNDEFINED, Directory, Entry, ExifError, directory_bytes, entry
+from bbmr.imageio.regrouping import Regrouping
 from bbmr.imageio.sheet import Sheet
 from bbmr.imageio.tiff_reading import ICC, XMP, directory_of
 
@@ -38,24 +39,16 @@ class TiffEncoder:
         more = sum(len(part or b"") for part in (metadata.icc, metadata.exif, metadata.xmp))
         self._big = size + more > _CLASSIC_LIMIT
         self._height = max(1, _STRIP // (sheet.width * sheet.channels * sheet.depth // 8))
-        self._rows: list[Samples] = []
-        self._waiting = 0
+        self._rows = Regrouping(self._height, sheet.height)
         self._strips: list[tuple[int, int]] = []  # offset, length
         self._file.write(self._header(0))
         self._position = 16 if self._big else 8
 
     def add(self, samples: Samples) -> None:
-        while len(samples):
-            missing = self._height - self._waiting
-            self._rows.append(samples[:missing])
-            self._waiting += len(self._rows[-1])
-            samples = samples[missing:]
-            if self._waiting == self._height:
-                self._write_strip()
+        for rows in self._rows.add(samples):
+            self._write_strip(rows)
 
     def finish(self) -> None:
-        if self._rows:
-            self._write_strip()
         at = self._position + self._position % 2
         self._file.write(bytes(at - self._position))
         self._file.write(directory_bytes(self._order, self._tags | self._layout(), at, self._big))
@@ -69,8 +62,7 @@ class TiffEncoder:
             return mark + struct.pack(f"{self._order}HHHQ", 43, 8, 0, directory)
         return mark + struct.pack(f"{self._order}HI", 42, directory)
 
-    def _write_strip(self) -> None:
-        rows = np.concatenate(self._rows)
+    def _write_strip(self, rows: Samples) -> None:
         rows[:, 1:] = np.diff(rows, axis=1)  # unsigned, so it wraps as it should
         if rows.dtype == np.uint16:
             rows = rows.astype(f"{self._order}u2")
@@ -78,7 +70,6 @@ class TiffEncoder:
         self._file.write(data)
         self._strips.append((self._position, len(data)))
         self._position += len(data)
-        self._rows, self._waiting = [], 0
 
     def _layout(self) -> dict[int, Entry | Directory]:
         sheet, order = self._sheet, self._order

@@ -5,22 +5,24 @@ from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
 
 from bbmr.atomic import replacing
 from bbmr.depth import Samples, in_8_bit
-from bbmr.imageio import jpegxl
+from bbmr.imageio import jpegxl, pillow_writing
 from bbmr.imageio.errors import PictureError, warn
-from bbmr.imageio.formats import DEEP, GRAYLESS, check_writable
+from bbmr.imageio.formats import DEEP, GRAYLESS
+from bbmr.imageio.holdable import check_holdable
 from bbmr.imageio.jpeg_writing import JpegEncoder
-from bbmr.imageio.metadata import EXIF_PREFIX, profile_space
+from bbmr.imageio.metadata import profile_space
 from bbmr.imageio.png_writing import PngEncoder
 from bbmr.imageio.sheet import Encoder, Sheet
 from bbmr.imageio.tiff_writing import TiffEncoder
 from bbmr.picture import Metadata, Picture
+
+_STREAMED = frozenset(("PNG", "TIFF", "JPEG"))
 
 
 class PictureWriter:
@@ -73,10 +75,10 @@ def create_picture(
     the other formats for the whole picture.  Warns and raises as `write_picture` does, and ValueError for too few rows.
     """
     path = Path(path)
-    name = check_writable(path, mode)
+    sheet = Sheet(height, width, mode, depth, metadata or Metadata())
+    name = check_holdable(path, sheet)
     if not 1 <= quality <= 100:
         raise PictureError(f"quality {quality} is not between 1 and 100")
-    sheet = Sheet(height, width, mode, depth, metadata or Metadata())
     fitted = _fitted(path, sheet, name)
     with replacing(path, overwrite) as file:
         with _naming(path, name):
@@ -91,7 +93,7 @@ def write_picture(picture: Picture, path: str | PathLike[str], overwrite: bool =
 
     PNG, TIFF, WebP and JPEG XL keep every sample, WebP of 8 bits.  JPEG and AVIF are lossy: `quality` 1 to 100, chroma
     at full resolution (4:4:4).  JPEG, WebP and AVIF are written with 8 bits, WebP and AVIF hold gray as RGB, with a
-    PictureWarning.  Raises PictureError for an unknown suffix, alpha into JPEG and whatever the format cannot hold;
+    PictureWarning.  Raises PictureError where `check_holdable` does;
     OutputError (see `bbmr.atomic`) if the file exists and `overwrite` is false, or cannot be written.
     """
     size = picture.height, picture.width, picture.mode, picture.depth
@@ -101,6 +103,11 @@ def write_picture(picture: Picture, path: str | PathLike[str], overwrite: bool =
 
 def _fitted(path: Path, sheet: Sheet, name: str) -> Sheet:
     """What the format makes of it, with a word where that is less."""
+    icc = sheet.metadata.icc
+    space = "GRAY" if sheet.mode.startswith("L") else "RGB"
+    if name == "PNG" and icc is not None and profile_space(icc) != space:  # PNG 11.3.2.3 forbids it
+        warn(f"{path}: written without its colour profile, which PNG cannot have: it is none of {space}")
+        sheet = replace(sheet, metadata=replace(sheet.metadata, icc=None))
     if sheet.depth > 8 and name not in DEEP:
         warn(f"{path}: {name} is written with 8 bits a sample; the picture has {sheet.depth}")
         sheet = replace(sheet, depth=8)
@@ -140,17 +147,7 @@ class _WholeEncoder:
         if self._name == "JPEG XL":
             self._file.write(jpegxl.encoded(replace(Picture.from_array(samples), metadata=metadata)))
             return
-        options: dict[str, Any] = {"icc_profile": metadata.icc} if metadata.icc is not None else {}
-        if metadata.exif is not None:
-            options["exif"] = EXIF_PREFIX + metadata.exif
-        if metadata.xmp is not None:
-            options["xmp"] = metadata.xmp
-        if self._name == "WEBP":
-            options |= {"lossless": True, "exact": True}  # exact: keep the colours under full transparency
-        else:
-            options |= {"quality": self._quality, "subsampling": "4:4:4"}
-        picture = Image.fromarray(np.ascontiguousarray(samples).squeeze(2) if samples.shape[2] == 1 else samples)
-        picture.convert(self._sheet.mode).save(self._file, self._name, **options)
+        pillow_writing.save(self._file, samples, self._sheet.mode, metadata, self._name, self._quality)
 
 
 @contextmanager
@@ -161,8 +158,10 @@ def _naming(path: Path, name: str) -> Iterator[None]:
     except PictureError as error:
         raise PictureError(f"{path}: {error}") from error
     except MemoryError as error:
-        raise PictureError(f"{path}: the picture does not fit into memory; write PNG or TIFF") from error
+        hint = "" if name in _STREAMED else "; write PNG or TIFF"
+        raise PictureError(f"{path}: the picture does not fit into memory{hint}") from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:  # of the system, not of an encoder
             raise
-        raise PictureError(f"{path}: the picture cannot be written as {name} ({error}); try PNG") from error
+        other = "TIFF" if name == "PNG" else "PNG"
+        raise PictureError(f"{path}: the picture cannot be written as {name} ({error}); try {other}") from error
