@@ -90,7 +90,8 @@ def restore_file(
         header, in_strips = reader.header, len(reader.panels) > 1
         sheet = Sheet(header.grid.height, header.grid.width, header.mode, header.depth, reader.metadata)
     target = Path(target)
-    imageio.check_writable(target, sheet.mode)
+    if region is None and preview is None:
+        imageio.check_holdable(target, sheet)  # before what may take hours
     _check_target(source, target, overwrite, parents)
     strips: Iterator[Picture]
     if in_strips and region is None and preview is None:
