@@ -1,23 +1,12 @@
-from typing import TypeVar
-
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
+from networks.at_random import randomised
 from torch.utils.flop_counter import FlopCounterMode
 
 from bbmr.networks import build_network
 from bbmr.networks.fast import LEVELS, PIXELS
 from bbmr.networks.fine import CodedFine
-
-Network = TypeVar("Network", bound=nn.Module)
-
-
-def randomised(network: Network) -> Network:
-    torch.manual_seed(0)
-    for parameter in network.parameters():
-        nn.init.normal_(parameter, std=0.05)
-    return network
 
 
 def small() -> CodedFine:

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from networks.at_random import randomised
 from safetensors.torch import save_file
 
 from bbmr.blocks import SCALES
 from bbmr.codecs import avif
 from bbmr.downscaling import bicubic_planes
-from bbmr.networks import build_network
+from bbmr.networks import NetworkDescriptor, build_network
 from bbmr.networks.fast import Fast
 from bbmr.training.coding import draw_qualities
 from bbmr.training.data import Batch, BatchSource, find_photos, load_photos
@@ -178,47 +179,41 @@ def test_a_run_may_begin_from_a_network_for_exact_samples(tmp_path: Path) -> Non
     )
 
 
-def test_a_wide_network_may_begin_from_a_narrow_one(tmp_path: Path) -> None:
-    narrow = build_network("fast-coded")
-    for part in narrow.network.parameters():
-        torch.nn.init.normal_(part, std=0.05)
+@pytest.fixture
+def narrow(tmp_path: Path) -> tuple[NetworkDescriptor, Path]:
+    """`fast-coded` with weights of some size, and their file."""
+    descriptor = build_network("fast-coded")
+    randomised(descriptor.network)
     path = tmp_path / "narrow.safetensors"
-    save_file({key: part.contiguous() for key, part in narrow.network.state_dict().items()}, path)
-    wide = build_network("fast-coded-wide")
-    recipe = recipe_from({"network": "fast-coded-wide", "coding": {}, "init_from": str(path)})
-    start = read_initial(recipe, wide)
+    save_file({key: part.contiguous() for key, part in descriptor.network.state_dict().items()}, path)
+    return descriptor, path
+
+
+@pytest.mark.parametrize("name", ["fast-coded-wide", "fast-coded-fine"])
+def test_a_larger_network_may_begin_from_a_smaller_one(name: str, narrow: tuple[NetworkDescriptor, Path]) -> None:
+    larger = build_network(name)
+    start = read_initial(recipe_from({"network": name, "coding": {}, "init_from": str(narrow[1])}), larger)
     assert start is not None
-    wide.network.load_state_dict(start.network)
-    pixels, levels, qualities = torch.rand(1, 48, 6, 6), torch.randint(5, (1, 6, 6)), torch.rand(1, 5)
-    expected = narrow.network(pixels, levels, qualities)
-    found = wide.network(pixels, levels, qualities)
+    larger.network.load_state_dict(start.network)
+    inputs = torch.rand(1, 48, 6, 6), torch.randint(5, (1, 6, 6)), torch.rand(1, 5)
+    expected = narrow[0].network(*inputs)
+    found = larger.network(*inputs)
     assert expected.abs().max() > 0.1
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
-    # What is new can learn, but a narrow network takes nothing from a wide one.
+    # What is new can learn.
     found.square().sum().backward()
-    gradient = wide.network.get_parameter("tail.weight").grad
+    new = "tail.weight" if name == "fast-coded-wide" else "fine.tail.weight"
+    gradient = larger.network.get_parameter(new).grad
     assert gradient is not None
-    assert gradient[:, 48:].abs().min() > 0
-    save_file({key: part.contiguous() for key, part in wide.network.state_dict().items()}, path)
+    assert gradient[:, -48:].abs().min() > 0
+
+
+def test_a_narrow_network_takes_nothing_from_a_wide_one(narrow: tuple[NetworkDescriptor, Path], tmp_path: Path) -> None:
+    path = tmp_path / "wide.safetensors"
+    wide = build_network("fast-coded-wide").network.state_dict()
+    save_file({key: part.contiguous() for key, part in wide.items()}, path)
     with pytest.raises(RecipeError, match="these are no weights of fast-coded"):
-        read_initial(recipe_from({"network": "fast-coded", "coding": {}, "init_from": str(path)}), narrow)
-
-
-def test_a_fine_network_may_begin_from_its_coarse_part(tmp_path: Path) -> None:
-    coarse = build_network("fast-coded")
-    for part in coarse.network.parameters():
-        torch.nn.init.normal_(part, std=0.05)
-    path = tmp_path / "coarse.safetensors"
-    save_file({key: part.contiguous() for key, part in coarse.network.state_dict().items()}, path)
-    fine = build_network("fast-coded-fine")
-    recipe = recipe_from({"network": "fast-coded-fine", "coding": {}, "init_from": str(path)})
-    start = read_initial(recipe, fine)
-    assert start is not None
-    fine.network.load_state_dict(start.network)
-    inputs = torch.rand(1, 48, 6, 6), torch.randint(5, (1, 6, 6)), torch.rand(1, 5)
-    expected = coarse.network(*inputs)
-    assert expected.abs().max() > 0.1
-    torch.testing.assert_close(fine.network(*inputs), expected)
+        read_initial(recipe_from({"network": "fast-coded", "coding": {}, "init_from": str(path)}), narrow[0])
 
 
 @pytest.mark.parametrize(
