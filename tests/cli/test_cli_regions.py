@@ -46,7 +46,7 @@ def test_a_preview_is_small(packed: Path) -> None:
         (("--region", "a,b,c,d"), 2, "--region a,b,c,d: give left"),
         (("--region", "0,0,53,1"), 1, "photo.bbmr: columns 0 to 53 and rows 0 to 1 are no region"),
         (("--region", "0,0,0,0"), 1, "no region of a picture of 52 x 40 pixels"),
-        (("--preview", "3"), 1, "photo.bbmr: a preview is 2, 4, 8, 16 times smaller, not 3"),
+        (("--preview", "3"), 2, "--preview 3: a preview is 2, 4, 8, 16 times smaller"),
         (("--preview", "2", "--region", "0,0,1,1"), 2, "--region has no place beside --preview"),
     ],
 )
