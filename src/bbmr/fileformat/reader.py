@@ -104,8 +104,8 @@ class Reader:
                     blocks[factor], frames[factor] = payload.decode_frame(section, *where)
                 else:
                     blocks[factor] = payload.decode(section, *where, header.depth)
+        _ = self.is_lossy  # refuses lossy ones beside exact ones, in other panels too
         plane = self._alpha_of(entries, grid) if header.alpha else None
-        frames = frames if self.is_lossy else {}
         return RescaledImage(grid, scales, blocks, self.recipe, plane, Metadata(), frames, header.depth)
 
     def rescaled(self) -> RescaledImage:
