@@ -1,8 +1,10 @@
 """Panels are compressed as parts of the whole picture."""
 
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from bbmr.networks import NetworkDescriptor
 from bbmr.networks.fast import CodedFast
 from bbmr.options import Options
 from bbmr.picture import Metadata, Picture
+from bbmr.rescaled import RescaledImage
 from bbmr.samples import to_tensor
 from bbmr.windows import Windows
 
@@ -101,6 +104,34 @@ def test_lr_planes_are_those_of_the_whole_picture(
     restored = np.concatenate([strip.colour for strip in Windows(reader).strips()])
     assert restored.shape == colour.shape
     assert psnr(restored, colour) > 25
+
+
+def test_one_row_of_panels_is_in_memory_while_a_panel_is_coded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the height."""
+    width, rows_of_panels = 384 * 4, 5
+    arrays: list[weakref.ref[Samples]] = []  # all strips, and what windows are views of
+    held: list[int] = []
+    compress = sender.compress
+
+    def measured(window: Picture, *others: Any) -> RescaledImage:
+        assert window.colour.base is not None
+        arrays.append(weakref.ref(window.colour.base))
+        alive = {id(array): array.nbytes for one in arrays if (array := one()) is not None}
+        held.append(sum(alive.values()))
+        return compress(window, *others)
+
+    class Copied(InStrips):
+        def strips(self, height: int) -> Iterator[Picture]:
+            for strip in super().strips(height):
+                copy = strip.colour.copy()
+                arrays.append(weakref.ref(copy))
+                yield Picture(copy)
+
+    blank = np.full((256 * rows_of_panels, width, 3), 90, np.uint8)
+    monkeypatch.setattr(sender, "compress", measured)
+    compress_large(Copied(Picture(blank)), BytesIO(), CodedOptions(quality=20, tune="psnr"))
+    assert len(held) == 4 * rows_of_panels
+    assert max(held) <= (256 + 3 * 64) * width * 3
 
 
 def test_panels_that_are_exact_beside_others_that_are_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,6 +111,7 @@ def restore_file(
     ):
         for strip in strips:
             writer.add(strip)
+            del strip  # before the next is made
     return sheet
 
 

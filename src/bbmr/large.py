@@ -94,25 +94,27 @@ def _windows(source: Strips, panels: PanelGrid) -> Iterator[tuple[Picture, tuple
 
 
 def _bands(source: Strips, height: int) -> Iterator[tuple[Picture, int]]:
-    """Rows of panels with the rows around them, and the number of the first row of each."""
+    """Rows of panels with the rows around them, and the number of the first row of each.
+
+    Put together from low strips, so that hardly more than one band is held while its panels are coded.
+    """
+    strips = source.strips(_AROUND)
     kept: list[Picture] = []
-    first = 0  # of the rows that are kept
-    top = 0
-    for strip in source.strips(height):
-        kept.append(strip)
-        have = first + sum(part.height for part in kept)
-        while top < source.height and have >= min(top + height + _AROUND, source.height):
-            band = _stacked(kept)
-            kept = [band]
-            yield band.crop(slice(0, min(top + height + _AROUND, source.height) - first), slice(None)), first
-            top += height
-            unneeded = max(top - _AROUND, 0) - first
-            kept = [] if unneeded >= band.height else [band.crop(slice(unneeded, None), slice(None))]
-            first += min(unneeded, band.height)
+    first, have = 0, 0  # rows that are kept: from, to
+    for top in range(0, source.height, height):
+        last = min(top + height + _AROUND, source.height)
+        while have < last:
+            kept.append(next(strips))
+            have += kept[-1].height
+        band, start = _stacked(kept, last - first), first
+        while kept and first + kept[0].height <= top + height - _AROUND:
+            first += kept.pop(0).height
+        yield band, start
+        del band
 
 
-def _stacked(parts: list[Picture]) -> Picture:
-    if len(parts) == 1:
-        return parts[0]
+def _stacked(parts: list[Picture], height: int) -> Picture:
+    """The first rows of all, copied."""
+    colour = np.concatenate([part.colour for part in parts])[:height]
     planes = [part.alpha for part in parts if part.alpha is not None]
-    return Picture(np.concatenate([part.colour for part in parts]), np.concatenate(planes) if planes else None)
+    return Picture(colour, np.concatenate(planes)[:height] if planes else None)

@@ -12,16 +12,22 @@ class Regrouping:
 
     def __init__(self, height: int, total: int) -> None:
         self._height, self._left = height, total
-        self._rows: list[Samples] = []
-        self._missing = min(height, total)
+        self._strip: Samples | None = None
+        self._filled = 0  # rows of it
 
     def add(self, samples: Samples) -> Iterator[Samples]:
-        """The strips, copies, that further rows, (h, W, C), complete."""
+        """The strips that further rows, (h, W, C), complete.  Rows are copied, lest a few of them keep all of theirs in
+        memory.
+        """
         while len(samples):
-            part, samples = samples[: self._missing], samples[self._missing :]
-            self._rows.append(part)
-            self._missing -= len(part)
-            self._left -= len(part)
-            if not self._missing:
-                yield np.concatenate(self._rows)
-                self._rows, self._missing = [], min(self._height, self._left)
+            if self._strip is None:
+                height = min(self._height, self._left)
+                self._strip, self._filled = np.empty((height, *samples.shape[1:]), samples.dtype), 0
+            count = min(len(self._strip) - self._filled, len(samples))
+            self._strip[self._filled : self._filled + count] = samples[:count]
+            self._filled += count
+            samples = samples[count:]
+            if self._filled == len(self._strip):
+                strip, self._strip = self._strip, None
+                self._left -= len(strip)
+                yield strip
