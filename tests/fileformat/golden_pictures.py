@@ -1,6 +1,6 @@
 """What the golden files hold: written out, so that neither noise generators nor wave functions can change it.
 
-    python tests/fileformat/golden_pictures.py FOLDER
+    PYTHONPATH=tests python -m fileformat.golden_pictures FOLDER
 
 writes them anew, as this version does: for a version of the format that has none yet, never for one that has.
 """

@@ -1,13 +1,13 @@
-"""The fuzzer for a short while; `python tests/fileformat/fuzz.py` goes on for long."""
+"""The fuzzer for a short while; `PYTHONPATH=tests python -m fileformat.fuzz` goes on for long."""
 
-import pytest
+import fuzzing
 from fileformat import fuzz
 
 from bbmr.fileformat import decode
 
 
 def test_mutated_files_are_refused_or_whole() -> None:
-    found = fuzz.run(1000, jobs=2)
+    found = fuzzing.run(fuzz.Files.golden(), 1000, jobs=2)
     assert not found.bad
     assert sum(found.outcomes.values()) == 1000
     assert min(found.outcomes[f"refused, {how}"] for how in ("mended", "as it was")) > 200
@@ -22,14 +22,18 @@ def test_mending_leaves_whole_files_as_they_are() -> None:
         assert not fuzz.is_whole(data[:-1] + bytes([data[-1] ^ 1]))
 
 
-def test_the_fuzzer_sees_what_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
-    files = [(fuzz.GOLDEN / "version-2-rgb.bbmr").read_bytes()]
-    monkeypatch.setattr(fuzz, "_read", lambda data: None)
-    assert "read, though it is not whole" in fuzz.examine(range(40), files).bad.values()
+class Credulous(fuzz.Files):
+    def read(self, data: bytes) -> None:
+        """Whatever it is."""
 
-    def broken(data: bytes) -> None:
+
+class Broken(fuzz.Files):
+    def read(self, data: bytes) -> None:
         raise KeyError(data[0])
 
-    monkeypatch.setattr(fuzz, "_read", broken)
-    assert len(fuzz.examine(range(5), files).bad) == 5
-    assert decode(files[0]).grid.height == 35
+
+def test_the_fuzzer_sees_what_is_bad() -> None:
+    seed = (fuzz.GOLDEN / "version-2-rgb.bbmr").read_bytes()
+    assert "read, though it is not whole" in fuzzing.examine(range(40), Credulous((seed,))).bad.values()
+    assert len(fuzzing.examine(range(5), Broken((seed,))).bad) == 5
+    assert decode(seed).grid.height == 35

@@ -339,6 +339,10 @@ def tiff_kinds_of_other_colours() -> list[Kind]:
     kinds.append(
         Kind(".tif", "tifffile", "RGB, a thumbnail first", lambda path: _with_thumbnail(path, rgb, first=True))
     )
+    kinds.append(Kind(".tif", "tifffile", "RGB, a smaller version within", lambda path: _with_subifd(path, rgb), rgb))
+    of_photoshop = [(tag, "B", 6, b"layers", True) for tag in (34377, 37724)]
+    layers = tiff(rgb, photometric="rgb", extratags=of_photoshop)
+    kinds.append(Kind(".tif", "tifffile", "RGB, layers and resources of Photoshop", layers, rgb))
     tags = Image.Exif()
     tags.load(exif(True).tobytes())
     tags[700] = XMP
@@ -358,6 +362,12 @@ def _with_thumbnail(path: Path, rgb: Samples, first: bool = False) -> None:
     with tifffile.TiffWriter(path) as writer:
         for samples, kind in pages:
             writer.write(samples, photometric="rgb", subfiletype=kind)
+
+
+def _with_subifd(path: Path, rgb: Samples) -> None:
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(rgb, photometric="rgb", subifds=1)
+        writer.write(np.ascontiguousarray(rgb[::4, ::4]), photometric="rgb", subfiletype=1)
 
 
 def modern_kinds() -> list[Kind]:

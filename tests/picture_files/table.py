@@ -1,6 +1,6 @@
 """docs/pictures-table.md: what becomes of pictures of every kind.
 
-python tests/picture_files/table.py writes it anew; a test compares.
+PYTHONPATH=tests python -m picture_files.table writes it anew; a test compares.
 """
 
 import tempfile
@@ -24,11 +24,11 @@ TABLE = Path(__file__).parents[2] / "docs" / "pictures-table.md"
 _HEAD = """# Pictures of every kind
 
 What becomes of a picture that is read, put into a lossless `.bbmr` file in blocks of scale 1, taken out of it and
-written again, in its own format or, where that can only be read, as PNG. Made by `python tests/picture_files/table.py`;
-a test makes all files and compares. *Exact*, read: every sample is as other software, or arithmetic, has it; written:
-every sample that was read comes back. *Near*: within a few levels of 255, because the conversion or the format loses
-some. Metadata: ICC profile, EXIF, XMP, orientation (pixels stay as they are stored, the tag is kept), resolution in
-pixels per inch.
+written again, in its own format or, where that can only be read, as PNG. Made by
+`PYTHONPATH=tests python -m picture_files.table`; a test makes all files and compares. *Exact*, read: every sample is as
+other software, or arithmetic, has it; written: every sample that was read comes back. *Near*: within a few levels of
+255, because the conversion or the format loses some. Metadata: ICC profile, EXIF, XMP, orientation (pixels stay as they
+are stored, the tag is kept), resolution in pixels per inch.
 
 | file | made by | holds | read as | written again as | metadata in it | comes back | said on the way |
 | --- | --- | --- | --- | --- | --- | --- | --- |

@@ -102,7 +102,8 @@ class Tags:
     def directory(
         self, offset: int, skipped: frozenset[int] = frozenset(), budget: Budget | None = None
     ) -> tuple[dict[int, Entry], int]:
-        """Tags of the directory at `offset` but for those to be skipped, and where the next directory lies, or 0.
+        """Tags of the directory at `offset`, those to be skipped without their content, and where the next directory
+        lies, or 0.
 
         Raises ExifError where it is damaged, or its tags share bytes so that they have more than the stream.
         """
@@ -118,7 +119,10 @@ class Tags:
             tag, kind = struct.unpack_from(f"{self.order}HH", table, start)
             number = struct.unpack_from(f"{self.order}{'Q' if self.big else 'I'}", table, start + 4)[0]
             length = number * _SIZES.get(kind, 0)
-            if tag in skipped or not length:
+            if not length:
+                continue
+            if tag in skipped:
+                entries[tag] = Entry(kind, number, b"")
                 continue
             content = table[start + size - inline : start + size][:length]
             if length > inline:
@@ -129,12 +133,16 @@ class Tags:
         return entries, struct.unpack_from(f"{self.order}{'Q' if self.big else 'I'}", table, count * size)[0]
 
     def tree(self, offset: int, skipped: frozenset[int] = frozenset()) -> Directory:
-        """As `directory`, with its subdirectories in place of pointers to them; those that are damaged are left out."""
+        """As `directory`, with its subdirectories in place of pointers to them; those that are damaged are left out, as
+        are tags to be skipped.
+        """
         return self._tree(offset, skipped, self.budget(), 0)
 
     def _tree(self, offset: int, skipped: frozenset[int], budget: Budget, nested: int) -> Directory:
         tree: dict[int, Entry | Directory] = {}
         for tag, value in self.directory(offset, skipped, budget)[0].items():
+            if tag in skipped:
+                continue
             if tag not in SUBDIRECTORIES:
                 tree[tag] = value
             elif nested < _NESTING:

@@ -38,6 +38,8 @@ def open_heic(path: Path, file: BinaryIO, max_pixels: int) -> Source:
     if icc is None and nclx:
         icc, more = coded_profile(nclx["color_primaries"], nclx["transfer_characteristics"])
         remarks += more
+    left_out = {"depths": "depth_images", "maps beside the picture (of gain, mattes)": "aux"}
+    remarks += tuple(f"its {words} are not kept" for words, key in left_out.items() if opened.info.get(key))
     # The container's own turns have been made by the decoder; what EXIF says repeats them.
     exif = with_orientation((opened.info.get("exif") or b"").removeprefix(EXIF_PREFIX) or None, 1)
 

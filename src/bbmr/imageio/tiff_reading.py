@@ -1,5 +1,6 @@
 """TIFF and BigTIFF: tags read here, samples by libvips."""
 
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -18,21 +19,48 @@ from bbmr.pillow_limit import no_pillow_limit
 
 XMP, ICC = 700, 34675
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _CHANNELS = 256, 257, 258, 259, 262, 277
-_SUBFILE, _EXTRA, _SAMPLE_FORMAT = 254, 338, 339
+_SUBFILE, _SUBDIRECTORIES, _EXTRA, _SAMPLE_FORMAT = 254, 330, 338, 339
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR, _LAB = 0, 1, 2, 3, 5, 6, 8
 _COMPRESSIONS = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946))
 _MORE_COMPRESSIONS = frozenset((34925, 50000, 50001))  # LZMA, Zstandard, WebP
 _TILE_WIDTH, _PLANAR, _SEPARATE = 322, 284, 2
+_RESOURCES, _LAYERS = 34377, 37724  # of Photoshop
 LAYOUT = frozenset(
     # What describes the file rather than the photograph, its samples' places and coding, pointers to what is not read
     # (thumbnails, layers of image editors), and what is kept by itself (ICC profile, XMP).
     (
         *(254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 290, 291),
         *(292, 293, 301, 317, 320, 321, 322, 323, 324, 325, 326, 327, 328, 330, 332, 333, 334, 336, 337, 338, 339, 340),
-        *(341, 342, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, XMP, ICC, 34377, 37724),
+        *(
+            341,
+            342,
+            347,
+            512,
+            513,
+            514,
+            515,
+            517,
+            518,
+            519,
+            520,
+            521,
+            529,
+            530,
+            531,
+            532,
+            XMP,
+            ICC,
+            _RESOURCES,
+            _LAYERS,
+        ),
     )
 )
-_LISTS = frozenset((273, 279, 324, 325, 37724, 34377))  # long, or not kept: not even looked at
+_LISTS = frozenset((273, 279, 324, 325, _LAYERS, _RESOURCES))  # long, or not kept: not even looked at
+_NOT_KEPT = {
+    _SUBDIRECTORIES: "the pictures that hang from it",
+    _LAYERS: "its layers",
+    _RESOURCES: "its paths, guides and other resources of Photoshop",
+}
 _JPEGS = (6, 7)
 _SUBSAMPLING = 530
 _NAMES = {_PALETTE: "P", _SEPARATED: "CMYK", _YCBCR: "YCbCr", _LAB: "LAB"}
@@ -48,7 +76,7 @@ def open_tiff(path: Path, file: BinaryIO, max_pixels: int) -> Source:
         raise PictureError("is a raw file of a camera, or begins with a thumbnail; develop it, or save it as a TIFF")
     remarks = _further_pages(tags, following)
     mode, depth = first.read_as()
-    remarks += first.remarks(mode)
+    remarks += first.remarks(mode) + _left_out(entries)
     icc = entries[ICC].content if ICC in entries else None
     loaded = sequential(pyvips.Image.tiffload_source, unlimited=True)
     load: Loader = loaded
@@ -141,6 +169,11 @@ class _Page:
         elif self.extra[:1] == (1,):
             found += ("its colours were multiplied by alpha; they are divided by it, which rounds them",)
         return found
+
+
+def _left_out(entries: Mapping[int, Entry]) -> tuple[str, ...]:
+    left_out = [words for tag, words in _NOT_KEPT.items() if tag in entries]
+    return (f"{' and '.join(left_out)} are not kept",) if left_out else ()
 
 
 def _further_pages(tags: Tags, offset: int) -> tuple[str, ...]:
