@@ -115,13 +115,16 @@ def preview(
         return replace(preview_of(reader, factor, progress), metadata=reader.metadata)
 
 
-def check(path: str | PathLike[str]) -> None:
+def check(path: str | PathLike[str], samples: bool = False, max_pixels: int = fileformat.MAX_PIXELS) -> None:
     """Read a whole .bbmr file, of any size, and hold it against its checksums; nothing is restored.
 
-    Raises BbmrError, naming what is wrong.
+    samples: decode all LR samples, alpha and metadata too, which finds what was written wrongly in the first place;
+    max_pixels: then, as of `restore`.  Raises BbmrError, naming what is wrong.
     """
-    with open_file(path, max_pixels=1 << 64) as reader:
+    with open_file(path, max_pixels=max_pixels if samples else 1 << 64) as reader:
         reader.check()
+        if samples:
+            reader.check_samples()
 
 
 def one_of(options: AnyOptions | None, given: Mapping[str, Any]) -> AnyOptions:

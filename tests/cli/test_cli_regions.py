@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli.test_cli_verbs import bbmr, paint
+from fileformat import fuzz
 from PIL import Image
 
 import bbmr as library
@@ -69,3 +70,15 @@ def test_check_names_what_is_damaged(packed: Path) -> None:
     assert good == {"file": str(Path("folder/good.bbmr")), "bytes": packed.stat().st_size, "whole": True}
     assert "checksum" in bad["error"]
     assert "bad.bbmr: damaged" in " ".join(err.split())
+
+
+def test_samples_are_decoded_where_asked_for(packed: Path) -> None:
+    data = bytearray(packed.read_bytes())
+    at = data.index(b"\xff\x0a", 32) + 2  # the head of a JPEG XL stream
+    data[at : at + 8] = bytes(8)
+    packed.write_bytes(fuzz.mend(bytes(data)))
+    bbmr("check", packed)
+    _, err = bbmr("check", packed, "--samples", code=1)
+    assert "photo.bbmr: broken LR samples" in " ".join(err.split())
+    with pytest.raises(library.BbmrError, match="broken LR samples"):
+        library.check(packed, samples=True)

@@ -129,6 +129,12 @@ class Reader:
                     raise FileFormatError(f"broken: {entry.kind.label} have one quality here and another there")
         _ = self.outline, self.is_lossy
 
+    def check_samples(self) -> None:
+        """Decode everything that `check` leaves: metadata and, panel by panel, LR samples and alpha."""
+        _ = self.metadata
+        for number in range(len(self.panels)):
+            self.panel(number)
+
     def sizes(self) -> dict[str, int]:
         """Where the file's bytes go: {"header", "recipe", "scale map", ...: bytes}, adding up to the file; the heads of
         sections count as header.
