@@ -24,14 +24,15 @@ from bbmr.pipeline import restore
 from bbmr.rescaled import Recipe, RescaledImage
 from bbmr.windows import Windows, preview_of
 
-LOSSLESS, LOSSY = (
-    Recipe(name, name, sha256(name.encode()).hexdigest()[:16], "psnr") for name in ("mosaic-fast", "coded-fast")
+LOSSLESS, LOSSY, UNBOUNDED = (
+    Recipe(name, name, sha256(name.encode()).hexdigest()[:16], "psnr")
+    for name in ("mosaic-fast", "coded-fast", "mosaic-omnisr")
 )
 
 
 @pytest.fixture(autouse=True)
 def network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of corrections that can be seen, and a reach as that of those that are shipped."""
+    """Of corrections that can be seen, and a reach as that of those that are shipped, or none."""
     torch.manual_seed(0)
     plain, coded = at_random(Fast(8, 2)), at_random(CodedFast(8, 2))
     for one in (plain, coded):
@@ -41,6 +42,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> None:
         {
             "mosaic-fast": NetworkDescriptor("fast", plain, "mosaic", None, plain.reach),
             "coded-fast": NetworkDescriptor("fast-coded", coded, "coded", None, coded.reach),
+            "mosaic-omnisr": NetworkDescriptor("omnisr", plain, "mosaic", None, None),
         },
     )
 
@@ -75,6 +77,16 @@ def test_a_region_is_the_crop_of_the_whole(quality: int | None, depth: int, chan
         assert np.abs(apart).max() <= 1
         assert region.alpha is not None
         np.testing.assert_array_equal(region.alpha, whole.alpha[rows, cols])
+
+
+def test_a_region_by_a_network_that_sees_everything() -> None:
+    """It restores tiles beyond the region."""
+    rescaled = make_rescaled(*mixed(40, 1800, 16), 3, alpha=False, recipe=UNBOUNDED)
+    whole = restore(rescaled)
+    windows = Windows(Reader(BytesIO(encode(rescaled))))
+    for cols in (slice(0, 100), slice(700, 800), slice(1790, 1800)):
+        region = windows.region(slice(3, 30), cols)
+        assert np.abs(region.colour.astype(int) - whole.colour[3:30, cols]).max() <= 1
 
 
 @pytest.mark.parametrize(("height", "width"), [(4, 4), (5, 18), (15, 7)])

@@ -199,7 +199,9 @@ def _from_cell(part: slice, start: int) -> slice:
 
 
 def _common(one: slice, other: slice) -> slice:
-    return slice(max(one.start, other.start), min(one.stop, other.stop))
+    """Rows or columns of both, perhaps none."""
+    start = max(one.start, other.start)
+    return slice(start, max(start, min(one.stop, other.stop)))
 
 
 def _within(part: slice, whole: slice) -> slice:
