@@ -23,7 +23,7 @@ from typing import Protocol
 from numpy.random import Generator
 
 SECONDS, MEGABYTES = 1.0, 200
-TEMPTING = (0, 1, 2, 7, 8, 15, 16, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
+TEMPTING = (0, 1, 2, 3, 4, 7, 8, 15, 16, 127, 128, 255, 256, 2**15 - 1, 2**15, 65535, 65536, 2**24, 2**31 - 1, 2**31)
 """Numbers that a reader may trip over."""
 _CHUNK = 250
 _SPAWN = get_context("spawn")  # forks of a process with threads may wait for ever

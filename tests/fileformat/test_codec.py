@@ -11,6 +11,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import pytest
+from fileformat import fuzz
 from fileformat.golden_pictures import golden_pictures, in_panels
 from fileformat.rescaled_samples import RECIPE, make_rescaled, mixed, rescaled_images
 from hypothesis import given, settings
@@ -102,6 +103,11 @@ def rewrite(data: bytes, *changed: Section, without: Kind | None = None) -> byte
     sections |= {section.kind: section for section in changed}
     order = (*container.BEFORE, *container.OF_PANELS, *container.BEHIND)
     return written(header, (sections[kind] for kind in order if kind in sections and kind != without))
+
+
+def with_channels(data: bytes, channels: int) -> bytes:
+    """The file with another number in its header, all checksums valid."""
+    return fuzz.mend(data[:6] + bytes([channels]) + data[7:])
 
 
 @given(rescaled_images())
@@ -297,6 +303,16 @@ def test_missing_sections() -> None:
     for kind in (Kind.RECIPE, Kind.SCALE_MAP, Kind.LR_16):
         with pytest.raises(FileFormatError, match=f"broken {kind.label}: missing"):
             decode(rewrite(tiny(), without=kind))
+
+
+def test_alpha_is_there_if_the_header_says_so() -> None:
+    """Found without decoding it."""
+    with_alpha, without = (encode(make_rescaled(*mixed(40, 50, 16), 3, alpha=alpha)) for alpha in (True, False))
+    for data, words in ((rewrite(with_alpha, without=Kind.ALPHA), "missing"), (with_channels(with_alpha, 3), "there")):
+        with pytest.raises(FileFormatError, match=f"broken alpha: {words}"):
+            Reader(BytesIO(data))
+    with pytest.raises(FileFormatError, match="broken alpha: missing"):
+        Reader(BytesIO(with_channels(without, 4)))
 
 
 def peak_memory(data: bytes) -> int:

@@ -180,8 +180,9 @@ def png_kinds() -> list[Kind]:
     data = with_chunks(rgb, png_chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(old)))
     said = frozenset(("EXIF", "orientation"))
     kinds.append(Kind(".png", "bytes", "RGB, EXIF in ImageMagick's old way", content(data), rgb, metadata=said))
-    text, hdr = png_chunk(b"tEXt", b"Author\0Somebody"), png_chunk(b"cICP", bytes((9, 16, 0, 1)))
-    kinds.append(Kind(".png", "bytes", "RGB, with text", content(with_chunks(rgb, text)), rgb))
+    text, hdr = png_chunk(b"tEXt", b"parameters\0A castle"), png_chunk(b"cICP", bytes((9, 16, 0, 1)))
+    author = png_chunk(b"tEXt", b"Author\0Somebody")
+    kinds.append(Kind(".png", "bytes", "RGB, with text", content(with_chunks(rgb, author, text)), rgb))
     kinds.append(Kind(".png", "bytes", "RGB, BT.2020 and PQ (cICP)", content(with_chunks(rgb, hdr)), rgb))
     profile = frozenset(("ICC",))  # one that says the same
     wide = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
@@ -297,6 +298,8 @@ def tiff_kinds_of_other_colours() -> list[Kind]:
     bilevel = as_pillow_sees(gray, "TIFF", "1", "L")
     kinds.append(Kind(".tif", "Pillow", "1 bit, CCITT fax", saved(gray, "TIFF", "1", compression="group4"), bilevel))
     kinds.append(Kind(".tif", "Pillow", "palette", saved(rgb, "TIFF", "P"), as_pillow_sees(rgb, "TIFF", "P", "RGB")))
+    grays = np.dstack([as_pillow_sees(gray, "TIFF")] * 3)
+    kinds.append(Kind(".tif", "Pillow", "palette of grays", saved(gray, "TIFF", "P"), grays))
     alpha = picture("RGBA")
     alpha[..., 3] |= 128
     multiplied = (alpha[..., :3] * (alpha[..., 3:] / 255)).round().astype(np.uint8)

@@ -171,7 +171,11 @@ def bomb(name: bytes, before: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     "chunk",
-    [bomb(b"iCCP", b"x\0\0"), bomb(b"zTXt", b"Comment\0\0"), bomb(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0")],
+    [
+        bomb(b"iCCP", b"x\0\0"),
+        bomb(b"zTXt", b"Raw profile type exif\0\0"),
+        bomb(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0"),
+    ],
     ids=["iCCP", "zTXt", "iTXt"],
 )
 def test_metadata_that_unpack_to_much_are_refused(tmp_path: Path, chunk: bytes) -> None:
@@ -271,6 +275,26 @@ def test_heic_says_which_extra_is_missing(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(PictureError, match=r'a\.heic: is a HEIC picture; .*pip install "bbmr\[heic\]"'):
         read_picture(tmp_path / "a.heic")
+
+
+def test_numbers_of_colours_come_before_an_icc_profile(tmp_path: Path) -> None:
+    """As the PNG specification has it."""
+    profiled, numbers = png_chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(icc())), bytes((12, 13, 0, 1))
+    (tmp_path / "a.png").write_bytes(with_chunks(picture("RGB"), png_chunk(b"cICP", numbers)))
+    (tmp_path / "b.png").write_bytes(with_chunks(picture("RGB"), profiled, png_chunk(b"cICP", numbers)))
+    with pytest.warns(PictureWarning, match="ICC profile is not kept"):
+        both = read_picture(tmp_path / "b.png").metadata.icc
+    assert both == read_picture(tmp_path / "a.png").metadata.icc
+    (tmp_path / "c.png").write_bytes(with_chunks(picture("RGB"), profiled, png_chunk(b"cICP", bytes((9, 16, 0, 1)))))
+    assert read_picture(tmp_path / "c.png").metadata.icc == icc()  # no profile of ours says what these numbers do
+
+
+def test_of_many_texts_a_few_are_named(tmp_path: Path) -> None:
+    texts = [png_chunk(b"tEXt", b"%d\0text" % number) for number in range(100)]
+    own = png_chunk(b"tEXt", b"Software\0A program")
+    (tmp_path / "a.png").write_bytes(with_chunks(picture("RGB"), own, *texts))
+    with pytest.warns(PictureWarning, match=r"its text \(0, 1, 2, 3, 4, 5, 6, 7, ...\) is not kept"):
+        read_picture(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(("key", "words"), [("depth_images", "depths"), ("aux", "maps")])

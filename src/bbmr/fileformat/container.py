@@ -258,7 +258,8 @@ def check_claim(grid: BlockGrid, length: int) -> None:
 def read_index(file: BinaryIO, header: Header) -> Index:
     """Where the sections are; `file` stands behind its header, and is read by their heads alone.
 
-    Raises FileFormatError for what is no section, and for sections in another order than they are written in.
+    Raises FileFormatError for what is no section, for sections in another order than they are written in, and where
+    alpha is there or not against what the header says.
     """
     limit = len(BEFORE) + len(BEHIND) + len(header.panels) * len(OF_PANELS)
     entries = _read_entries(file, header.length, limit)
@@ -270,6 +271,10 @@ def read_index(file: BinaryIO, header: Header) -> Index:
     behind, position = _take(entries, position, BEHIND)
     if position < len(entries):
         raise FileFormatError(f"broken: the {entries[position].kind.label} is out of place, or there twice")
+    for own in panels:
+        if (Kind.ALPHA in own) != header.alpha:
+            found = "there, though the picture has none" if Kind.ALPHA in own else "missing"
+            raise FileFormatError(f"broken {Kind.ALPHA.label}: {found}")
     return Index(header, whole | behind, tuple(panels))
 
 

@@ -44,8 +44,9 @@ _READ = frozenset(
     )
 )
 _RAW_EXIF = (b"Raw profile type exif", b"Raw profile type APP1")  # ImageMagick's and Exiv2's, before there was eXIf
-_PROSE = (b"Title", b"Author", b"Description", b"Copyright", b"Disclaimer", b"Warning", b"Comment")
-"""Keywords of text that somebody wrote; the others are mostly the programs' own."""
+_PROGRAMS_OWN = (b"Software", b"date:create", b"date:modify", b"date:timestamp")
+_NAMED = 8
+"""Texts that are named at most, of those that are not kept."""
 
 
 def open_png(path: Path, file: BinaryIO, max_pixels: int) -> Source:
@@ -55,7 +56,7 @@ def open_png(path: Path, file: BinaryIO, max_pixels: int) -> Source:
         raise ValueError("no PNG header")
     width, height, bits, colour = struct.unpack(">IIBB", head[16:26])
     check_pixels(width, height, max_pixels)
-    chunks, texts = _chunks(file)
+    chunks, texts, unkept = _chunks(file)
     frames = struct.unpack(">I", chunks[b"acTL"][:4])[0] if b"acTL" in chunks else 1
     if frames > 1:
         raise PictureError(f"holds {frames} frames or pages; save the one you want as a picture of its own")
@@ -68,24 +69,32 @@ def open_png(path: Path, file: BinaryIO, max_pixels: int) -> Source:
     if colour != _PALETTE:
         remarks += bits_remark(bits)
     metadata, more = _metadata(chunks, texts, mode.startswith("L"))
+    if unkept:
+        names = ", ".join(keyword.decode("latin-1") for keyword in unkept[:_NAMED])
+        more += (f"its text ({names}{', ...' if len(unkept) > _NAMED else ''}) is not kept",)
     depth = 16 if bits == 16 else 8
     load = sequential(pyvips.Image.pngload_source, unlimited=True)
     strips = streamed(path, load, (height, width, channels_of(mode), depth))
     return Source(height, width, mode, depth, metadata, strips, remarks + more, streams=True)
 
 
-def _chunks(file: BinaryIO) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
-    """Chunks that say something besides samples, the first of each name, and texts by their keywords."""
+def _chunks(file: BinaryIO) -> tuple[dict[bytes, bytes], dict[bytes, bytes], list[bytes]]:
+    """Chunks that say something besides samples, the first of each name; texts by their keywords; keywords of those
+    that are not kept.
+    """
     chunks: dict[bytes, bytes] = {}
     texts: dict[bytes, bytes] = {}
+    unkept: dict[bytes, None] = {}  # a set in order
     for name, content in _each_chunk(file):
         if name in (b"tEXt", b"zTXt", b"iTXt"):
             keyword, _, rest = content.partition(b"\0")
-            if keyword == XMP_KEYWORD or keyword in _RAW_EXIF or keyword in _PROSE:
+            if keyword == XMP_KEYWORD or keyword in _RAW_EXIF:
                 texts.setdefault(keyword, _text(name, rest))
+            elif keyword not in _PROGRAMS_OWN:
+                unkept[keyword] = None
         else:
             chunks.setdefault(name, content)
-    return chunks, texts
+    return chunks, texts, list(unkept)
 
 
 def _each_chunk(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
@@ -133,13 +142,14 @@ def _metadata(chunks: dict[bytes, bytes], texts: dict[bytes, bytes], gray: bool)
         across, down, unit = struct.unpack(">IIB", chunks[b"pHYs"])
         if unit == 1 and across and down:  # to the metre
             found = exif.with_resolution(found or None, Fraction(across, 100), Fraction(down, 100), exif.CENTIMETRE)
-    if b"cICP" in chunks and icc is None:
-        icc, remarks = coded_profile(chunks[b"cICP"][0], chunks[b"cICP"][1], gray)
+    if b"cICP" in chunks:
+        coded, more = coded_profile(chunks[b"cICP"][0], chunks[b"cICP"][1], gray)
+        if icc is None:
+            icc, remarks = coded, more
+        elif coded is not None:
+            icc, remarks = coded, ("its ICC profile is not kept: the numbers of its colours (cICP) have precedence",)
     elif icc is None and b"sRGB" not in chunks:
         icc = _measured_profile(chunks, gray)
-    prose = [keyword.decode() for keyword in texts if keyword in _PROSE]
-    if prose:
-        remarks += (f"its text ({', '.join(prose)}) is not kept",)
     return bounded(icc, found, texts.get(XMP_KEYWORD)), remarks
 
 

@@ -84,6 +84,8 @@ def open_tiff(path: Path, file: BinaryIO, max_pixels: int) -> Source:
         load = in_srgb(loaded, depth, icc)
         if profile_space(icc) in ("CMYK", "Lab"):
             icc = None
+    elif first.photometric == _PALETTE:
+        load = _in_colours(loaded)
     elif first.channels > channels_of(mode):
         load = _without_extra(loaded, channels_of(mode))
     strips = streamed(path, load, (first.height, first.width, channels_of(mode), depth))
@@ -205,6 +207,16 @@ def _by_tifffile(path: Path, channels: int) -> Samples:
         if page.planarconfig == _SEPARATE and page.samplesperpixel > 1:
             samples = np.moveaxis(samples, 0, 2)
     return samples[:, :, :channels].astype(samples.dtype.newbyteorder("="))
+
+
+def _in_colours(load: Loader) -> Loader:
+    """Of a palette whose colours are all gray libvips makes gray."""
+
+    def loaded(source: pyvips.Source) -> pyvips.Image:
+        image = load(source)
+        return image if image.bands > 1 else image.bandjoin([image, image])
+
+    return loaded
 
 
 def _without_extra(load: Loader, channels: int) -> Loader:
