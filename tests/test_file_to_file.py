@@ -13,6 +13,7 @@ from PIL import Image
 from upscaling.tiny_networks import textured
 
 import bbmr
+from bbmr import api, fileformat
 from bbmr import panels as panels_module
 from bbmr.atomic import DiskFullError, OutputError
 from bbmr.coding.options import CodedOptions
@@ -116,6 +117,14 @@ def test_what_fails_on_the_way_leaves_nothing(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(DiskFullError, match=r"restored\.png"):
         bbmr.restore_file(packed, tmp_path / "restored.png")
     assert sorted(os.listdir(tmp_path)) == ["damaged.bbmr", "photo.bbmr", "photo.jpg"]
+
+
+def test_what_would_be_refused_in_the_end_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bbmr.write_picture(photograph(), tmp_path / "photo.png")
+    monkeypatch.setattr(fileformat, "MAX_PIXELS", 300 * 500)
+    monkeypatch.setattr(api, "compress", None)
+    with pytest.raises(bbmr.BbmrError, match=r"photo\.png: 500 x 300 pixels, 155648 in whole blocks"):
+        bbmr.compress_file(tmp_path / "photo.png", tmp_path / "a.bbmr", lossless_lr=True, max_pixels=300 * 500)
 
 
 def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:

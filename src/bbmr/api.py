@@ -77,7 +77,8 @@ def restore(
 
     max_pixels: larger files are refused, see `load`.  device: as for `compress`.  parts: an upscaler among them
     restores, in place of what the picture was compressed for.  region: left, top, width and height in pixels of the
-    part that is restored, where that is not all.  Raises BbmrError for damaged files, and for what is no region.
+    part that is restored, where that is not all; its metadata are those of the whole.  Raises BbmrError for damaged
+    files, and for what is no region.
     """
     if isinstance(rescaled, RescaledImage):
         if region is None:
@@ -109,22 +110,25 @@ def preview(
 ) -> Picture:
     """The picture in a .bbmr file at 1 / factor of its sides, 2, 4, 8 or 16, quickly: without the network.
 
-    Raises BbmrError for another factor, and as `restore`.
+    Its metadata are those of the whole, resolution included.  Raises BbmrError for another factor, and as `restore`.
     """
     with open_file(path, max_pixels) as reader:
         return replace(preview_of(reader, factor, progress), metadata=reader.metadata)
 
 
-def check(path: str | PathLike[str], samples: bool = False, max_pixels: int = fileformat.MAX_PIXELS) -> None:
+def check(path: str | PathLike[str], thorough: bool = False, max_pixels: int = fileformat.MAX_PIXELS) -> None:
     """Read a whole .bbmr file, of any size, and hold it against its checksums; nothing is restored.
 
-    samples: decode all LR samples, alpha and metadata too, which finds what was written wrongly in the first place;
-    max_pixels: then, as of `restore`.  Raises BbmrError, naming what is wrong.
+    thorough: also decode all LR samples, alpha and metadata, which finds what was written wrongly in the first place,
+    and see that the weights are there that restore it; max_pixels: then, as of `restore`.  Raises BbmrError, naming
+    what is wrong; warns as `restore` does.
     """
-    with open_file(path, max_pixels=max_pixels if samples else 1 << 64) as reader:
+    with open_file(path, max_pixels=max_pixels if thorough else 1 << 64) as reader:
         reader.check()
-        if samples:
+        if thorough:
             reader.check_samples()
+            if reader.recipe.pipeline != catalogue.OWN:  # else it takes an upscaler that is not at hand
+                pipeline.restorer_of(reader.outline, reader.is_lossy)
 
 
 def one_of(options: AnyOptions | None, given: Mapping[str, Any]) -> AnyOptions:

@@ -12,9 +12,10 @@ from typing import Any
 from bbmr import api, fileformat, imageio
 from bbmr.api import AnyOptions
 from bbmr.atomic import OutputError, check_apart, check_free, replacing
+from bbmr.blocks import BlockGrid
 from bbmr.coding.options import CodedOptions
 from bbmr.errors import BbmrError
-from bbmr.fileformat import load_outline, open_file, save
+from bbmr.fileformat import check_writable, load_outline, open_file, save
 from bbmr.imageio import PictureError, Sheet, create_picture, open_picture
 from bbmr.imageio.errors import warn
 from bbmr.large import compress_large, in_panels
@@ -50,6 +51,8 @@ def compress_file(
     _check_target(source, target, overwrite, parents)
     progress("read", 0.0)
     with open_picture(source, max_pixels) as picture:
+        with _naming(source):  # before what may take hours
+            check_writable(BlockGrid(picture.height, picture.width, chosen.block), max_file_pixels)
         if picture.depth > 8 and isinstance(chosen, CodedOptions):
             warn(f"{source}: coded with loss as 8 bits a sample, restored with {picture.depth}")
         if in_panels(chosen, picture.height, picture.width):

@@ -6,6 +6,9 @@ import numpy as np
 
 from bbmr.depth import Samples, depth_of, in_8_bit
 
+METADATA_LIMIT = 1 << 26
+"""Bytes that each of ICC profile, EXIF and XMP may have."""
+
 
 @dataclass(frozen=True)
 class Metadata:
@@ -59,8 +62,8 @@ class Picture:
 
     @property
     def mode(self) -> str:
-        """Pillow's name of the colour model: L, LA, RGB or RGBA."""
-        return ("L" if self.colour.shape[2] == 1 else "RGB") + ("" if self.alpha is None else "A")
+        """As of `mode_of`."""
+        return mode_of(self.colour.shape[2], self.alpha is not None)
 
     @property
     def depth(self) -> int:
@@ -94,6 +97,11 @@ class Picture:
         if array.shape[2] in (1, 3):
             return cls(array)
         return cls(np.ascontiguousarray(array[:, :, :-1]), np.ascontiguousarray(array[:, :, -1]))
+
+
+def mode_of(channels: int, alpha: bool) -> str:
+    """Pillow's name of the colour model: L, LA, RGB or RGBA; channels: of colour, 1 or 3."""
+    return ("L" if channels == 1 else "RGB") + ("A" if alpha else "")
 
 
 def same_plane(one: Samples | None, other: Samples | None) -> bool:

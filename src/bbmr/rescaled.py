@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bbmr.blocks import SCALES, BlockGrid
 from bbmr.depth import Samples, dtype_of
-from bbmr.picture import Metadata, same_plane
+from bbmr.picture import Metadata, mode_of, same_plane
 
 DIGEST_DIGITS = 16
 """64 bits tell weights from others; the other 24 bytes of a SHA-256 would be 0.2 % of many files."""
@@ -165,5 +165,5 @@ class RescaledImage(_Mapped):
 
     @property
     def mode(self) -> str:
-        """Pillow's name of the colour model: L, LA, RGB or RGBA."""
-        return ("L" if self.channels == 1 else "RGB") + ("" if self.alpha is None else "A")
+        """As of `bbmr.picture.mode_of`."""
+        return mode_of(self.channels, self.alpha is not None)

@@ -1,6 +1,7 @@
 """Parts of files from outside: regions, previews, and checks."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,19 @@ def test_samples_are_decoded_where_asked_for(packed: Path) -> None:
     data[at : at + 8] = bytes(8)
     packed.write_bytes(fuzz.mend(bytes(data)))
     bbmr("check", packed)
-    _, err = bbmr("check", packed, "--samples", code=1)
+    _, err = bbmr("check", packed, "--thorough", code=1)
     assert "photo.bbmr: broken LR samples" in " ".join(err.split())
     with pytest.raises(library.BbmrError, match="broken LR samples"):
-        library.check(packed, samples=True)
+        library.check(packed, thorough=True)
+
+
+def test_weights_that_are_others_are_named(packed: Path) -> None:
+    bbmr("check", packed, "--thorough")
+    stored = library.load(packed)
+    other = replace(stored.recipe, weights_digest="0" * 16)
+    library.save(replace(stored, recipe=other), "other.bbmr")
+    _, err = bbmr("check", "other.bbmr", "--thorough")
+    assert "compressed for other weights" in " ".join(err.split())
+    library.save(replace(stored, recipe=replace(other, weights="gone")), "gone.bbmr")
+    _, err = bbmr("check", "gone.bbmr", "--thorough", code=1)
+    assert "gone" in err

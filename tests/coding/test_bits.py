@@ -6,9 +6,9 @@ from scipy.fft import dctn
 
 from bbmr.blocks import BlockGrid
 from bbmr.codecs import avif
+from bbmr.codecs.planes import gather
 from bbmr.coding.allocation import frame_bits
 from bbmr.coding.bits import _dct, quantiser_step, share_bits
-from bbmr.coding.planes import gather
 
 
 def test_the_transform_is_scipys() -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bbmr.blocks import BlockGrid
 from bbmr.codecs import avif
 from bbmr.codecs.colour import fade, revive
-from bbmr.coding.planes import gather, scatter
+from bbmr.codecs.planes import gather, scatter
 from bbmr.depth import Samples
 from bbmr.fileformat import Header, Writer
 from bbmr.panels import PanelGrid

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid, split
 from bbmr.codecs import avif
 from bbmr.codecs.colour import fade, revive
-from bbmr.coding.planes import gather, scatter
+from bbmr.codecs.planes import gather, scatter
 from bbmr.depth import DEPTHS, Samples
 from bbmr.picture import Metadata
 from bbmr.rescaled import WIENER_CLASSES, WIENER_TAPS, Frame, Recipe, RescaledImage

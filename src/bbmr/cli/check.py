@@ -18,7 +18,7 @@ EXAMPLES = "\n\n".join(
         "[bold]Examples[/]",
         "bbmr check photo.bbmr",
         "bbmr check archive --quiet                   says nothing unless a file is damaged; exit code 1 then",
-        "bbmr check archive --samples                 decodes them too, in some tenths of a second for 10 megapixels",
+        "bbmr check archive --thorough                some tenths of a second for 10 megapixels",
     )
 )
 
@@ -26,11 +26,12 @@ EXAMPLES = "\n\n".join(
 @guarded
 def run(
     inputs: Annotated[list[str], typer.Argument(metavar="FILE", help=".bbmr files, quoted patterns, or folders.")],
-    samples: Annotated[
+    thorough: Annotated[
         bool,
         typer.Option(
-            "--samples",
-            help="Decode LR samples, alpha and metadata too: finds what was written wrongly, with the right checksums.",
+            "--thorough",
+            help="Decode LR samples, alpha and metadata too, which finds what was written wrongly, with the right "
+            "checksums; and see that the weights are here that restore them.",
         ),
     ] = False,
     max_pixels: MaxPixels = None,
@@ -44,7 +45,7 @@ def run(
 
     def work(path: Path, progress: Progress) -> tuple[dict[str, Any], str]:
         progress("check", 0.0)
-        check(path, samples, max_pixels or MAX_PIXELS)
+        check(path, thorough, max_pixels or MAX_PIXELS)
         size = path.stat().st_size
         return {"file": str(path), "bytes": size, "whole": True}, f"{path}: whole, {human_bytes(size)}"
 

@@ -1,7 +1,6 @@
 """bbmr evaluate: folders of pictures -> a report with the paper's tables and figures."""
 
 import glob
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bbmr.cli.capacity import cores
 from bbmr.cli.console import FAILED, Reporter, UsageError, complain, guarded, version_text
 from bbmr.cli.files import find_sources
 from bbmr.cli.options import Debug, Device, Json, MaxPixels, Quiet
@@ -144,7 +144,7 @@ def run(
         results,
         str(ma_model or ""),
         device,
-        jobs or ((os.cpu_count() or 1) if device == "cpu" else 1),
+        jobs or (cores() if device == "cpu" else 1),
         max_pixels or MAX_PIXELS,
     )
     for one in plan.crops:

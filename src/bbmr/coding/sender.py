@@ -5,7 +5,6 @@ LR planes of all scales -> coded whole, at the qualities of a rung -> bits and e
 """
 
 import math
-import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -20,13 +19,13 @@ from bbmr.catalogue import Pipeline, find_pipeline
 from bbmr.codecs import avif
 from bbmr.codecs.avif import QUALITIES
 from bbmr.codecs.colour import fade, revive
+from bbmr.codecs.planes import gather, scatter
 from bbmr.coding.allocation import Overhead, frame_bits, least_cost, of_blocks, visibility
 from bbmr.coding.bits import share_bits
 from bbmr.coding.coded import Coded, Foreseen, psnr_of
 from bbmr.coding.ladder import Rung
 from bbmr.coding.learned_bits import LearnedBits
 from bbmr.coding.options import CodedOptions
-from bbmr.coding.planes import gather, scatter
 from bbmr.coding.targets import reach_psnr, reach_size
 from bbmr.coding.wiener_fit import WienerFit
 from bbmr.depth import in_8_bit
@@ -128,7 +127,7 @@ class Sender:
             picture, planes = picture.crop(*core), planes_of_part(planes, *core)
         self.picture, self.grid = picture, BlockGrid(picture.height, picture.width, options.block)
         self._planes = {factor: fade(in_8_bit(plane), self._colour) for factor, plane in planes.items()}
-        self._threads = ThreadPoolExecutor(os.cpu_count())
+        self._threads = ThreadPoolExecutor(torch.get_num_threads())
         self._whole: dict[tuple[int, int, int], Future[bytes]] = {}
         self._measured: dict[tuple[int, int, int], _Measured] = {}
         self._learned = LearnedBits()

@@ -4,7 +4,7 @@ from bbmr.fileformat.container import MAX_PIXELS, Header
 from bbmr.fileformat.errors import FileFormatError, PictureTooLargeError
 from bbmr.fileformat.files import load, load_outline, open_file, save, sections
 from bbmr.fileformat.reader import Reader, decode
-from bbmr.fileformat.writer import Writer, encode
+from bbmr.fileformat.writer import Writer, check_writable, encode
 
 __all__ = [
     "MAX_PIXELS",
@@ -13,6 +13,7 @@ __all__ = [
     "PictureTooLargeError",
     "Reader",
     "Writer",
+    "check_writable",
     "decode",
     "encode",
     "load",

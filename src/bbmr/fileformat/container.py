@@ -16,6 +16,7 @@ from bbmr.blocks import BLOCK_SIDES, SCALES, BlockGrid
 from bbmr.depth import DEPTHS
 from bbmr.fileformat.errors import FileFormatError, PictureTooLargeError
 from bbmr.panels import PANEL_PIXELS, PanelGrid
+from bbmr.picture import mode_of
 
 MAGIC = b"\xbbBMR"
 VERSION = 2
@@ -139,8 +140,8 @@ class Header:
 
     @property
     def mode(self) -> str:
-        """Pillow's name of the colour model: L, LA, RGB or RGBA."""
-        return ("L" if self.channels == 1 else "RGB") + ("A" if self.alpha else "")
+        """As of `bbmr.picture.mode_of`."""
+        return mode_of(self.channels, self.alpha)
 
     def to_bytes(self) -> bytes:
         """As it stands in the file."""

@@ -2,7 +2,7 @@
 
 Without loss, blocks lie row by row, in raster order of the picture, on a nearly square plane of as many blocks across
 as leave the least unused (docs/format-choices.md has what other packings cost).  With loss they lie in their places,
-see `bbmr.coding.planes`.
+see `bbmr.codecs.planes`.
 """
 
 import math
@@ -15,7 +15,7 @@ from bbmr.blocks import BlockGrid
 from bbmr.codecs import avif
 from bbmr.codecs.avif import QUALITIES, CodecError
 from bbmr.codecs.colour import FULL, revive
-from bbmr.coding.planes import plane_size, scatter
+from bbmr.codecs.planes import plane_size, scatter
 from bbmr.depth import Samples
 from bbmr.fileformat import jpegxl
 from bbmr.fileformat.container import LR_KINDS, Codec, Section

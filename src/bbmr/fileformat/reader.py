@@ -18,11 +18,9 @@ from bbmr.fileformat.compressed import inflate
 from bbmr.fileformat.container import LR_KINDS, MAX_PIXELS, Codec, Entry, Header, Index, Kind, Section
 from bbmr.fileformat.errors import FileFormatError
 from bbmr.panels import PanelGrid
-from bbmr.picture import Metadata
+from bbmr.picture import METADATA_LIMIT, Metadata
 from bbmr.rescaled import Outline, Recipe, RescaledImage
 
-METADATA_LIMIT = 1 << 26
-"""Bytes that each of ICC profile, EXIF and XMP may have."""
 METADATA_KINDS = {"icc": Kind.ICC, "exif": Kind.EXIF, "xmp": Kind.XMP}
 
 

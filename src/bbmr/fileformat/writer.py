@@ -6,13 +6,14 @@ from dataclasses import replace
 from io import BytesIO
 from typing import BinaryIO
 
+from bbmr.blocks import BlockGrid
 from bbmr.fileformat import container, jpegxl, payload, recipe, scale_map
 from bbmr.fileformat.compressed import deflate
 from bbmr.fileformat.container import MAX_PIXELS, Codec, Header, Kind, Section
 from bbmr.fileformat.errors import FileFormatError
-from bbmr.fileformat.reader import METADATA_KINDS, METADATA_LIMIT
+from bbmr.fileformat.reader import METADATA_KINDS
 from bbmr.panels import PanelGrid
-from bbmr.picture import Metadata
+from bbmr.picture import METADATA_LIMIT, Metadata
 from bbmr.rescaled import Recipe, RescaledImage
 
 
@@ -32,6 +33,13 @@ def encode(rescaled: RescaledImage, max_pixels: int = MAX_PIXELS) -> bytes:
     return file.getvalue()
 
 
+def check_writable(grid: BlockGrid, max_pixels: int = MAX_PIXELS) -> None:
+    """Raise PictureTooLargeError for a picture that a Writer would refuse."""
+    container.check_size(
+        grid, max_pixels, "choose smaller blocks, or raise max_pixels here and on reading (--max-pixels)"
+    )
+
+
 class Writer:
     """A file that is being written; all its panels have to be added in their order, and then it has to be finished."""
 
@@ -41,9 +49,7 @@ class Writer:
         """file: can be sought in, and is empty.  header: its length does not count.  made_for: with an expected PSNR
         where `finish` will know one.  Raises as `encode`.
         """
-        container.check_size(
-            header.grid, max_pixels, "choose smaller blocks, or raise max_pixels here and on reading (--max-pixels)"
-        )
+        check_writable(header.grid, max_pixels)
         self._file, self._header, self._metadata = file, header, metadata
         self._recipe = _recipe_section(made_for)
         self._added = 0

@@ -11,8 +11,7 @@ from fractions import Fraction
 from io import BytesIO
 from typing import BinaryIO, Union
 
-from bbmr.fileformat.reader import METADATA_LIMIT
-from bbmr.picture import Metadata
+from bbmr.picture import METADATA_LIMIT, Metadata
 
 ORIENTATION = 0x0112
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from bbmr.fileformat.reader import METADATA_LIMIT
 from bbmr.imageio.errors import PictureError
+from bbmr.picture import METADATA_LIMIT
 
 _CODESTREAM = b"\xff\x4f\xff\x51"
 _EXIF = b"JpgTiffExif->JP2"

@@ -13,14 +13,13 @@ import numpy as np
 
 from bbmr.depth import Samples
 from bbmr.fileformat.jpegxl import Bits, read_size, unboxed
-from bbmr.fileformat.reader import METADATA_LIMIT
 from bbmr.imageio.colour_spaces import CURVES, D65, PRIMARIES, SRGB_TRANSFER, Point, coded_profile, profile
 from bbmr.imageio.errors import PictureError
 from bbmr.imageio.exif import orientation, with_orientation
 from bbmr.imageio.formats import JPEG_XL_BOXES, JPEG_XL_CODESTREAM
 from bbmr.imageio.metadata import EXIF_PREFIX, bounded, is_srgb, profile_name
 from bbmr.imageio.source import Source, bits_remark, check_pixels, full_range, in_memory
-from bbmr.picture import Picture
+from bbmr.picture import METADATA_LIMIT, Picture
 
 _FILE_TYPE = b"\0\0\0\x14ftypjxl \0\0\0\0jxl "
 _LEVEL_10 = b"\0\0\0\x09jxll\x0a"

@@ -6,9 +6,8 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageCms
 
-from bbmr.fileformat.reader import METADATA_LIMIT
 from bbmr.imageio.errors import PictureError
-from bbmr.picture import Metadata
+from bbmr.picture import METADATA_LIMIT, Metadata
 
 EXIF_PREFIX = b"Exif\0\0"
 _ROUNDING = 2  # of 255: so much do profiles of sRGB differ among themselves

@@ -10,14 +10,13 @@ from typing import BinaryIO
 import numpy as np
 import pyvips
 
-from bbmr.fileformat.reader import METADATA_LIMIT
 from bbmr.imageio import exif
 from bbmr.imageio.colour_spaces import CURVES, SRGB_TRANSFER, coded_profile, profile
 from bbmr.imageio.errors import PictureError
 from bbmr.imageio.metadata import EXIF_PREFIX, bounded, inflated
 from bbmr.imageio.source import Source, bits_remark, channels_of, check_pixels
 from bbmr.imageio.streaming import sequential, streamed
-from bbmr.picture import Metadata
+from bbmr.picture import METADATA_LIMIT, Metadata
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP_KEYWORD = b"XML:com.adobe.xmp"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bbmr.blocks import SCALES, BlockGrid, split
 from bbmr.codecs import avif
 from bbmr.codecs.avif import Chroma
-from bbmr.coding.planes import covered, gather, plane_size, scatter
+from bbmr.codecs.planes import covered, gather, plane_size, scatter
 
 
 @given(
