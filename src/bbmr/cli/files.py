@@ -2,8 +2,9 @@
 
 import glob
 import os
+import warnings
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Sources:
-    """All input files of a command; problems: what is wrong with arguments that named none."""
+    """All input files of a command; problems: what is wrong with arguments that named none, and with folders."""
 
     files: tuple[Source, ...]
     problems: tuple[str, ...]
@@ -52,8 +53,8 @@ class Job:
 def find_sources(arguments: Sequence[str], suffixes: Collection[str]) -> Sources:
     """Expand files, quoted patterns (`**` for any depth) and folders (searched for `suffixes`, at any depth).
 
-    A file named twice counts once.  A name that does not exist stays: reading it tells what is wrong.
-    Raises UsageError for an empty name.
+    A file named twice counts once.  A name that does not exist stays: reading it tells what is wrong.  Folders that are
+    linked to below a folder are not searched, with a UserWarning.  Raises UsageError for an empty name.
     """
     files: dict[Path, Source] = {}
     problems: list[str] = []
@@ -63,8 +64,10 @@ def find_sources(arguments: Sequence[str], suffixes: Collection[str]) -> Sources
         path = Path(argument)
         if path.is_dir():
             several = True
-            found = [Source(file, file.relative_to(path)) for file in _search(path, suffixes)]
-            if not found:
+            paths, unreadable = _search(path, suffixes)
+            problems += unreadable
+            found = [Source(file, file.relative_to(path)) for file in paths]
+            if not found and not unreadable:
                 what = f"{next(iter(suffixes))} file" if len(suffixes) == 1 else "picture of a known kind"
                 problems.append(f"{path}: no {what} in this folder")
         elif glob.has_magic(argument) and not path.exists():
@@ -146,12 +149,25 @@ def _check_out(name: str | None) -> None:
         raise UsageError("the name of the output is empty")
 
 
-def _search(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
+def _search(folder: Path, suffixes: Collection[str]) -> tuple[list[Path], list[str]]:
+    """The files below `folder`, and what is wrong with folders there that cannot be read."""
+    found: list[Path] = []
+    problems: list[str] = []
+
+    def unreadable(error: OSError) -> None:
+        path = Path(error.filename)
+        problems.append(f"{path}: this folder cannot be read ({error.strerror}); what is in it is left out")
+
+    for parent, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
-                yield Path(parent, name)
+        for path in (Path(parent, name) for name in folders):
+            if path.is_symlink():  # it may lead out of the folder, or round in circles
+                text = f"{path}: a link to a folder, which is not followed; name it too if it is wanted"
+                warnings.warn(text, stacklevel=1)
+        for path in (Path(parent, name) for name in sorted(names)):
+            if not path.name.startswith(".") and path.suffix.lower() in suffixes:
+                found.append(path)
+    return found, problems
 
 
 def _fixed_part(pattern: Path) -> Path:
