@@ -46,7 +46,7 @@ class Job:
         """Before the work: raise OutputError if its result could not be written, or would replace what is read."""
         for path in (self.source, *self.beside):
             check_apart(path, self.target)
-        if self.target.parent.is_dir() or not self.in_folder:
+        if not self.in_folder or self.target.parent.is_dir():
             check_free(self.target, overwrite)
 
 
@@ -56,13 +56,14 @@ def find_sources(arguments: Sequence[str], suffixes: Collection[str]) -> Sources
     A file named twice counts once.  A name that does not exist stays: reading it tells what is wrong.  Folders that are
     linked to below a folder are not searched, with a UserWarning.  Raises UsageError for an empty name.
     """
-    files: dict[Path, Source] = {}
+    files: dict[str, Source] = {}
     problems: list[str] = []
     several = len(arguments) > 1
     for argument in arguments:
         _check_name(argument)
         path = Path(argument)
-        if path.is_dir():
+        # os.path answers also where Path raises: names that are too long, rights that are missing, links in circles.
+        if os.path.isdir(path):
             several = True
             paths, unreadable = _search(path, suffixes)
             problems += unreadable
@@ -70,17 +71,17 @@ def find_sources(arguments: Sequence[str], suffixes: Collection[str]) -> Sources
             if not found and not unreadable:
                 what = f"{next(iter(suffixes))} file" if len(suffixes) == 1 else "picture of a known kind"
                 problems.append(f"{path}: no {what} in this folder")
-        elif glob.has_magic(argument) and not path.exists():
+        elif glob.has_magic(argument) and not os.path.exists(path):
             several = True
             base = _fixed_part(path)
             names = sorted(glob.glob(argument, recursive=True))
-            found = [Source(Path(name), Path(name).relative_to(base)) for name in names if not Path(name).is_dir()]
+            found = [Source(Path(name), Path(name).relative_to(base)) for name in names if not os.path.isdir(name)]
             if not found:
                 problems.append(f"{argument}: no file matches this pattern")
         else:
             found = [Source(path, Path(path.name))]
         for source in found:
-            files.setdefault(source.path.resolve(), source)
+            files.setdefault(os.path.realpath(source.path), source)
     return Sources(tuple(files.values()), tuple(problems), several)
 
 
@@ -92,8 +93,8 @@ def plan(sources: Sources, out: str | None, suffix: str) -> list[Job]:
     sources differ in nothing else.  Raises UsageError where two sources would make the same file even so.
     """
     _check_out(out)
-    into_folder = out is not None and (sources.several or out.endswith(("/", os.sep)) or Path(out).is_dir())
-    if out is not None and into_folder and Path(out).exists() and not Path(out).is_dir():
+    into_folder = out is not None and (sources.several or out.endswith(("/", os.sep)) or os.path.isdir(out))
+    if out is not None and into_folder and os.path.exists(out) and not os.path.isdir(out):
         raise UsageError(f"{out}: several results need a folder, and this is a file")
 
     def place(source: Source) -> Path:
@@ -108,9 +109,9 @@ def plan(sources: Sources, out: str | None, suffix: str) -> list[Job]:
         Path(f"{place(source)}{suffix}") if target in several else target
         for source, target in zip(sources.files, targets, strict=True)
     ]
-    taken: dict[Path, Path] = {}
+    taken: dict[str, Path] = {}
     for source, target in zip(sources.files, targets, strict=True):
-        other = taken.setdefault(target.resolve(), source.path)
+        other = taken.setdefault(os.path.realpath(target), source.path)
         if other != source.path:
             raise UsageError(
                 f"{other} and {source.path} would both become {target}; run them one by one, with other names after -o"

@@ -83,7 +83,10 @@ def _known(job: Job, making: Making, resume: bool) -> Outcome | None:
         except BbmrError as error:
             reason = str(error).removeprefix(f"{job.target}: ")
             raise OutputError(f"{job.target}: is there already, but not whole: {reason}; remove it first") from error
+        size = job.target.stat().st_size
     except BbmrError as error:
         return Failed(str(error), str(error))
-    size = job.target.stat().st_size
+    except OSError as error:
+        reason = f"{job.target}: cannot be looked at ({error.strerror})"
+        return Failed(reason, reason)
     return Kept({"input": str(job.source), "output": str(job.target), "bytes": size, "kept": True})
