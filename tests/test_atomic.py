@@ -78,6 +78,33 @@ def test_what_cannot_be_looked_at_is_an_error_of_its_own(tmp_path: Path, monkeyp
         check_free(tmp_path / "b.bin", overwrite=True)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("\N{GRINNING FACE}" * 61 + ".bbmr", id="4 bytes a character"),
+        pytest.param("x" * 255, id="1 byte a character"),
+    ],
+)
+def test_names_may_be_as_long_as_the_system_lets_them(tmp_path: Path, name: str) -> None:
+    with replacing(tmp_path / name) as file:
+        file.write(b"new")
+        (draft,) = tmp_path.iterdir()
+    assert (tmp_path / name).read_bytes() == b"new"
+    draft.touch()  # as a killed process would leave it
+    clear_drafts([tmp_path / name])
+    assert list(tmp_path.iterdir()) == [tmp_path / name]
+
+
+def test_names_of_other_bytes_than_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xe9" * 200 + b".bbmr")
+    with replacing(path) as file:
+        file.write(b"new")
+        (draft,) = tmp_path.iterdir()
+    draft.touch()
+    clear_drafts([path])
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def no_links(*_: object) -> None:
     raise PermissionError(1, os.strerror(1))  # what Linux says of links on FAT
 

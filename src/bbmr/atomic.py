@@ -105,7 +105,8 @@ def clear_drafts(targets: Iterable[Path]) -> None:
 
 
 def _start_of_draft(target: Path) -> str:
-    return f".{target.name[:64]}."
+    name = target.name.encode(errors="ignore")[:64].decode(errors="ignore")  # bytes, as file systems count them
+    return f".{name}."
 
 
 @contextmanager
