@@ -181,6 +181,25 @@ def test_what_one_may_not_look_at_fails_alone(photos: Path, monkeypatch: pytest.
     assert err == "error: closed/new/map.png: cannot be written (Permission denied); check space and rights\n"
 
 
+def test_names_that_stdout_has_no_characters_for_are_escaped(photos: Path) -> None:
+    paint(Path(os.fsdecode(b"in/b\xe9.png")))
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+
+    def run(*arguments: str | Path) -> str:
+        command = [sys.executable, "-m", "bbmr", *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert not done.stderr
+        return done.stdout
+
+    out = run("compress", photos, "-o", "out", "--jobs", "1")
+    assert [line.split(":")[0] for line in out.splitlines()] == [
+        f"out/{name}.bbmr" for name in ("a", "b", "b\\udce9", "c")
+    ]
+    assert "out/b\\udce9.bbmr" in run("info", "out")
+    records = json.loads(run("compress", photos, "-o", "out", "--resume", "--json"))
+    assert os.fsencode(records[2]["output"]) == b"out/b\xe9.bbmr"
+
+
 def test_a_full_disk_stops_the_job(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sync = os.fsync
     written = []
