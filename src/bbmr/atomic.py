@@ -50,9 +50,16 @@ def check_free(path: Path, overwrite: bool) -> None:
 
 def check_apart(source: Path, target: Path) -> None:
     """Raise OutputError if `target` is the file that `source` is read from."""
-    with suppress(OSError, ValueError):  # one is not there, or cannot be looked at, as reading and writing will say
-        if source.samefile(target):
-            raise OutputError(f"{source}: the result would replace this input; choose another name (--out)")
+    if is_same(source, target):
+        raise OutputError(f"{source}: the result would replace this input; choose another name (--out)")
+
+
+def is_same(source: Path, target: Path) -> bool:
+    """Whether both are one file."""
+    try:
+        return source.samefile(target)
+    except (OSError, ValueError):  # one is not there, or cannot be looked at, as reading and writing will say
+        return False
 
 
 @contextmanager
@@ -189,4 +196,4 @@ def _refused(path: Path, error: OSError) -> OutputError:
 
 
 def _taken(path: Path) -> OutputError:
-    return OutputError(f"{path}: exists already; choose another name, or set overwrite (--overwrite)")
+    return OutputError(f"{path}: exists already; choose another name (--out), or replace it (--overwrite)")

@@ -230,8 +230,7 @@ def test_a_bad_file_does_not_stop_the_rest(photo: Path) -> None:
 def test_existing_files_are_kept_unless_asked(packed: Path) -> None:
     before = packed.read_bytes()
     _, err = bbmr("compress", "photo.png", code=1)
-    assert "photo.bbmr: exists already" in err
-    assert "--overwrite" in err
+    assert "photo.bbmr: exists already; choose another name (--out), replace it (--overwrite), or " in err
     _, err = bbmr("restore", packed, code=1)
     assert "photo.png: exists already" in err
     assert packed.read_bytes() == before
@@ -340,6 +339,12 @@ def test_damaged_files_are_named(packed: Path) -> None:
     assert not Path("out.png").exists()
 
 
+def test_what_is_no_bbmr_file_is_said_to_be_none(packed: Path) -> None:
+    for arguments in ((), ("--overwrite",), ("--resume",)):
+        _, err = bbmr("restore", "photo.png", *arguments, code=1)
+        assert err == "error: photo.png: not a .bbmr file; give one that `bbmr compress` wrote\n"
+
+
 def test_a_tiny_budget_of_pixels_allowed_refuses_the_picture(photo: Path) -> None:
     _, err = bbmr("compress", photo, "--max-pixels", "2079", code=1)
     assert "--max-pixels" in err
@@ -375,7 +380,8 @@ def test_map_is_drawn_over_restored_picture_or_original(packed: Path) -> None:
     with Image.open("photo.map.png") as drawn:
         assert drawn.height > PHOTO[0]
     bbmr("map", packed, "-o", "over.png", "--over", "photo.png")
-    bbmr("map", packed, "-o", "over.png", code=1)
+    _, err = bbmr("map", packed, "-o", "over.png", code=1)
+    assert err == "error: over.png: exists already; choose another name (--out), or replace it (--overwrite)\n"
     paint(Path("wide.png"))
     with Image.open("wide.png") as wide:
         wide.resize((60, 40)).save("wide.png")
@@ -409,6 +415,7 @@ def test_compare_measures_and_draws(photo: Path) -> None:
         (("map", "photo.bbmr", "--over", "photo.png", "-o", "photo.png"), "photo.png"),
         (("map", "map.png", "-o", "map.png"), "map.png"),
         (("compress", "picture.bbmr"), "picture.bbmr"),
+        (("restore", "map.png"), "map.png"),
     ],
 )
 def test_inputs_are_never_replaced(packed: Path, arguments: tuple[str, ...], named: str) -> None:

@@ -222,7 +222,6 @@ class _Compressing(Making):
     def __call__(self, job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
         from bbmr.file_to_file import compress_file
 
-        job.check(self.overwrite)
         start = time.perf_counter()
         held = compress_file(
             job.source,

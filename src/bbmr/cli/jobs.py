@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bbmr.atomic import OutputError, clear_drafts
+from bbmr.atomic import OutputError, clear_drafts, is_same
 from bbmr.cli.batch import run_batch
 from bbmr.cli.capacity import default_jobs
 from bbmr.cli.console import Reporter, UsageError
@@ -69,6 +69,8 @@ def run_jobs(
 
 def _known(job: Job, making: Making, resume: bool) -> Outcome | None:
     """What is to be said of a job before any work, if anything."""
+    if is_same(job.source, job.target):
+        return None  # the work refuses it, unless there is more to say: that the source is none of its kind
     try:
         job.check(overwrite=True)
         if making.overwrite or not job.target.exists():
