@@ -23,7 +23,7 @@ from waiting import until
 
 from bbmr.cli import app
 
-QUICK = ("--pipeline", "mosaic-fast", "--distortion", "bicubic")
+QUICK = ("--lossless-lr", "--pipeline", "mosaic-fast", "--distortion", "bicubic")
 
 
 def bbmr(*arguments: str | Path, code: int = 0) -> tuple[str, str]:

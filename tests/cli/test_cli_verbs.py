@@ -125,12 +125,22 @@ def test_with_loss_files_are_smaller_the_lower_the_quality(photo: Path) -> None:
     assert sizes[0] < facts["bytes"] < sizes[1]
 
 
-@pytest.mark.parametrize(
-    "option", ["--lossless-lr", "--budget=x4", "--effort=0", "--block=16", "--pipeline=mosaic-fast"]
-)
-def test_what_is_for_samples_stored_as_they_are_stores_them_so(photo: Path, option: str) -> None:
-    bbmr("compress", photo, option)
-    assert json.loads(bbmr("info", "photo.bbmr", "--json")[0])["pipeline"] in PIPELINE_NAMES
+@pytest.mark.parametrize("option", ["--budget=x4", "--effort=0", "--block=16", "--pipeline=mosaic-fast"])
+def test_what_is_for_samples_stored_as_they_are_stores_them_so_and_says_it(photo: Path, option: str) -> None:
+    paint(Path("another.png"))
+    _, err = bbmr("compress", "*.png", "-o", "out", option, "--tune", "psnr")
+    said = "LR samples are stored as they are, as with --lossless-lr, and not coded with loss"
+    assert err == f"note: {option.replace('=', ' ')}: {said}\n"
+    assert json.loads(bbmr("info", "out/photo.bbmr", "--json")[0])["pipeline"] in PIPELINE_NAMES
+    for silent in ("--lossless-lr", "--quiet"):
+        assert not bbmr("compress", photo, option, silent, "--overwrite")[1]
+
+
+def test_options_for_either_kind_say_nothing(photo: Path) -> None:
+    assert not bbmr("compress", photo, "--block", "64")[1]
+    assert not bbmr("compress", photo, "--lossless-lr", "--block", "64", "--overwrite")[1]
+    _, err = bbmr("compress", photo, "--block", "32", "--effort", "1", "--overwrite")
+    assert err.startswith("note: --block 32, --effort 1: LR samples are stored as they are")
 
 
 def test_a_size_is_met_or_it_is_said_what_can_be(photo: Path) -> None:
