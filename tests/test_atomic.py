@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bbmr.atomic import DiskFullError, OutputError, clear_drafts, replacing
+from bbmr.atomic import DiskFullError, OutputError, check_apart, check_free, clear_drafts, replacing
 
 
 def test_an_interrupt_leaves_what_was_there(tmp_path: Path) -> None:
@@ -57,6 +57,52 @@ def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"a\.bin: cannot be written"), replacing(tmp_path / "a.bin"):
         raise OSError(28, os.strerror(28))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_names_that_no_file_can_have_are_refused_before_the_work(tmp_path: Path, overwrite: bool) -> None:
+    (tmp_path / "loop.bin").symlink_to("loop.bin")
+    for name, reason in (("a" * 256, "File name too long"), ("loop.bin", "Too many levels of symbolic links")):
+        with pytest.raises(OutputError, match=rf"{name}: cannot be written \({reason}\); choose another name"):
+            check_free(tmp_path / name, overwrite)
+    clear_drafts([tmp_path / ("a" * 256), tmp_path / "loop.bin"])
+
+
+def test_what_cannot_be_looked_at_is_an_error_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, **_: object) -> os.stat_result:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(os, "stat", refuse)
+    check_apart(tmp_path / "a.bin", tmp_path / "b.bin")  # which reading and writing say
+    with pytest.raises(OutputError, match=r"b\.bin: cannot be written \(Permission denied\); check space and rights"):
+        check_free(tmp_path / "b.bin", overwrite=True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("\N{GRINNING FACE}" * 61 + ".bbmr", id="4 bytes a character"),
+        pytest.param("x" * 255, id="1 byte a character"),
+    ],
+)
+def test_names_may_be_as_long_as_the_system_lets_them(tmp_path: Path, name: str) -> None:
+    with replacing(tmp_path / name) as file:
+        file.write(b"new")
+        (draft,) = tmp_path.iterdir()
+    assert (tmp_path / name).read_bytes() == b"new"
+    draft.touch()  # as a killed process would leave it
+    clear_drafts([tmp_path / name])
+    assert list(tmp_path.iterdir()) == [tmp_path / name]
+
+
+def test_names_of_other_bytes_than_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xe9" * 200 + b".bbmr")
+    with replacing(path) as file:
+        file.write(b"new")
+        (draft,) = tmp_path.iterdir()
+    draft.touch()
+    clear_drafts([path])
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def no_links(*_: object) -> None:

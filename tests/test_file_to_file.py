@@ -75,6 +75,8 @@ def test_folders_are_there_with_their_file_alone(panels: bool, tmp_path: Path, r
         request.getfixturevalue("small_panels")
     (tmp_path / "none.png").write_bytes(b"")
     bbmr.write_picture(photograph(), tmp_path / "photo.png")
+    with pytest.raises(OutputError, match=r"f: this folder cannot be made \(File name too long\)"):
+        bbmr.compress_file(tmp_path / "photo.png", tmp_path / ("f" * 300) / "a.bbmr", parents=True)
     with pytest.raises(OutputError, match="there is no folder"):
         bbmr.compress_file(tmp_path / "photo.png", tmp_path / "new" / "photo.bbmr")
     with pytest.raises(PictureError, match="empty"):

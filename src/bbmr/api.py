@@ -148,7 +148,7 @@ def options_from(given: Mapping[str, Any]) -> AnyOptions:
     BbmrError for what is unknown, has no place beside the rest, or does not work.
     """
     lossy = [name for name in TARGETS if given.get(name) is not None]
-    lossless = [name for name in given if _is_lossless(name, given[name])]
+    lossless = [name for name in given if is_lossless(name, given[name])]
     kind: type[AnyOptions] = CodedOptions if lossy or not lossless else Options
     own = [field.name for field in fields(kind)]
     everything = dict.fromkeys(field.name for one in (CodedOptions, Options) for field in fields(one))
@@ -185,7 +185,7 @@ def check_options(options: AnyOptions, device: str = "cpu") -> None:
         catalogue.pipeline_for(options, device)
 
 
-def _is_lossless(name: str, value: Any) -> bool:
+def is_lossless(name: str, value: Any) -> bool:
     """Whether an option, by its name or its value, is for LR samples that are stored as they are."""
     if name == "lossless_lr":
         return bool(value)

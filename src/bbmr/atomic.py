@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import secrets
+import stat
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ except ImportError:  # Windows, where nobody can remove a file that is open
 
 _DRAFT = re.compile(r"(\..+\.)[0-9a-f]{8}\.part", re.DOTALL)
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 _NOT_THERE = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)  # what systems say of a call that they do not have
 
 
@@ -31,19 +33,33 @@ class DiskFullError(OutputError):
 
 
 def check_free(path: Path, overwrite: bool) -> None:
-    """Raise OutputError if `path` is a folder, lies in none, or exists while `overwrite` is false."""
-    if path.is_dir():
+    """Raise OutputError if `path` is a folder, lies in none, exists while `overwrite` is false, or cannot be a file."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if not path.parent.is_dir():
+            raise OutputError(f"{path}: there is no folder {path.parent}; make it first") from error
+        return
+    except OSError as error:
+        raise _refused(path, error) from error
+    if stat.S_ISDIR(mode):
         raise OutputError(f"{path}: this is a folder; give the name of a file")
-    if path.exists() and not overwrite:
+    if not overwrite:
         raise _taken(path)
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}; make it first")
 
 
 def check_apart(source: Path, target: Path) -> None:
     """Raise OutputError if `target` is the file that `source` is read from."""
-    if source.exists() and target.exists() and source.samefile(target):
+    if is_same(source, target):
         raise OutputError(f"{source}: the result would replace this input; choose another name (--out)")
+
+
+def is_same(source: Path, target: Path) -> bool:
+    """Whether both are one file."""
+    try:
+        return source.samefile(target)
+    except (OSError, ValueError):  # one is not there, or cannot be looked at, as reading and writing will say
+        return False
 
 
 @contextmanager
@@ -73,10 +89,7 @@ def replacing(path: Path, overwrite: bool = False) -> Iterator[BinaryIO]:
     except FileExistsError as error:
         raise _taken(path) from error
     except OSError as error:
-        text = f"{path}: cannot be written ({error.strerror or error})"
-        if error.errno in _NO_SPACE:
-            raise DiskFullError(f"{text}; make space") from error
-        raise OutputError(f"{text}; check space and rights") from error
+        raise _refused(path, error) from error
 
 
 def clear_drafts(targets: Iterable[Path]) -> None:
@@ -88,7 +101,7 @@ def clear_drafts(targets: Iterable[Path]) -> None:
     """
     names: defaultdict[Path, set[str]] = defaultdict(set)
     for target in targets:
-        whole = target.resolve()
+        whole = Path(os.path.realpath(target))  # which, unlike Path.resolve, takes links that go round in circles
         names[whole.parent].add(_start_of_draft(whole))
     for folder, starts in names.items():
         with suppress(OSError), os.scandir(folder) as entries:
@@ -99,7 +112,8 @@ def clear_drafts(targets: Iterable[Path]) -> None:
 
 
 def _start_of_draft(target: Path) -> str:
-    return f".{target.name[:64]}."
+    name = target.name.encode(errors="ignore")[:64].decode(errors="ignore")  # bytes, as file systems count them
+    return f".{name}."
 
 
 @contextmanager
@@ -174,5 +188,12 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _refused(path: Path, error: OSError) -> OutputError:
+    text = f"{path}: cannot be written ({error.strerror or error})"
+    if error.errno in _NO_SPACE:
+        return DiskFullError(f"{text}; make space")
+    return OutputError(f"{text}; {'choose another name' if error.errno in _NO_NAME else 'check space and rights'}")
+
+
 def _taken(path: Path) -> OutputError:
-    return OutputError(f"{path}: exists already; choose another name, or set overwrite (--overwrite)")
+    return OutputError(f"{path}: exists already; choose another name (--out), or replace it (--overwrite)")

@@ -3,6 +3,7 @@
 What fits is worked on whole; of what is in several panels (`bbmr.panels`), strips are read, and strips are written.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from os import PathLike
@@ -128,14 +129,14 @@ def _restored_strips(
 
 def _check_target(source: str | PathLike[str], target: Path, overwrite: bool, parents: bool) -> None:
     check_apart(Path(source), target)
-    if target.parent.is_dir() or not parents:
+    if not parents or os.path.isdir(target.parent):
         check_free(target, overwrite)
 
 
 @contextmanager
 def _folder_of(target: Path, parents: bool) -> Iterator[None]:
     """Where it is missing and may be made, it is there in the block; and after it, unless that raises."""
-    missing = [folder for folder in target.parents if not folder.exists()] if parents else []
+    missing = [folder for folder in target.parents if not os.path.exists(folder)] if parents else []
     try:
         for folder in reversed(missing):
             folder.mkdir(exist_ok=True)

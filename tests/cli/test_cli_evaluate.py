@@ -136,13 +136,14 @@ def test_nothing_is_done_twice(photos: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_picture_that_cannot_be_read(photos: Path) -> None:
     (photos / "broken.png").write_bytes((photos / "first.png").read_bytes()[:999])
+    (photos / "loop.png").symlink_to("loop.png")
     Path("empty").mkdir()
     done = evaluate("photos", "empty", "-o", "report", "--tables", "2", "--pipelines", "plain-x4")
     assert done.exit_code == 1
-    assert "2 skipped, 2 measured" in done.stderr
+    assert "3 skipped, 2 measured" in done.stderr
     assert "broken.png" in done.stderr
     page = Path("report/report.html").read_text("utf-8")
-    assert "<dt>skipped</dt><dd>2</dd>" in page
+    assert "<dt>skipped</dt><dd>3</dd>" in page
     assert "broken.png" in page
     assert "photos (2)" in page
 
@@ -169,6 +170,7 @@ def test_a_picture_that_cannot_be_read(photos: Path) -> None:
         (["--ma-model", "none.mat"], "none.mat: cannot be read"),
         (["--upscaler", "nowhere:none"], "nowhere"),
         (["nowhere"], "nowhere: there is no such folder"),
+        (["f" * 300], "f: there is no such folder"),
         (["--simple-below", "nan"], "nan dB is no threshold"),
         (["--tables", ","], "--tables: none is asked for"),
         (["--pipelines", "mosaic-craft"], "mosaic-craft needs weights that are not there: mosaic-craft"),

@@ -1,5 +1,7 @@
 """From arguments to files read and written."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,35 @@ def test_what_names_nothing_is_a_problem_of_its_own(folder: Path) -> None:
     assert [source.path for source in sources.files] == [Path("none.png")]
     assert sources.problems[1] == "empty: no .png file in this folder"
     assert find_sources(["empty"], (".png", ".jpg")).problems == ("empty: no picture of a known kind in this folder",)
+
+
+def test_folders_that_cannot_be_read_are_problems_and_the_rest_is_found(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = os.scandir
+
+    def guarded(path: str) -> "os._ScandirIterator[str]":
+        if Path(path).name == "er":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    sources = find_sources(["in"], (".png",))
+    assert [str(source.path) for source in sources.files] == ["in/[odd].png", "in/a.png", "in/deep/c.png"]
+    said = "in/deep/er: this folder cannot be read (Permission denied); what is in it is left out"
+    assert sources.problems == (said,)
+    assert find_sources(["in/deep/er"], (".png",)).problems == (said,)
+
+
+def test_links_to_folders_are_named_and_not_followed(folder: Path) -> None:
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere" / "e.png").touch()
+    (folder / "in" / "deep" / "linked").symlink_to(folder / "elsewhere")
+    (folder / "in" / "round").symlink_to(folder / "in")
+    with pytest.warns(UserWarning, match="a link to a folder, which is not followed") as said:
+        assert names(["in"]) == ["[odd].png", "a.png", "b.JPG", "deep/c.png", "deep/er/d.png"]
+    assert sorted(str(one.message).split(":")[0] for one in said) == ["in/deep/linked", "in/round"]
+    assert names(["in/deep/linked"]) == ["e.png"]  # named itself
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from waiting import until
 
 from bbmr.cli import app
 
-QUICK = ("--pipeline", "mosaic-fast", "--distortion", "bicubic")
+QUICK = ("--lossless-lr", "--pipeline", "mosaic-fast", "--distortion", "bicubic")
 
 
 def bbmr(*arguments: str | Path, code: int = 0) -> tuple[str, str]:
@@ -138,6 +139,65 @@ def test_drafts_of_killed_runs_are_cleared(photos: Path) -> None:
         bbmr("compress", photos, "-o", "out", *arguments, *QUICK, code=0 if arguments else 1)
         assert not draft.exists()
         assert other.exists()  # none of this job's
+
+
+@pytest.mark.parametrize("out", ["out", "new", "f" * 300])
+def test_names_that_no_file_can_have_fail_alone(photos: Path, out: str) -> None:
+    Path("out").mkdir()
+    long = paint(photos / f"{'n' * 251}.png")  # with .bbmr, one byte more than file systems take
+    Path("in/loop.png").symlink_to("loop.png")
+    for arguments in ((), ("--resume",)):
+        _, err = bbmr("compress", photos, "-o", out, *arguments, "--jobs", "1", *QUICK, code=1)
+        assert "unexpected" not in err
+        if out.startswith("f"):
+            assert err.startswith("5 of 5 failed:\n")
+            assert "a.bbmr: cannot be looked at (File name too long)" in err
+            continue
+        assert "error: in/loop.png: cannot be read ([Errno 40] Too many levels of symbolic links: 'in/loop.png')" in err
+        assert f"error: {out}/{long.stem}.bbmr: cannot be written (File name too long); choose another name" in err
+        assert set(contents(out)) == {"a.bbmr", "b.bbmr", "c.bbmr"}
+    if not out.startswith("f"):
+        assert err.startswith("2 of 5 failed:\n")
+
+
+def test_what_one_may_not_look_at_fails_alone(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paint(Path("closed/d.png"))
+    look = os.stat
+
+    def guarded(path: str | Path, **options: Any) -> os.stat_result:
+        if "closed" in Path(path).parent.parts:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return look(path, **options)
+
+    monkeypatch.setattr(os, "stat", guarded)
+    _, err = bbmr("compress", photos, "closed/d.png", "-o", "out", "--jobs", "1", *QUICK, code=1)
+    assert err == "1 of 4 failed:\nerror: closed/d.png: you may not read this file\n"
+    assert set(contents("out")) == {"a.bbmr", "b.bbmr", "c.bbmr"}
+    _, err = bbmr("compress", "closed/d.png", *QUICK, code=1)
+    assert err == "error: closed/d.bbmr: cannot be written (Permission denied); check space and rights\n"
+    _, err = bbmr("compress", "in/a.png", "-o", "closed/new/", *QUICK, code=1)
+    assert err == "error: closed/new/a.bbmr: cannot be looked at (Permission denied)\n"
+    _, err = bbmr("map", "out/a.bbmr", "-o", "closed/new/map.png", code=1)
+    assert err == "error: closed/new/map.png: cannot be written (Permission denied); check space and rights\n"
+
+
+def test_names_that_stdout_has_no_characters_for_are_escaped(photos: Path) -> None:
+    paint(Path(os.fsdecode(b"in/b\xe9.png")))
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+
+    def run(*arguments: str | Path) -> str:
+        command = [sys.executable, "-m", "bbmr", *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert not done.stderr
+        return done.stdout
+
+    out = run("compress", photos, "-o", "out", "--jobs", "1")
+    assert [line.split(":")[0] for line in out.splitlines()] == [
+        f"out/{name}.bbmr" for name in ("a", "b", "b\\udce9", "c")
+    ]
+    assert "out/b\\udce9.bbmr" in run("info", "out")
+    records = json.loads(run("compress", photos, "-o", "out", "--resume", "--json"))
+    assert os.fsencode(records[2]["output"]) == b"out/b\xe9.bbmr"
 
 
 def test_a_full_disk_stops_the_job(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

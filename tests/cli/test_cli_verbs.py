@@ -125,12 +125,22 @@ def test_with_loss_files_are_smaller_the_lower_the_quality(photo: Path) -> None:
     assert sizes[0] < facts["bytes"] < sizes[1]
 
 
-@pytest.mark.parametrize(
-    "option", ["--lossless-lr", "--budget=x4", "--effort=0", "--block=16", "--pipeline=mosaic-fast"]
-)
-def test_what_is_for_samples_stored_as_they_are_stores_them_so(photo: Path, option: str) -> None:
-    bbmr("compress", photo, option)
-    assert json.loads(bbmr("info", "photo.bbmr", "--json")[0])["pipeline"] in PIPELINE_NAMES
+@pytest.mark.parametrize("option", ["--budget=x4", "--effort=0", "--block=16", "--pipeline=mosaic-fast"])
+def test_what_is_for_samples_stored_as_they_are_stores_them_so_and_says_it(photo: Path, option: str) -> None:
+    paint(Path("another.png"))
+    _, err = bbmr("compress", "*.png", "-o", "out", option, "--tune", "psnr")
+    said = "LR samples are stored as they are, as with --lossless-lr, and not coded with loss"
+    assert err == f"note: {option.replace('=', ' ')}: {said}\n"
+    assert json.loads(bbmr("info", "out/photo.bbmr", "--json")[0])["pipeline"] in PIPELINE_NAMES
+    for silent in ("--lossless-lr", "--quiet"):
+        assert not bbmr("compress", photo, option, silent, "--overwrite")[1]
+
+
+def test_options_for_either_kind_say_nothing(photo: Path) -> None:
+    assert not bbmr("compress", photo, "--block", "64")[1]
+    assert not bbmr("compress", photo, "--lossless-lr", "--block", "64", "--overwrite")[1]
+    _, err = bbmr("compress", photo, "--block", "32", "--effort", "1", "--overwrite")
+    assert err.startswith("note: --block 32, --effort 1: LR samples are stored as they are")
 
 
 def test_a_size_is_met_or_it_is_said_what_can_be(photo: Path) -> None:
@@ -230,8 +240,7 @@ def test_a_bad_file_does_not_stop_the_rest(photo: Path) -> None:
 def test_existing_files_are_kept_unless_asked(packed: Path) -> None:
     before = packed.read_bytes()
     _, err = bbmr("compress", "photo.png", code=1)
-    assert "photo.bbmr: exists already" in err
-    assert "--overwrite" in err
+    assert "photo.bbmr: exists already; choose another name (--out), replace it (--overwrite), or " in err
     _, err = bbmr("restore", packed, code=1)
     assert "photo.png: exists already" in err
     assert packed.read_bytes() == before
@@ -340,6 +349,12 @@ def test_damaged_files_are_named(packed: Path) -> None:
     assert not Path("out.png").exists()
 
 
+def test_what_is_no_bbmr_file_is_said_to_be_none(packed: Path) -> None:
+    for arguments in ((), ("--overwrite",), ("--resume",)):
+        _, err = bbmr("restore", "photo.png", *arguments, code=1)
+        assert err == "error: photo.png: not a .bbmr file; give one that `bbmr compress` wrote\n"
+
+
 def test_a_tiny_budget_of_pixels_allowed_refuses_the_picture(photo: Path) -> None:
     _, err = bbmr("compress", photo, "--max-pixels", "2079", code=1)
     assert "--max-pixels" in err
@@ -375,7 +390,8 @@ def test_map_is_drawn_over_restored_picture_or_original(packed: Path) -> None:
     with Image.open("photo.map.png") as drawn:
         assert drawn.height > PHOTO[0]
     bbmr("map", packed, "-o", "over.png", "--over", "photo.png")
-    bbmr("map", packed, "-o", "over.png", code=1)
+    _, err = bbmr("map", packed, "-o", "over.png", code=1)
+    assert err == "error: over.png: exists already; choose another name (--out), or replace it (--overwrite)\n"
     paint(Path("wide.png"))
     with Image.open("wide.png") as wide:
         wide.resize((60, 40)).save("wide.png")
@@ -409,6 +425,7 @@ def test_compare_measures_and_draws(photo: Path) -> None:
         (("map", "photo.bbmr", "--over", "photo.png", "-o", "photo.png"), "photo.png"),
         (("map", "map.png", "-o", "map.png"), "map.png"),
         (("compress", "picture.bbmr"), "picture.bbmr"),
+        (("restore", "map.png"), "map.png"),
     ],
 )
 def test_inputs_are_never_replaced(packed: Path, arguments: tuple[str, ...], named: str) -> None:

@@ -6,6 +6,7 @@ Nothing here imports torch at the top: `bbmr --help` answers at once, the verbs 
 import os
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -51,6 +52,10 @@ def main() -> None:
     """
     # Threads that spin while they wait make torch several times slower wherever another program wants a core too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if isinstance(
+        sys.stdout, TextIOWrapper
+    ):  # file names may hold what it has no characters for; stderr does so anyway
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="bbmr")
     except SystemExit as end:

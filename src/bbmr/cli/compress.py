@@ -1,6 +1,7 @@
 """bbmr compress: pictures -> .bbmr files."""
 
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -181,7 +182,7 @@ def run(
         if job.target.suffix != ".bbmr":
             raise UsageError(f"{job.target}: the name of a compressed picture ends in .bbmr")
 
-    from bbmr.api import check_options, options_from
+    from bbmr.api import check_options, is_lossless, options_from
 
     chosen = {
         "block": block,
@@ -206,6 +207,10 @@ def run(
         options = options_from({name: chosen[name] for name in given})
     except BbmrError as error:
         raise UsageError(str(error)) from error
+    if isinstance(options, Options) and not lossless_lr:
+        deciding = ", ".join(f"--{name} {context.params[name]}" for name in given if is_lossless(name, chosen[name]))
+        text = f"{deciding}: LR samples are stored as they are, as with --lossless-lr, and not coded with loss"
+        warnings.warn(text, stacklevel=1)
     check_options(options, device)  # weights that are missing or do not suit are one error, not one for each picture
 
     making = _Compressing(device, overwrite, options, max_pixels or MAX_PIXELS)
@@ -222,7 +227,6 @@ class _Compressing(Making):
     def __call__(self, job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
         from bbmr.file_to_file import compress_file
 
-        job.check(self.overwrite)
         start = time.perf_counter()
         held = compress_file(
             job.source,

@@ -259,12 +259,14 @@ def _find_sets(
     found: dict[str, list[Path]] = {}
     problems: list[str] = []
     for argument, name in zip(inputs, _names(inputs), strict=True):
-        if not Path(argument).exists() and not glob.has_magic(argument):
-            raise UsageError(f"{argument}: there is no such folder; name folders of pictures")
+        if not os.path.exists(argument) and not glob.has_magic(argument):
+            raise UsageError(f"{argument}: there is no such folder, or none that you may enter; name others")
         sources = find_sources([argument], READ_SUFFIXES)
         problems += sources.problems
         paths = [source.path for source in sources.files]
-        inside = [path for path in paths if not any(path.resolve().is_relative_to(folder) for folder in made)]
+        inside = [
+            path for path in paths if not any(Path(os.path.realpath(path)).is_relative_to(folder) for folder in made)
+        ]
         found.setdefault(name, []).extend(inside)
     sets = {name: paths[:limit] for name, paths in found.items() if paths}
     if not sets:
@@ -274,15 +276,15 @@ def _find_sets(
 
 def _names(inputs: Sequence[str]) -> list[str]:
     """What the set of each argument is called: a folder by its name, with its parent's where two have the same."""
-    folders = [Path(argument).resolve() for argument in inputs if Path(argument).is_dir()]
+    folders = [Path(argument).resolve() for argument in inputs if os.path.isdir(argument)]
     names = []
     for argument in inputs:
         path = Path(argument)
-        if path.is_dir():
+        if os.path.isdir(path):
             same = [folder for folder in folders if folder.name == path.resolve().name]
             names.append("/".join(path.resolve().parts[-2 if len(set(same)) > 1 else -1 :]))
         else:
-            names.append("pictures" if path.exists() else argument)
+            names.append("pictures" if os.path.exists(path) else argument)
     return names
 
 

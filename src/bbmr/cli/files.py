@@ -2,8 +2,9 @@
 
 import glob
 import os
+import warnings
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Sources:
-    """All input files of a command; problems: what is wrong with arguments that named none."""
+    """All input files of a command; problems: what is wrong with arguments that named none, and with folders."""
 
     files: tuple[Source, ...]
     problems: tuple[str, ...]
@@ -45,39 +46,42 @@ class Job:
         """Before the work: raise OutputError if its result could not be written, or would replace what is read."""
         for path in (self.source, *self.beside):
             check_apart(path, self.target)
-        if self.target.parent.is_dir() or not self.in_folder:
+        if not self.in_folder or self.target.parent.is_dir():
             check_free(self.target, overwrite)
 
 
 def find_sources(arguments: Sequence[str], suffixes: Collection[str]) -> Sources:
     """Expand files, quoted patterns (`**` for any depth) and folders (searched for `suffixes`, at any depth).
 
-    A file named twice counts once.  A name that does not exist stays: reading it tells what is wrong.
-    Raises UsageError for an empty name.
+    A file named twice counts once.  A name that does not exist stays: reading it tells what is wrong.  Folders that are
+    linked to below a folder are not searched, with a UserWarning.  Raises UsageError for an empty name.
     """
-    files: dict[Path, Source] = {}
+    files: dict[str, Source] = {}
     problems: list[str] = []
     several = len(arguments) > 1
     for argument in arguments:
         _check_name(argument)
         path = Path(argument)
-        if path.is_dir():
+        # os.path answers also where Path raises: names that are too long, rights that are missing, links in circles.
+        if os.path.isdir(path):
             several = True
-            found = [Source(file, file.relative_to(path)) for file in _search(path, suffixes)]
-            if not found:
+            paths, unreadable = _search(path, suffixes)
+            problems += unreadable
+            found = [Source(file, file.relative_to(path)) for file in paths]
+            if not found and not unreadable:
                 what = f"{next(iter(suffixes))} file" if len(suffixes) == 1 else "picture of a known kind"
                 problems.append(f"{path}: no {what} in this folder")
-        elif glob.has_magic(argument) and not path.exists():
+        elif glob.has_magic(argument) and not os.path.exists(path):
             several = True
             base = _fixed_part(path)
             names = sorted(glob.glob(argument, recursive=True))
-            found = [Source(Path(name), Path(name).relative_to(base)) for name in names if not Path(name).is_dir()]
+            found = [Source(Path(name), Path(name).relative_to(base)) for name in names if not os.path.isdir(name)]
             if not found:
                 problems.append(f"{argument}: no file matches this pattern")
         else:
             found = [Source(path, Path(path.name))]
         for source in found:
-            files.setdefault(source.path.resolve(), source)
+            files.setdefault(os.path.realpath(source.path), source)
     return Sources(tuple(files.values()), tuple(problems), several)
 
 
@@ -89,8 +93,8 @@ def plan(sources: Sources, out: str | None, suffix: str) -> list[Job]:
     sources differ in nothing else.  Raises UsageError where two sources would make the same file even so.
     """
     _check_out(out)
-    into_folder = out is not None and (sources.several or out.endswith(("/", os.sep)) or Path(out).is_dir())
-    if out is not None and into_folder and Path(out).exists() and not Path(out).is_dir():
+    into_folder = out is not None and (sources.several or out.endswith(("/", os.sep)) or os.path.isdir(out))
+    if out is not None and into_folder and os.path.exists(out) and not os.path.isdir(out):
         raise UsageError(f"{out}: several results need a folder, and this is a file")
 
     def place(source: Source) -> Path:
@@ -105,9 +109,9 @@ def plan(sources: Sources, out: str | None, suffix: str) -> list[Job]:
         Path(f"{place(source)}{suffix}") if target in several else target
         for source, target in zip(sources.files, targets, strict=True)
     ]
-    taken: dict[Path, Path] = {}
+    taken: dict[str, Path] = {}
     for source, target in zip(sources.files, targets, strict=True):
-        other = taken.setdefault(target.resolve(), source.path)
+        other = taken.setdefault(os.path.realpath(target), source.path)
         if other != source.path:
             raise UsageError(
                 f"{other} and {source.path} would both become {target}; run them one by one, with other names after -o"
@@ -146,12 +150,25 @@ def _check_out(name: str | None) -> None:
         raise UsageError("the name of the output is empty")
 
 
-def _search(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
+def _search(folder: Path, suffixes: Collection[str]) -> tuple[list[Path], list[str]]:
+    """The files below `folder`, and what is wrong with folders there that cannot be read."""
+    found: list[Path] = []
+    problems: list[str] = []
+
+    def unreadable(error: OSError) -> None:
+        path = Path(error.filename)
+        problems.append(f"{path}: this folder cannot be read ({error.strerror}); what is in it is left out")
+
+    for parent, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
-                yield Path(parent, name)
+        for path in (Path(parent, name) for name in folders):
+            if path.is_symlink():  # it may lead out of the folder, or round in circles
+                text = f"{path}: a link to a folder, which is not followed; name it too if it is wanted"
+                warnings.warn(text, stacklevel=1)
+        for path in (Path(parent, name) for name in sorted(names)):
+            if not path.name.startswith(".") and path.suffix.lower() in suffixes:
+                found.append(path)
+    return found, problems
 
 
 def _fixed_part(pattern: Path) -> Path:

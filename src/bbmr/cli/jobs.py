@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bbmr.atomic import OutputError, clear_drafts
+from bbmr.atomic import OutputError, clear_drafts, is_same
 from bbmr.cli.batch import run_batch
 from bbmr.cli.capacity import default_jobs
 from bbmr.cli.console import Reporter, UsageError
@@ -69,6 +69,8 @@ def run_jobs(
 
 def _known(job: Job, making: Making, resume: bool) -> Outcome | None:
     """What is to be said of a job before any work, if anything."""
+    if is_same(job.source, job.target):
+        return None  # the work refuses it, unless there is more to say: that the source is none of its kind
     try:
         job.check(overwrite=True)
         if making.overwrite or not job.target.exists():
@@ -83,7 +85,10 @@ def _known(job: Job, making: Making, resume: bool) -> Outcome | None:
         except BbmrError as error:
             reason = str(error).removeprefix(f"{job.target}: ")
             raise OutputError(f"{job.target}: is there already, but not whole: {reason}; remove it first") from error
+        size = job.target.stat().st_size
     except BbmrError as error:
         return Failed(str(error), str(error))
-    size = job.target.stat().st_size
+    except OSError as error:
+        reason = f"{job.target}: cannot be looked at ({error.strerror})"
+        return Failed(reason, reason)
     return Kept({"input": str(job.source), "output": str(job.target), "bytes": size, "kept": True})

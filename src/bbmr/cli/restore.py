@@ -101,7 +101,6 @@ class _Restoring(Making):
     def __call__(self, job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
         from bbmr.file_to_file import restore_file
 
-        job.check(self.overwrite)
         start = time.perf_counter()
         progress("read", 0.0)
         picture = restore_file(

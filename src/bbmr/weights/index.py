@@ -63,13 +63,20 @@ def own_folder() -> Path:
 
 
 def read_index(folder: Traversable) -> dict[str, WeightsEntry]:
-    """All weights in a folder, by name; none where there is no index.  Raises BbmrError for a damaged index."""
+    """All weights in a folder, by name; none where there is no index.  Raises BbmrError for one that is damaged or
+    may not be read.
+    """
     path = folder / INDEX
     try:
         entries = json.loads(path.read_text("utf-8"))
         return {name: WeightsEntry(**entry) for name, entry in entries.items()}
     except FileNotFoundError:
         return {}
+    except PermissionError as error:
+        raise BbmrError(
+            f"{path}: you may not read this index of weights; see to your rights to it, or name another folder in "
+            "BBMR_WEIGHTS"
+        ) from error
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise BbmrError(
             f"{path}: cannot be read as an index of weights ({error}); remove it and import the weights again"
@@ -115,8 +122,8 @@ def shipped_index() -> dict[str, WeightsEntry]:
 def weights_index() -> dict[str, WeightsEntry]:
     """All weights by name, imported ones included; a name that ships stands for what ships.
 
-    Warns (UserWarning) where the index of the imported ones is damaged, and leaves them out: those that ship do not
-    depend on it.
+    Warns (UserWarning), once a process, where the index of the imported ones is damaged or may not be read, and leaves
+    them out: those that ship do not depend on it.
     """
     return _imported_index() | shipped_index()
 
@@ -156,8 +163,14 @@ def _imported_index() -> dict[str, WeightsEntry]:
     try:
         return read_index(own_folder())
     except BbmrError as error:
-        warnings.warn(str(error), stacklevel=2)
+        _warn_once(str(error))
         return {}
+
+
+@cache
+def _warn_once(text: str) -> None:
+    """A command looks into the index several times."""
+    warnings.warn(text, stacklevel=2)
 
 
 @cache
