@@ -52,9 +52,8 @@ def main() -> None:
     """
     # Threads that spin while they wait make torch several times slower wherever another program wants a core too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if isinstance(
-        sys.stdout, TextIOWrapper
-    ):  # file names may hold what it has no characters for; stderr does so anyway
+    if isinstance(sys.stdout, TextIOWrapper):
+        # File names may hold what it has no characters for; stderr does so anyway.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="bbmr")

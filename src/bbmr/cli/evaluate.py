@@ -1,6 +1,7 @@
 """bbmr evaluate: folders of pictures -> a report with the paper's tables and figures."""
 
 import glob
+import os
 import shlex
 import sys
 from collections.abc import Sequence
