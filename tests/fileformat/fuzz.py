@@ -2,8 +2,8 @@
 
     PYTHONPATH=tests python -m fileformat.fuzz --count 100000 --jobs 2
 
-Mutations of the golden files (see `fuzzing.disturb`), of their headers' numbers and sections too.  Of half of them all
-checksums and lengths are mended, so that what lies behind is reached.
+Mutations of the golden files of both versions (see `fuzzing.disturb`), of their headers' numbers and sections too.  Of
+half of them all checksums and lengths are mended, so that what lies behind is reached.
 """
 
 import zlib
@@ -33,7 +33,7 @@ class Files:
 
     @classmethod
     def golden(cls) -> "Files":
-        return cls(tuple(path.read_bytes() for path in sorted(GOLDEN.glob("version-2*.bbmr"))))
+        return cls(tuple(path.read_bytes() for path in sorted(GOLDEN.glob("*.bbmr"))))
 
     def mutation(self, number: int) -> tuple[bytes, str]:
         data, mended = mutated(number, self.seeds)
@@ -88,6 +88,8 @@ def _mutate(rng: Generator, data: bytearray, files: Sequence[bytes]) -> None:
 
 def mend(data: bytes) -> bytes:
     """With the checksums and lengths that its sections and header should have."""
+    if data[4:5] == b"\1":
+        return _mend_version_1(data)
     parts = []
     for where in _sections(data):
         section = data[where]
@@ -96,6 +98,19 @@ def mend(data: bytes) -> bytes:
     body = b"".join(parts)
     header = data[:20].ljust(20, b"\0") + (_HEADER + len(body)).to_bytes(8, "little")
     return header + zlib.crc32(header).to_bytes(4, "little") + body
+
+
+def _mend_version_1(data: bytes) -> bytes:
+    """Its table is in the header: 16 bytes, 10 for each section, a checksum."""
+    count = data[7] if len(data) > 7 else 0
+    header, position = data[:16], 16 + 10 * count + 4
+    for at in range(16, 16 + 10 * count, 10):
+        entry = data[at : at + 10].ljust(10, b"\0")
+        content = data[position:][: int.from_bytes(entry[2:6], "little")]
+        header += entry[:2] + len(content).to_bytes(4, "little") + zlib.crc32(content).to_bytes(4, "little")
+        position += len(content)
+    start = 16 + 10 * count + 4
+    return header + zlib.crc32(header).to_bytes(4, "little") + data[start:position]
 
 
 def _sections(data: bytes) -> list[slice]:
@@ -109,7 +124,9 @@ def _sections(data: bytes) -> list[slice]:
 
 
 def is_whole(data: bytes) -> bool:
-    """Whether all checksums and lengths of a file of version 2 hold, by other code than the reader's."""
+    """Whether all checksums and lengths of a file hold, by other code than the reader's."""
+    if data[4:5] == b"\1":
+        return mend(data) == data
     if len(data) < _HEADER or int.from_bytes(data[20:28], "little") != len(data):
         return False
     if zlib.crc32(data[:28]).to_bytes(4, "little") != data[28:_HEADER]:

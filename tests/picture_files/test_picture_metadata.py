@@ -18,7 +18,7 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from picture_files.kinds import exif, icc, picture, png_chunk, with_chunks
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 
 from bbmr.imageio import PictureError, PictureWarning, open_picture, orientation, read_picture, write_picture
 from bbmr.imageio.colour_spaces import CURVES, PRIMARIES, profile
@@ -156,6 +156,15 @@ def test_tags_of_others_survive_in_tiffs(tmp_path: Path) -> None:
         assert tags[33550].value == (1.5, 2.5, 0.0)
         assert tags[65000].value == "something of one's own"
         assert file.byteorder == ">"
+
+
+def test_notes_of_cameras_are_not_what_they_were_in_a_tiff(tmp_path: Path) -> None:
+    tags = exif()
+    tags.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.MakerNote] = b"A camera's own notes"
+    metadata = Metadata(exif=tags.tobytes().removeprefix(b"Exif\0\0"))
+    with pytest.warns(PictureWarning, match=r"a\.tif: the camera's own notes \(MakerNote\) are kept, but"):
+        write_picture(Picture(picture("RGB"), metadata=metadata), tmp_path / "a.tif")
+    write_picture(Picture(picture("RGB"), metadata=metadata), tmp_path / "a.png")
 
 
 def test_damaged_exif_is_left_out_of_a_tiff_with_a_word(tmp_path: Path) -> None:

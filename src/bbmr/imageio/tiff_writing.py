@@ -19,6 +19,7 @@ _CLASSIC_LIMIT = (1 << 32) - (1 << 28)
 _DEFLATE, _DIFFERENCES = 8, 2
 _BLACK_IS_ZERO, _RGB = 1, 2
 _UNASSOCIATED_ALPHA = 2
+_EXIF, _MAKER_NOTE = 34665, 37500
 _LEVEL = 6
 
 
@@ -33,6 +34,9 @@ class TiffEncoder:
             try:
                 self._order, tags = directory_of(metadata.exif)
                 self._tags = dict(tags)
+                photograph = tags.get(_EXIF)
+                if isinstance(photograph, dict) and _MAKER_NOTE in photograph:
+                    warn(f"{name}: the camera's own notes (MakerNote) are kept, but what they point to has moved")
             except ExifError as error:
                 warn(f"{name}: written without the EXIF data, which are damaged ({error})")
         size = sheet.height * sheet.width * sheet.channels * sheet.depth // 8
