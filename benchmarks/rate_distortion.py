@@ -145,6 +145,8 @@ def curve(points: Sequence[Point], metric: str) -> Curve:
     for point in sorted(points, key=lambda one: one.bpp):
         value = getattr(point, metric)
         if not found or value > found[-1][1]:
+            if found and point.bpp == found[-1][0]:  # files that are padded to one size
+                found.pop()
             found.append((point.bpp, value))
     rates, values = np.array(found).T
     return rates, values

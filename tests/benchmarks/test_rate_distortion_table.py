@@ -64,6 +64,14 @@ def test_curves_rise_and_end_where_they_are_cut() -> None:
     assert rates[-1] == pytest.approx(10**-0.2)
 
 
+def test_of_files_of_one_size_the_better_counts() -> None:
+    first, *others = points()
+    lower = replace(first, psnr_y=first.psnr_y - 2)
+    for found in (curve([lower, first, *others], "psnr_y"), curve([first, lower, *others], "psnr_y")):
+        np.testing.assert_array_equal(found, curve(points(), "psnr_y"))
+    assert better([lower, first, *others], points(), "psnr_y", LOW_RATE) == pytest.approx(0)
+
+
 def test_curves_that_hardly_meet_say_nothing() -> None:
     above = [replace(point, psnr_y=point.psnr_y + 30) for point in points()]
     assert np.isnan(saved(above, points(), "psnr_y"))
