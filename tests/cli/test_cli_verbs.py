@@ -371,7 +371,7 @@ def test_thin_pictures_that_could_not_be_restored_are_refused(photo: Path, monke
     monkeypatch.setattr("bbmr.imageio.MAX_PIXELS", 1000)
     Image.new("L", (1000, 1), 7).save("thin.png")
     _, err = bbmr("compress", "thin.png", "--lossless-lr", code=1)
-    assert "error: thin.bbmr: 1000 x 1 pixels, 16128 in whole blocks" in err
+    assert "error: thin.png: 1000 x 1 pixels, 16128 in whole blocks" in err
     bbmr("compress", "thin.png", "--lossless-lr", "--max-pixels", "16128")
     bbmr("restore", "thin.bbmr", "-o", "b.png", "--max-pixels", "16128")
 
