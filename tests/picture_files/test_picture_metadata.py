@@ -306,6 +306,13 @@ def test_of_many_texts_a_few_are_named(tmp_path: Path) -> None:
         read_picture(tmp_path / "a.png")
 
 
+def test_keywords_give_no_orders_to_a_terminal(tmp_path: Path) -> None:
+    texts = png_chunk(b"tEXt", b"\x1b[2Jgone\0text"), png_chunk(b"tEXt", b"x" * 100_000)
+    (tmp_path / "a.png").write_bytes(with_chunks(picture("RGB"), *texts))
+    with pytest.warns(PictureWarning, match=r"its text \(\?\[2Jgone, x{79}\) is not kept"):
+        read_picture(tmp_path / "a.png")
+
+
 @pytest.mark.parametrize(("key", "words"), [("depth_images", "depths"), ("aux", "maps")])
 def test_what_hangs_from_a_heic_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, words: str) -> None:
     path = tmp_path / "a.heic"

@@ -44,8 +44,8 @@ _READ = frozenset(
 )
 _RAW_EXIF = (b"Raw profile type exif", b"Raw profile type APP1")  # ImageMagick's and Exiv2's, before there was eXIf
 _PROGRAMS_OWN = (b"Software", b"date:create", b"date:modify", b"date:timestamp")
-_NAMED = 8
-"""Texts that are named at most, of those that are not kept."""
+_NAMED, _LONGEST_KEYWORD = 8, 79
+"""Texts that are named at most, of those that are not kept; bytes that the specification allows a keyword."""
 
 
 def open_png(path: Path, file: BinaryIO, max_pixels: int) -> Source:
@@ -69,7 +69,7 @@ def open_png(path: Path, file: BinaryIO, max_pixels: int) -> Source:
         remarks += bits_remark(bits)
     metadata, more = _metadata(chunks, texts, mode.startswith("L"))
     if unkept:
-        names = ", ".join(keyword.decode("latin-1") for keyword in unkept[:_NAMED])
+        names = ", ".join(map(_shown, unkept[:_NAMED]))
         more += (f"its text ({names}{', ...' if len(unkept) > _NAMED else ''}) is not kept",)
     depth = 16 if bits == 16 else 8
     load = sequential(pyvips.Image.pngload_source, unlimited=True)
@@ -90,10 +90,15 @@ def _chunks(file: BinaryIO) -> tuple[dict[bytes, bytes], dict[bytes, bytes], lis
             if keyword == XMP_KEYWORD or keyword in _RAW_EXIF:
                 texts.setdefault(keyword, _text(name, rest))
             elif keyword not in _PROGRAMS_OWN:
-                unkept[keyword] = None
+                unkept[keyword[:_LONGEST_KEYWORD]] = None
         else:
             chunks.setdefault(name, content)
     return chunks, texts, list(unkept)
+
+
+def _shown(keyword: bytes) -> str:
+    """Without what would be an order to a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in keyword.decode("latin-1"))
 
 
 def _each_chunk(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
