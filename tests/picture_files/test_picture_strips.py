@@ -106,6 +106,33 @@ def test_a_tiff_that_may_pass_4_gigabytes_is_a_bigtiff(tmp_path: Path, monkeypat
     assert seen.get_ifd(0x8769)[0x9003] == "2026:01:02 03:04:05"
 
 
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("mode", CHANNELS)
+@pytest.mark.parametrize("size", [(256, 256), (600, 513), (257, 1024)])
+def test_a_large_tiff_has_tiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], mode: str, depth: int
+) -> None:
+    monkeypatch.setattr("bbmr.imageio.tiff_writing._TILED", 256 * 256 - 1)
+    whole = picture(mode, depth, *size)
+    in_strips(tmp_path / "a.tif", whole, [1, 200, size[0] - 201])
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        page = file.pages.first
+        assert page.is_tiled
+        assert page.tile == (256, 256)
+        np.testing.assert_array_equal(file.asarray(), np.squeeze(whole.to_array()))
+    assert read_picture(tmp_path / "a.tif") == whole
+
+
+@pytest.mark.parametrize("size", [(256, 255), (2560, 20)])
+def test_small_and_narrow_tiffs_have_strips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    monkeypatch.setattr("bbmr.imageio.tiff_writing._TILED", 256 * 256 - 300)
+    write_picture(picture("RGB", 8, *size), tmp_path / "a.tif")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert not file.pages.first.is_tiled
+
+
 def _add_and_fail(writer: PictureWriter, whole: Picture) -> None:
     writer.add(whole.crop(slice(100), slice(None)))
     raise RuntimeError("on the way")

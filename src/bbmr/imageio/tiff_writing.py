@@ -1,6 +1,10 @@
-"""TIFF of 8 and 16 bits, strip by strip, deflated; BigTIFF where 32 bits may not suffice for offsets."""
+"""TIFF of 8 and 16 bits, strip by strip, deflated; BigTIFF where 32 bits may not suffice for offsets.
+
+Large pictures are stored in tiles, so that a viewer reads what it shows and not whole rows.
+"""
 
 import struct
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import imagecodecs
@@ -15,6 +19,8 @@ from bbmr.imageio.tiff_reading import ICC, XMP, directory_of
 
 _STRIP = 1 << 20
 """Bytes of samples in a strip, at least a row."""
+_TILE, _TILED = 256, 1 << 24
+"""Rows and columns of a tile, and the pixels above which a picture has tiles."""
 _CLASSIC_LIMIT = (1 << 32) - (1 << 28)
 _DEFLATE, _DIFFERENCES = 8, 2
 _BLACK_IS_ZERO, _RGB = 1, 2
@@ -42,15 +48,17 @@ class TiffEncoder:
         size = sheet.height * sheet.width * sheet.channels * sheet.depth // 8
         more = sum(len(part or b"") for part in (metadata.icc, metadata.exif, metadata.xmp))
         self._big = size + more > _CLASSIC_LIMIT
-        self._height = max(1, _STRIP // (sheet.width * sheet.channels * sheet.depth // 8))
+        self._is_tiled = sheet.height * sheet.width > _TILED and min(sheet.height, sheet.width) >= _TILE
+        self._height = _TILE if self._is_tiled else max(1, _STRIP // (sheet.width * sheet.channels * sheet.depth // 8))
         self._rows = Regrouping(self._height, sheet.height)
-        self._strips: list[tuple[int, int]] = []  # offset, length
+        self._pieces: list[tuple[int, int]] = []  # offset, length of each strip or tile
         self._file.write(self._header(0))
         self._position = 16 if self._big else 8
 
     def add(self, samples: Samples) -> None:
         for rows in self._rows.add(samples):
-            self._write_strip(rows)
+            for piece in _tiles(rows) if self._is_tiled else (rows,):
+                self._write_piece(piece)
 
     def finish(self) -> None:
         at = self._position + self._position % 2
@@ -66,31 +74,36 @@ class TiffEncoder:
             return mark + struct.pack(f"{self._order}HHHQ", 43, 8, 0, directory)
         return mark + struct.pack(f"{self._order}HI", 42, directory)
 
-    def _write_strip(self, rows: Samples) -> None:
-        rows[:, 1:] = np.diff(rows, axis=1)  # unsigned, so it wraps as it should
-        if rows.dtype == np.uint16:
-            rows = rows.astype(f"{self._order}u2")
-        data = imagecodecs.zlib_encode(rows.tobytes(), _LEVEL)
+    def _write_piece(self, samples: Samples) -> None:
+        """Samples are lost by it."""
+        samples[:, 1:] = np.diff(samples, axis=1)  # unsigned, so it wraps as it should
+        if samples.dtype == np.uint16:
+            samples = samples.astype(f"{self._order}u2")
+        data = imagecodecs.zlib_encode(samples.tobytes(), _LEVEL)
         self._file.write(data)
-        self._strips.append((self._position, len(data)))
+        self._pieces.append((self._position, len(data)))
         self._position += len(data)
 
     def _layout(self) -> dict[int, Entry | Directory]:
         sheet, order = self._sheet, self._order
-        offsets, lengths = zip(*self._strips, strict=True)
+        offsets, lengths = (
+            entry(order, LONG8 if self._big else LONG, *numbers) for numbers in zip(*self._pieces, strict=True)
+        )
         tags: dict[int, Entry | Directory] = {
             256: entry(order, LONG, sheet.width),
             257: entry(order, LONG, sheet.height),
             258: entry(order, SHORT, *(sheet.depth,) * sheet.channels),
             259: entry(order, SHORT, _DEFLATE),
             262: entry(order, SHORT, _RGB if sheet.channels > 2 else _BLACK_IS_ZERO),
-            273: entry(order, LONG8 if self._big else LONG, *offsets),
             277: entry(order, SHORT, sheet.channels),
-            278: entry(order, LONG, self._height),
-            279: entry(order, LONG8 if self._big else LONG, *lengths),
             284: entry(order, SHORT, 1),
             317: entry(order, SHORT, _DIFFERENCES),
         }
+        if self._is_tiled:
+            side = entry(order, LONG, _TILE)
+            tags |= {322: side, 323: side, 324: offsets, 325: lengths}
+        else:
+            tags |= {273: offsets, 278: entry(order, LONG, self._height), 279: lengths}
         if sheet.mode.endswith("A"):
             tags[338] = entry(order, SHORT, _UNASSOCIATED_ALPHA)
         if sheet.metadata.icc is not None:
@@ -98,3 +111,12 @@ class TiffEncoder:
         if sheet.metadata.xmp is not None:
             tags[XMP] = Entry(1, len(sheet.metadata.xmp), sheet.metadata.xmp)
         return tags
+
+
+def _tiles(rows: Samples) -> Iterator[Samples]:
+    """From left to right, whole ones: beyond the picture its last samples go on, which deflate well."""
+    height, width = rows.shape[:2]
+    for left in range(0, width, _TILE):
+        tile = rows[:, left : left + _TILE]
+        missing = (0, _TILE - height), (0, _TILE - tile.shape[1]), (0, 0)
+        yield np.pad(tile, missing, "edge")
