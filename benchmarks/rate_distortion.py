@@ -56,6 +56,8 @@ BOX_BYTES = 275
 """Of an AVIF file around its frame."""
 LOW_RATE = 0.15
 """Bits per pixel below which rescaling is expected to be of use."""
+_EVEN = 0.001
+"""Share of a file that two may differ by and count as of one size: curves between their points are not exact."""
 METRICS = {"psnr_y": "PSNR-Y", "psnr_rgb": "PSNR-RGB", "ssim": "SSIM, dB", "ms_ssim": "MS-SSIM, dB"}
 
 
@@ -317,8 +319,8 @@ def table_of_parts(pictures: Mapping[str, Mapping[str, list[Point]]], pixels: Ma
     lines += [
         "",
         f"Bytes of {OWN} over those of the best single scale at equal PSNR-Y, at {len(excess)} settings: "
-        f"{100 * fmean(excess):+.1f} % on average, {100 * max(excess):+.1f} % at the worst, more at "
-        f"{sum(value > 0 for value in excess)}.",
+        f"{100 * fmean(excess):+.1f} % on average, {100 * max(excess):+.1f} % at the worst, more "
+        f"than {_EVEN:.1%} more at {sum(value > _EVEN for value in excess)}.",
     ]
     return "\n".join(lines)
 

@@ -29,6 +29,7 @@ from bbmr.picture import Picture
 from bbmr.pipeline import compress_uniform, restore
 from bbmr.rescaled import RescaledImage
 from bbmr.samples import to_tensor
+from bbmr.upscaling import Upscaler
 
 OPTIONS = CodedOptions(quality=40, block=64, tune="psnr")
 
@@ -75,16 +76,21 @@ def test_what_is_measured_is_what_the_receiver_has(tune: str, pipeline: str) -> 
 
 class Foretold(Sender):
     """Measures what lines say: at quality q, scale k costs bits[k] x 1.06^q and loses errors[k] x falls[k]^-q all
-    over.
+    over; by the network that restores, not its helper, that times repairs[k].
     """
 
     bits: ClassVar = {1: 4e5, 2: 1e5}
     errors: ClassVar = {1: 1e7, 2: 2e7}
     falls: ClassVar = {1: 1.05, 2: 1.05}
+    repairs: ClassVar = {1: 1.0, 2: 1.0}
 
-    def _measure(self, factor: int, quality: int, speed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _measure(
+        self, factor: int, quality: int, speed: int, upscaler: Upscaler | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         even = np.full((self.grid.rows, self.grid.cols), 1 / (self.grid.rows * self.grid.cols))
-        return self.errors[factor] * self.falls[factor] ** -quality * even, self.bits[factor] * 1.06**quality * even
+        errors = self.errors[factor] * self.falls[factor] ** -quality * even
+        repaired = self.repairs[factor] if upscaler is self._upscaler else 1.0
+        return errors * repaired, self.bits[factor] * 1.06**quality * even
 
     def _code_ahead(self, wanted: object) -> None:
         pass
@@ -106,6 +112,24 @@ def test_of_scales_for_the_whole_picture_the_one_with_fewest_bits_for_its_error_
     sender = Foretold(halves(), options, pipeline_for(options))
     for quality in (30, 40, 50, 60):
         assert list(sender.at(Rung(quality)).rescaled.blocks) == [2 if ratio < 1 else 1]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "repairs", "best"), [(1.03, 0.93, 2), (0.97, 1.07, 1), (1.03, 1.07, 1), (1.3, 0.7, 1)]
+)
+def test_of_scales_that_are_close_the_network_that_restores_decides(
+    ratio: float, repairs: float, best: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ratio: as above, by the helper.  repairs: what the network leaves of the helper's errors at scale 2, and nearly
+    of the bits for the same error; where the helper is sure, it is not asked."""
+    further = math.log(Foretold.errors[2] / Foretold.errors[1]) / math.log(1.05)
+    monkeypatch.setattr(Foretold, "bits", {1: 4e5, 2: 4e5 * ratio / 1.06**further})
+    monkeypatch.setattr(Foretold, "repairs", {1: 1.0, 2: repairs})
+    monkeypatch.setattr(sender_module, "_NEAR", math.inf)
+    options = replace(OPTIONS, scales=(1, 2), pipeline="coded-fine")
+    for quality in (30, 60):
+        sender = Foretold(halves(), options, pipeline_for(options))
+        assert list(sender.at(Rung(quality)).rescaled.blocks) == [best]
 
 
 def test_of_noise_no_quality_of_a_coarse_scale_is_as_good(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ from bbmr.luma import psnr_y
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import Frame, Recipe, RescaledImage, WienerFilter
-from bbmr.upscaling import rounded
+from bbmr.upscaling import Upscaler, rounded
 from bbmr.upscaling.mosaic import CodedUpscaler, Restored
 
 _QUICK = 7
@@ -58,6 +58,8 @@ _STEP = 6
 """Qualities of the codec that the coarser of them is coded apart for that."""
 _FARTHEST = 3
 """Such steps that the quality may lie away at which their errors would be equal."""
+_CLOSE = 1.08
+"""Ratio of bits up to which the network that restores decides between them, and not the helper."""
 _WORTHWHILE = 0.99
 """Share of a single scale's cost that a mixture is foreseen to come to at most, to be coded: most disappoint."""
 _REMEMBERED = 3
@@ -129,7 +131,7 @@ class Sender:
         self._planes = {factor: fade(in_8_bit(plane), self._colour) for factor, plane in planes.items()}
         self._threads = ThreadPoolExecutor(torch.get_num_threads())
         self._whole: dict[tuple[int, int, int], Future[bytes]] = {}
-        self._measured: dict[tuple[int, int, int], _Measured] = {}
+        self._measured: dict[tuple[int, int, int, Upscaler], _Measured] = {}
         self._learned = LearnedBits()
         self._coded: dict[tuple[int, bytes], Coded] = {}
         self._variance = luma_variance(picture.colour, self.grid) if self.tune == "visual" else None
@@ -200,33 +202,45 @@ class Sender:
 
         weighted, bits: (scales, rows, cols), errors x weights and bits of every block at every scale.  What a bit saves
         differs from picture to picture, so where another scale costs little more than the one that costs least, the
-        coarser of the two is measured at a second quality, and they are held against each other at equal errors.
+        coarser of the two is measured at a second quality, and they are held against each other at equal errors; by
+        the helper, and where that finds them close, by the network that restores, which repairs some scales better.
         """
         costs = (weighted + rung.multiplier * bits).sum((1, 2))
         best, *others = map(int, np.argsort(costs))
         near_enough = costs[best] + _NEAR * rung.multiplier * float(bits[best].sum())
-
-        def whole(row: int, quality: int) -> tuple[float, float]:
-            errors, bits = self._measure(self.scales[row], quality, self._speed)
-            return float((errors * weights).sum()), float(bits.sum())
-
         for other in (other for other in others if costs[other] <= near_enough):
             fine, coarse = sorted((best, other))
-            lost, taken = whole(fine, rung.qualities[self.scales[fine]])
-            quality = rung.qualities[self.scales[coarse]]
-            near = whole(coarse, quality)
-            towards = quality + (_STEP if near[0] > lost else -_STEP)
-            if towards not in QUALITIES:
-                continue
-            beyond = whole(coarse, towards)
-            if min(lost, near[0], beyond[0]) <= 0 or beyond[0] == near[0]:  # blank pictures
-                continue
-            steps = math.log(lost / near[0]) / math.log(beyond[0] / near[0])
-            if not 0 <= steps <= _FARTHEST:  # noise, of which a better quality restores no more
-                continue
-            needed = near[1] * (beyond[1] / near[1]) ** steps
-            best = coarse if needed < taken else fine
+            ratio = self._held_against(rung, fine, coarse, weights, self._probe)
+            if ratio is not None and self._probe is not self._upscaler and max(ratio, 1 / ratio) < _CLOSE:
+                ratio = self._held_against(rung, fine, coarse, weights, self._upscaler)
+            if ratio is not None:
+                best = coarse if ratio < 1 else fine
         return best
+
+    def _held_against(
+        self, rung: Rung, fine: int, coarse: int, weights: NDArray[np.float64], upscaler: Upscaler
+    ) -> float | None:
+        """What the coarser of two scales takes of the finer one's bits for the errors that an upscaler leaves of that;
+        None where this cannot be told.  fine, coarse: their rows.
+        """
+
+        def whole(row: int, quality: int) -> tuple[float, float]:
+            errors, bits = self._measure(self.scales[row], quality, self._speed, upscaler)
+            return float((errors * weights).sum()), float(bits.sum())
+
+        lost, taken = whole(fine, rung.qualities[self.scales[fine]])
+        quality = rung.qualities[self.scales[coarse]]
+        near = whole(coarse, quality)
+        towards = quality + (_STEP if near[0] > lost else -_STEP)
+        if towards not in QUALITIES:
+            return None
+        beyond = whole(coarse, towards)
+        if min(lost, near[0], beyond[0]) <= 0 or beyond[0] == near[0]:  # blank pictures
+            return None
+        steps = math.log(lost / near[0]) / math.log(beyond[0] / near[0])
+        if not 0 <= steps <= _FARTHEST:  # noise, of which a better quality restores no more
+            return None
+        return near[1] * float((beyond[1] / near[1]) ** steps) / taken
 
     def _learn(self, coded: Coded) -> None:
         """Take in what a mixture of measured scales says of bits."""
@@ -240,8 +254,9 @@ class Sender:
         """What a squared error counts in each block, (rows, cols)."""
         return np.ones(errors.shape[1:]) if self._variance is None else visibility(self._variance, errors[0])
 
-    def _measure(self, factor: int, quality: int, speed: int) -> _Measured:
-        known = factor, quality, speed
+    def _measure(self, factor: int, quality: int, speed: int, upscaler: Upscaler | None = None) -> _Measured:
+        """upscaler: which restores; the helper, unless given."""
+        known = factor, quality, speed, upscaler or self._probe
         if known not in self._measured:
             self._progress("measure", self.scales.index(factor) / len(self.scales))
             with full_float32():
@@ -255,11 +270,11 @@ class Sender:
                 factor, *_ = known
                 self._whole[known] = self._threads.submit(self._encode, self._planes[factor], *known)
 
-    def _measure_anew(self, factor: int, quality: int, speed: int) -> _Measured:
+    def _measure_anew(self, factor: int, quality: int, speed: int, upscaler: Upscaler) -> _Measured:
         size = self.grid.height, self.grid.width
         data, plane = self._through_codec(factor, quality, speed, np.ones((self.grid.rows, self.grid.cols), np.bool_))
         bits = share_bits(self._planes[factor], len(data), quality, self.grid, factor)
-        restored = self._probe.restore_uniform(plane, factor, size, quality)
+        restored = upscaler.restore_uniform(plane, factor, size, quality)
         errors = restored_errors(self.picture.colour, self.grid, restored)
         quick = speed > self._speed
         return errors * (_ERRORS_OF_QUICK[factor] if quick else 1), bits * (_BITS_OF_QUICK if quick else 1)
