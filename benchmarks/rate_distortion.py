@@ -4,7 +4,8 @@
 
 DIR holds one folder of pictures for each set.  Every codec codes every picture at six or more settings; all bytes of
 its files count.  What is measured is kept in OUT/points.jsonl, so that a run that was stopped goes on where it was, and
-measured again where weights or a codec's version have changed; where bbmr's own code has, take another folder.
+measured again where weights or a codec's version have changed.  A change of bbmr's code that changes its files has to
+be said in FILES below; before a run goes on, one point of each of its kinds is measured anew, and has to be the same.
 Tables and plots are made of the pictures that all codecs of the run have been measured on.
 
 Where bbmr is measured at single scales too, a table says what each of its parts brings: AVIF's boxes left out, the
@@ -13,6 +14,7 @@ network, the best scale for each picture, a scale for each block.
 
 import argparse
 import json
+import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,17 +47,23 @@ from bbmr.picture import Picture
 from bbmr.pipeline import restore
 from bbmr.weights import weights_index
 
-OWN_QUALITIES = (10, 20, 30, 40, 50, 60, 72, 85)  # some 0.02 to 1 bpp
+FILES = 2
+"""To be raised where bbmr makes other files than before of the same pictures, options and weights."""
+OWN_QUALITIES = (10, 20, 30, 35, 40, 45, 50, 60, 72, 85)  # some 0.005 to 1 bpp
 SINGLE_QUALITIES = {1: OWN_QUALITIES[2:], 2: OWN_QUALITIES[1:], 4: OWN_QUALITIES[:-1], 8: OWN_QUALITIES[:-1]}
 """Of those the ones that a scale all over has qualities of the codec for, and sense."""
 OWN = "bbmr, psnr"
 ANCHOR = "AVIF, psnr"
 """What BD-rates are against; where it is not measured, the first codec that is."""
-OTHER_ANCHORS = ("WebP", "JPEG")
+OTHER_ANCHORS = ("AVIF, psnr, CDEF", "WebP", "JPEG")
 BOX_BYTES = 275
 """Of an AVIF file around its frame."""
 LOW_RATE = 0.15
 """Bits per pixel below which rescaling is expected to be of use."""
+_LEAST_OVERLAP = 0.5
+"""dB, or what a metric has, that two curves share, to be compared."""
+_INTEGRATED = 201
+"""Values at which curves are handed on to be integrated, each fitted to all its points."""
 _EVEN = 0.001
 """Share of a file that two may differ by and count as of one size: curves between their points are not exact."""
 METRICS = {"psnr_y": "PSNR-Y", "psnr_rgb": "PSNR-RGB", "ssim": "SSIM, dB", "ms_ssim": "MS-SSIM, dB"}
@@ -90,7 +98,8 @@ class Own(Rival):
         self.settings = OWN_QUALITIES if len(scales) > 1 else SINGLE_QUALITIES[scales[0]]
         self._options = CodedOptions(quality=0, tune=tune, scales=scales)
         pipeline = pipeline_for(self._options)
-        self.version = "+".join(weights_index()[name].sha256[:16] for name in (*pipeline.networks, *pipeline.helper))
+        weights = "+".join(weights_index()[name].sha256[:16] for name in (*pipeline.networks, *pipeline.helper))
+        self.version = f"{weights}, files {FILES}"
 
     def encode(self, colour: Samples, setting: float) -> bytes:
         sender = Sender(Picture(colour), self._options, pipeline_for(self._options))
@@ -166,23 +175,17 @@ def values_at(line: Curve, rates: ArrayLike) -> NDArray[np.float64]:
     return values
 
 
-def up_to(line: Curve, value: float) -> Curve:
-    """The part of a curve that ends at a value."""
-    rates, values = line
-    if value >= values[-1]:
-        return line
-    return np.append(rates[values < value], rates_at(line, value)), np.append(values[values < value], value)
-
-
 def between(ours: Curve, theirs: Curve, highest: float = np.inf) -> float:
     """BD-rate in percent against theirs, up to what they give at a rate; NaN where the two hardly overlap."""
+    top = min(theirs[1][-1], ours[1][-1])
     if highest < theirs[0][-1]:
-        top = float(values_at(theirs, highest))
-        theirs, ours = up_to(theirs, top), up_to(ours, top)
-    overlap = min(theirs[1][-1], ours[1][-1]) - max(theirs[1][0], ours[1][0])
-    if overlap < 0.5 or min(len(theirs[0]), len(ours[0])) < 3:
+        top = float(np.minimum(top, values_at(theirs, highest)))  # NaN where they have nothing below
+    bottom = max(theirs[1][0], ours[1][0])
+    if not top - bottom >= _LEAST_OVERLAP or min(len(theirs[0]), len(ours[0])) < 3:
         return float("nan")
-    return float(bd_rate(*theirs, *ours, method="pchip", min_overlap=0, require_matching_points=False))
+    values = np.linspace(bottom, top, _INTEGRATED)
+    rates = rates_at(theirs, values), rates_at(ours, values)
+    return float(bd_rate(rates[0], values, rates[1], values, method="pchip"))
 
 
 def saved(points: Sequence[Point], anchor: Sequence[Point], metric: str, highest: float = np.inf) -> float:
@@ -395,6 +398,7 @@ def run(
         whole.write("".join(json.dumps(asdict(point)) + "\n" for point in points).encode())
     known = {(point.digest, point.codec, point.setting) for point in points}
     digests = {path: sha256(path.read_bytes()).hexdigest()[:16] for paths in sets.values() for path in paths}
+    check_known(points, {digest: path for path, digest in digests.items()}, codecs)
     missing = [
         (name, path, digests[path], codec, setting)
         for name, paths in sets.items()
@@ -429,6 +433,23 @@ def run(
         parts.append(table_of_settings(pictures, codecs))
     (out / "report.md").write_text("\n\n".join(parts) + "\n")
     say("\n\n".join(parts))
+
+
+def check_known(points: Sequence[Point], paths: Mapping[str, Path], codecs: Sequence[Rival]) -> None:
+    """Measure one point of each of our codecs anew, whichever.  paths: of pictures by digest.  Raises SystemExit where
+    it takes other bits than are known.
+    """
+    for codec in codecs:
+        known = [point for point in points if point.codec == codec.name and point.digest in paths]
+        if not isinstance(codec, Own) or not known:
+            continue
+        old = random.choice(known)
+        new = measure(old.set, paths[old.digest], old.digest, codec, old.setting)
+        if new.bpp != old.bpp:
+            raise SystemExit(
+                f"{codec.name} takes {new.bpp:.5f} bpp of {old.picture} at {old.setting:g}, and took {old.bpp:.5f} "
+                "when it was measured: raise FILES in benchmarks/rate_distortion.py, so that all is measured again"
+            )
 
 
 def pixels_of(path: Path) -> int:

@@ -102,7 +102,10 @@ class JpegXLAtFullSize(JpegXL):
     """The same without its own resampling, which only the command line cjxl turns off."""
 
     name = "JPEG XL, full size"
-    version = "cjxl"
+
+    def __init__(self) -> None:
+        said = subprocess.run(["cjxl", "--version"], check=True, capture_output=True, text=True)
+        self.version = said.stdout.splitlines()[0]
 
     @staticmethod
     def is_there() -> bool:

@@ -20,10 +20,12 @@ from rate_distortion import (  # noqa: E402
     LOW_RATE,
     OWN,
     SINGLE_QUALITIES,
+    Own,
     Point,
     alone,
     best_of,
     better,
+    check_known,
     complete,
     curve,
     mean_points,
@@ -31,9 +33,8 @@ from rate_distortion import (  # noqa: E402
     table_against,
     table_of_parts,
     table_of_pictures,
-    up_to,
 )
-from rivals import Jpeg, WebP  # noqa: E402
+from rivals import Jpeg, Samples, WebP  # noqa: E402
 
 POINT = Point("set", "a.png", "0", "JPEG", "1", 1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -56,12 +57,18 @@ def test_only_what_lies_below_a_rate_counts_there() -> None:
     assert saved(mixed, points(), "psnr_y") > -30
 
 
-def test_curves_rise_and_end_where_they_are_cut() -> None:
+def test_curves_are_fitted_to_all_their_points_and_then_cut() -> None:
+    """One point of the anchor lies below the rate, and the share is told of what lies between it and the rate."""
+    anchor = [replace(POINT, bpp=rate, psnr_y=40 + 10 * np.log10(rate)) for rate in (0.1, 0.4, 1.0, 3.0)]
+    ours = [replace(point, bpp=0.5 * point.bpp) for point in anchor]
+    assert saved(ours, anchor, "psnr_y", LOW_RATE) == pytest.approx(-50)
+    assert np.isnan(saved(ours, anchor, "psnr_y", 0.105))  # 0.2 dB
+    assert np.isnan(saved(ours, anchor, "psnr_y", 0.05))
+
+
+def test_curves_rise() -> None:
     worse = replace(POINT, bpp=0.2, psnr_y=20.0)
-    rates, values = up_to(curve([*points(), worse], "psnr_y"), 38.0)
-    assert 0.2 not in rates
-    assert values[-1] == 38
-    assert rates[-1] == pytest.approx(10**-0.2)
+    np.testing.assert_array_equal(curve([*points(), worse], "psnr_y"), curve(points(), "psnr_y"))
 
 
 def test_of_files_of_one_size_the_better_counts() -> None:
@@ -161,3 +168,26 @@ def test_a_run_is_gone_on_with(tmp_path: Path) -> None:
     assert len(kept) == len(lines)
     assert "older" not in log.read_text()
     assert (tmp_path / "rd" / "set.svg").stat().st_size > 5000
+
+
+class Made(Own):
+    """Files of so many bytes."""
+
+    def __init__(self, size: int) -> None:
+        self.name, self.version, self.size = OWN, "1", size
+
+    def encode(self, colour: Samples, setting: float) -> bytes:
+        return bytes(self.size)
+
+    def decode(self, data: bytes) -> Samples:
+        return np.zeros((200, 240, 3), np.uint8)
+
+
+def test_a_run_does_not_go_on_where_files_have_become_others(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(textured(200, 240)).save(path)
+    point = replace(POINT, codec=OWN, digest="known", bpp=8 * 600 / (200 * 240))
+    check_known([point], {"known": path}, [Made(600), Jpeg()])
+    check_known([point], {"another": path}, [Made(601)])
+    with pytest.raises(SystemExit, match=r"took 0\.10000 .* raise FILES"):
+        check_known([point], {"known": path}, [Made(601)])
