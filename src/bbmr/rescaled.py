@@ -29,14 +29,14 @@ class Recipe:
     allocator of the sender's.
     """
     expected_psnr: float | None = None
-    """PSNR-Y in dB that the sender promises, by its distortion estimate, or measured where LR samples were refined;
-    None where it makes no such promise.
+    """PSNR-Y in dB that the sender promises: measured where LR samples were coded with loss or refined, else by its
+    distortion estimate; None where it makes no such promise, or the picture comes back exactly.
     """
 
 
 WienerFilter = tuple[int, ...]
 """Coefficients, -128 to 127, of a filter for what is restored of one scale (see `bbmr.upscaling.wiener`): WIENER_TAPS
-for each class of activity.  None: no filter.
+for each class of activity.  Empty: no filter.
 """
 WIENER_TAPS = 7
 WIENER_CLASSES = (1, 4)
@@ -56,6 +56,11 @@ class Frame:
     data: bytes
     colour: int = 100
     filter: WienerFilter = ()
+
+    def __post_init__(self) -> None:
+        lengths = [0, *(WIENER_TAPS * classes for classes in WIENER_CLASSES)]
+        if len(self.filter) not in lengths:
+            raise ValueError(f"a filter has one of {lengths} coefficients, not {len(self.filter)}")
 
 
 class _Mapped:

@@ -25,7 +25,7 @@ from bbmr.fileformat import decode, encode
 from bbmr.luma import luma
 from bbmr.networks import NetworkDescriptor
 from bbmr.networks.fast import CodedFast
-from bbmr.picture import Picture
+from bbmr.picture import Metadata, Picture
 from bbmr.pipeline import compress_uniform, restore
 from bbmr.rescaled import RescaledImage
 from bbmr.samples import to_tensor
@@ -229,12 +229,52 @@ def test_what_is_foreseen_is_about_what_comes() -> None:
         assert foreseen.psnr == pytest.approx(coded.psnr, abs=1.0)
 
 
-def test_alpha_and_metadata_come_back() -> None:
-    picture = halves()
-    alpha = np.arange(300 * 420, dtype=np.uint32).reshape(300, 420).astype(np.uint8)
-    received = restore(decode(encode(compress(Picture(picture.colour, alpha), OPTIONS))))
+def test_alpha_and_metadata_come_back_and_are_foreseen() -> None:
+    rng = np.random.default_rng(0)
+    alpha = rng.integers(0, 256, (300, 420), np.uint8)
+    metadata = Metadata(icc=rng.bytes(3000), exif=b"II*\0" + rng.bytes(5000), xmp=b"<x/>")
+    bare = halves()
+    picture = Picture(bare.colour, alpha, metadata)
+    sender, without = (Sender(one, OPTIONS, pipeline_for(OPTIONS)) for one in (picture, bare))
+    coded = sender.at(Rung(40))
+    data = encode(coded.rescaled)
+    assert coded.size == len(data)
+    besides = len(data) - without.at(Rung(40)).size
+    assert besides > 8000 + alpha.size  # they are noise
+    assert sender.foresee(Rung(40)).size - without.foresee(Rung(40)).size == pytest.approx(besides)
+    received = restore(decode(data))
     assert received.alpha is not None
     np.testing.assert_array_equal(received.alpha, alpha)
+    assert received.metadata == metadata
+
+
+def test_a_file_that_has_to_be_padded_is_foreseen_so() -> None:
+    """A hundred bytes never stand for more than 1.5 megapixels."""
+    options = replace(OPTIONS, scales=(16,))
+    sender = Sender(Picture(np.full((2048, 3072, 1), 90, np.uint8)), options, pipeline_for(options))
+    coded = sender.at(Rung(0))
+    assert coded.size == len(encode(coded.rescaled))
+    assert sender.foresee(Rung(0)).size == coded.size
+
+
+@pytest.mark.parametrize("quality", [0, 100])
+@pytest.mark.parametrize("colour", [halves().colour, np.full((1, 1, 3), 7, np.uint8), np.zeros((130, 16, 1), np.uint8)])
+@pytest.mark.parametrize("tune", ["psnr", "visual"])
+def test_pictures_of_all_kinds_come_back_at_the_ends_of_quality(
+    colour: NDArray[np.uint8], quality: int, tune: str
+) -> None:
+    coded = compress(Picture(colour), replace(OPTIONS, quality=quality, tune=tune))
+    received = restore(decode(encode(coded)))
+    assert received.colour.shape == colour.shape
+    if coded.recipe.expected_psnr is not None:
+        assert psnr_y(received, Picture(colour)) == pytest.approx(coded.recipe.expected_psnr, abs=1e-3)
+
+
+@pytest.mark.parametrize("scales", [SCALES, (2,)])
+def test_a_blank_picture_is_better_than_any_psnr_that_is_asked_for(scales: tuple[int, ...]) -> None:
+    options = replace(OPTIONS, quality=None, target_psnr=40.0, scales=scales)
+    blank = Picture(np.full((200, 300, 3), 128, np.uint8))
+    assert psnr_y(restore(decode(encode(compress(blank, options)))), blank) >= 40
 
 
 def test_a_target_of_less_than_a_byte_is_out_of_reach() -> None:

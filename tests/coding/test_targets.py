@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from bbmr.blocks import BlockGrid
+from bbmr.blocks import SCALES, BlockGrid
 from bbmr.coding.coded import Coded, Foreseen
 from bbmr.coding.ladder import Rung
 from bbmr.coding.targets import reach_psnr, reach_size
@@ -24,8 +24,8 @@ class MadeUp:
     is foreseen is off by some factor.
     """
 
-    def __init__(self, foresight: float = 1.0) -> None:
-        self.grid = GRID
+    def __init__(self, foresight: float = 1.0, scales: tuple[int, ...] = SCALES) -> None:
+        self.grid, self.scales = GRID, scales
         self.foresight = foresight
         self.coded: list[Rung] = []
         self.measured: set[int] = set()
@@ -76,6 +76,45 @@ def test_what_is_out_of_reach_is_said() -> None:
         reach_size(MadeUp(), 12000)
     with pytest.raises(BbmrError, match=r"it does not get above 53\.50 dB"):
         reach_psnr(MadeUp(), 60)
+
+
+@pytest.mark.parametrize("scales", [SCALES, (2,)])
+@pytest.mark.parametrize("psnr", [48.0, np.inf])
+def test_a_picture_that_is_better_at_its_smallest_than_asked_for_is_taken(scales: tuple[int, ...], psnr: float) -> None:
+    class Smooth(MadeUp):
+        def at(self, rung: Rung, alone: bool = True) -> Coded:
+            coded = super().at(rung, alone)
+            error = 64 * 64 * 255**2 / 10 ** ((psnr + rung.quality / 100) / 10)
+            return Coded(rung, PICTURE, coded.size, np.array([[error]]))
+
+        def foresee(self, rung: Rung, roughly: bool = False) -> Foreseen:
+            coded = Smooth().at(rung)
+            return Foreseen(coded.size, coded.psnr)
+
+    sender = Smooth(scales=scales)
+    assert reach_psnr(sender, 36).psnr == pytest.approx(psnr)
+    assert len(sender.coded) <= 7
+
+
+@given(st.integers(150, 12000))
+def test_with_one_scale_the_best_quality_is_found_in_seven_codings(size: int) -> None:
+    """Thrift changes nothing then, so that sizes have gaps of 7 %."""
+
+    class Alone(MadeUp):
+        def at(self, rung: Rung, alone: bool = True) -> Coded:
+            assert rung.thrift == 1
+            return super().at(rung, alone)
+
+    sender = Alone(scales=(2,))
+    possible = [MadeUp().at(Rung(quality)).size for quality in range(101)]
+    fitting = [one for one in possible if 0.97 * size <= one <= size]
+    if fitting:
+        assert reach_size(sender, size).size in fitting
+    else:
+        end = "out of reach" if not possible[0] <= size <= possible[-1] else "cannot be met exactly: the nearest is"
+        with pytest.raises(BbmrError, match=end):
+            reach_size(sender, size)
+    assert len(sender.coded) <= 7
 
 
 def test_where_steps_are_too_coarse_the_nearest_is_said() -> None:

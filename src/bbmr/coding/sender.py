@@ -31,7 +31,7 @@ from bbmr.coding.wiener_fit import WienerFit
 from bbmr.depth import in_8_bit
 from bbmr.devices import full_float32
 from bbmr.downscaling import bicubic_planes, planes_of_part
-from bbmr.fileformat import encode
+from bbmr.fileformat import padded, size_besides, size_with
 from bbmr.lr_blocks import LRBlocks
 from bbmr.luma import psnr_y
 from bbmr.picture import Picture
@@ -50,7 +50,7 @@ _HELD = 1 << 22
 _COLOUR = {"visual": 100, "psnr": 80}
 """Per cent of its colour that the codec is given, by what is minimised."""
 _FILE_BYTES = 110
-"""Of a file without its frames, about."""
+"""Of a file without its frames, alpha and metadata, about."""
 _NEAR = 0.15
 """Share of the bits that two scales, each for the whole picture, may differ by in cost and be held against each other
 more closely."""
@@ -128,6 +128,7 @@ class Sender:
         if core is not None:
             picture, planes = picture.crop(*core), planes_of_part(planes, *core)
         self.picture, self.grid = picture, BlockGrid(picture.height, picture.width, options.block)
+        self._besides = size_besides(picture.alpha, picture.metadata)
         self._planes = {factor: fade(in_8_bit(plane), self._colour) for factor, plane in planes.items()}
         self._threads = ThreadPoolExecutor(torch.get_num_threads())
         self._whole: dict[tuple[int, int, int], Future[bytes]] = {}
@@ -169,7 +170,8 @@ class Sender:
         roughly: at the encoder's quick speed.
         """
         rows, errors, bits = self._choose(rung, roughly)
-        size = _FILE_BYTES + (of_blocks(bits, rows).sum() + Overhead.foreseen(bits).of(rows)) / 8
+        frames = (of_blocks(bits, rows).sum() + Overhead.foreseen(bits).of(rows)) / 8
+        size = padded(self.grid, round(_FILE_BYTES + self._besides + frames))
         return Foreseen(size, psnr_of(float(of_blocks(errors, rows).sum()), self.grid.height * self.grid.width))
 
     def _choose(
@@ -334,7 +336,7 @@ class Sender:
         errors = restored_errors(picture.colour, self.grid, rounded(restored, picture.depth))
         psnr = psnr_y(float(errors.sum()), picture.height * picture.width)
         rescaled = replace(rescaled, recipe=replace(recipe, expected_psnr=psnr))
-        return Coded(rung, rescaled, len(encode(rescaled)), errors)
+        return Coded(rung, rescaled, size_with(rescaled, self._besides), errors)
 
     def _fit_filters(self, parts: Iterable[Restored], rung: Rung) -> dict[int, WienerFilter]:
         """By scale, for those where they are worth their bytes."""

@@ -46,6 +46,10 @@ class Sender(Protocol):
     def grid(self) -> BlockGrid:
         """Of the picture."""
 
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """Those that blocks may have."""
+
     def at(self, rung: Rung, alone: bool = True) -> Coded:
         """Code the picture; alone: with one scale where that is better than a mixture."""
 
@@ -63,7 +67,7 @@ class _Aim:
     excess: how much too much of it a picture is.  lowest: the excess that is still enough, below 0.  highest: the one
     that will do where nothing is found from `lowest` to 0.  first: the quality to begin at.  per_quality: what a
     quality adds, about.  stretched: how far thrift may take it from that of a quality; much more of it costs.
-    told: what a picture is, in words.
+    told: what a picture is, in words.  more_will_do: where even the smallest file has too much.
     """
 
     excess: Callable[[Coded | Foreseen], float]
@@ -73,6 +77,7 @@ class _Aim:
     per_quality: float
     stretched: float
     told: Callable[[Coded], str]
+    more_will_do: bool = False
 
     def fits(self, coded: Coded) -> bool:
         return self.lowest <= self.excess(coded) <= 0
@@ -99,8 +104,8 @@ def reach_size(sender: Sender, size: int) -> Coded:
 
 
 def reach_psnr(sender: Sender, psnr: float) -> Coded:
-    """The picture with a PSNR-Y of at least `psnr` dB, 0.25 dB more at most, or 3 % more where there is none such.  As
-    `reach_size`.
+    """The picture with a PSNR-Y of at least `psnr` dB, 0.25 dB more at most, or 3 % more where there is none such; or
+    the smallest file, where that has more.  Raises as `reach_size`.
     """
 
     def excess(one: Coded | Foreseen) -> float:
@@ -110,7 +115,7 @@ def reach_psnr(sender: Sender, psnr: float) -> Coded:
     first = _MIDDLE + (psnr - _MIDDLE_PSNR) / _PER_QUALITY_OF_PSNR
     return _reach(
         sender,
-        _Aim(excess, -_TOO_GOOD, highest, first, _PER_QUALITY_OF_PSNR, 0.6, lambda one: f"{one.psnr:.2f} dB"),
+        _Aim(excess, -_TOO_GOOD, highest, first, _PER_QUALITY_OF_PSNR, 0.6, lambda one: f"{one.psnr:.2f} dB", True),
     )
 
 
@@ -119,9 +124,12 @@ def _reach(sender: Sender, aim: _Aim) -> Coded:
     same at the next lie 6 % of the bytes, each corrected by what came of the one before; else of qualities around, in
     turn.
     """
+    if len(sender.scales) == 1:
+        return _reach_by_quality(sender, aim)
     foresight = _Foresight(sender, aim, 0.0)
     nearest = sender.at(foresight.fitting(_near_quality(foresight, aim)))
-    _check_reach(nearest, aim)
+    if _is_last(nearest, aim, *_ends(nearest.rung)):
+        return nearest
     tried = set[Rung]()
     while len(tried) < _CODINGS and not aim.fits(nearest):
         rung = foresight.fitting(_near_quality(foresight, aim))
@@ -129,7 +137,8 @@ def _reach(sender: Sender, aim: _Aim) -> Coded:
             break
         tried.add(rung)
         coded = sender.at(rung, alone=False)
-        _check_reach(coded, aim)
+        if _is_last(coded, aim, *_ends(rung)):
+            return coded
         nearest = min(nearest, coded, key=aim.distance)
         foresight = _Foresight(sender, aim, aim.excess(coded) - aim.excess(sender.foresee(rung)))
     if aim.fits(nearest):
@@ -140,6 +149,27 @@ def _reach(sender: Sender, aim: _Aim) -> Coded:
         nearest = min(nearest, _with_thrift(sender, sender.at(Rung(quality), alone=False), aim), key=aim.distance)
         if aim.fits(nearest):
             return nearest
+    return _near_enough(nearest, aim)
+
+
+def _reach_by_quality(sender: Sender, aim: _Aim) -> Coded:
+    """As `_reach`, of one scale all over: thrift has nothing to choose there, and qualities have gaps between them."""
+    low, high = QUALITIES[0] - 1, QUALITIES[-1] + 1  # too little, too much
+    nearest: Coded | None = None
+    while high - low > 1:
+        coded = sender.at(Rung((low + high) // 2))
+        nearest = coded if nearest is None else min(nearest, coded, key=aim.distance)
+        if aim.fits(nearest):
+            return nearest
+        low, high = (low, coded.rung.quality) if aim.excess(coded) > 0 else (coded.rung.quality, high)
+    assert nearest is not None  # there are qualities
+    if _is_last(nearest, aim, high == QUALITIES[0], low == QUALITIES[-1]):
+        return nearest
+    return _near_enough(nearest, aim)
+
+
+def _near_enough(nearest: Coded, aim: _Aim) -> Coded:
+    """Raises BbmrError where it is not."""
     if aim.distance(nearest)[1]:
         raise BbmrError(f"cannot be met exactly: the nearest is {aim.told(nearest)}; ask for a little more or less")
     return nearest
@@ -167,14 +197,28 @@ class _Foresight:
         return Rung(quality, math.exp(high))
 
 
-def _check_reach(coded: Coded, aim: _Aim) -> None:
-    """Raise BbmrError for a picture at the end of the ladder that still has too little, or too much."""
-    least, most = _log_thrifts(coded.rung.quality)
-    log_thrift = math.log(coded.rung.thrift)
-    if coded.rung.quality == QUALITIES[-1] and log_thrift < 0.99 * least and aim.excess(coded) < aim.lowest:
+def _is_last(coded: Coded, aim: _Aim, lowest: bool, highest: bool) -> bool:
+    """Whether a picture is the one at the lower end of the ladder and has more than is sought, which will do.
+
+    lowest, highest: whether it is at that end.  Raises BbmrError where it still has too little, or too much.
+    """
+    if highest and aim.excess(coded) < aim.lowest:
         raise BbmrError(f"out of reach: it does not get above {aim.told(coded)}; ask for less")
-    if coded.rung.quality == QUALITIES[0] and log_thrift > 0.99 * most and aim.excess(coded) > aim.highest:
+    if not lowest or aim.excess(coded) <= aim.highest:
+        return False
+    if not aim.more_will_do:
         raise BbmrError(f"out of reach: it does not get below {aim.told(coded)}; ask for more")
+    return True
+
+
+def _ends(rung: Rung) -> tuple[bool, bool]:
+    """Whether it is at the lower, and at the upper end of the ladder."""
+    least, most = _log_thrifts(rung.quality)
+    log_thrift = math.log(rung.thrift)
+    return (
+        rung.quality == QUALITIES[0] and log_thrift > 0.99 * most,
+        rung.quality == QUALITIES[-1] and log_thrift < 0.99 * least,
+    )
 
 
 def _log_thrifts(quality: int) -> tuple[float, float]:

@@ -195,6 +195,11 @@ def padding_for(grid: BlockGrid, length: int) -> bytes:
     return Section(Kind.PADDING, Codec.STORED, bytes(max(needed - length - SECTION_OVERHEAD, 0))).to_bytes()
 
 
+def padded(grid: BlockGrid, length: int) -> int:
+    """Bytes of a file that has `length` without its padding."""
+    return length + len(padding_for(grid, length))
+
+
 def read_header(head: bytes, length: int, max_pixels: int = MAX_PIXELS) -> Header:
     """Read and check the header.
 

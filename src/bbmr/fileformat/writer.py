@@ -7,9 +7,10 @@ from io import BytesIO
 from typing import BinaryIO
 
 from bbmr.blocks import BlockGrid
+from bbmr.depth import Samples
 from bbmr.fileformat import container, jpegxl, payload, recipe, scale_map
 from bbmr.fileformat.compressed import deflate
-from bbmr.fileformat.container import MAX_PIXELS, Codec, Header, Kind, Section
+from bbmr.fileformat.container import HEADER_SIZE, MAX_PIXELS, Codec, Header, Kind, Section, padded
 from bbmr.fileformat.errors import FileFormatError
 from bbmr.fileformat.reader import METADATA_KINDS
 from bbmr.panels import PanelGrid
@@ -40,6 +41,23 @@ def check_writable(grid: BlockGrid, max_pixels: int = MAX_PIXELS) -> None:
     )
 
 
+def size_besides(alpha: Samples | None, metadata: Metadata) -> int:
+    """Bytes that alpha, (H, W), and metadata take in a file.  Raises FileFormatError as `encode`."""
+    sections = [*_metadata_sections(metadata, *METADATA_KINDS.values())]
+    if alpha is not None:
+        sections.append(_alpha_section(alpha))
+    return sum(len(section.to_bytes()) for section in sections)
+
+
+def size_with(rescaled: RescaledImage, besides: int) -> int:
+    """Bytes of the file that `encode` makes.  besides: what `size_besides` gives, which takes long to find and does not
+    depend on how the picture is coded.
+    """
+    bare = replace(rescaled, alpha=None, metadata=Metadata())
+    sections = _recipe_section(bare.recipe), *_sections_of(bare)
+    return padded(rescaled.grid, HEADER_SIZE + besides + sum(len(section.to_bytes()) for section in sections))
+
+
 class Writer:
     """A file that is being written; all its panels have to be added in their order, and then it has to be finished."""
 
@@ -55,7 +73,7 @@ class Writer:
         self._added = 0
         file.write(header.to_bytes())
         self._write(self._recipe)
-        for section in self._metadata_sections(Kind.ICC):
+        for section in _metadata_sections(self._metadata, Kind.ICC):
             self._write(section)
 
     def add(self, panel: RescaledImage) -> None:
@@ -75,7 +93,7 @@ class Writer:
         """
         if self._added < len(self._header.panels):
             raise ValueError(f"{self._added} of {len(self._header.panels)} panels were added")
-        for section in self._metadata_sections(Kind.EXIF, Kind.XMP):
+        for section in _metadata_sections(self._metadata, Kind.EXIF, Kind.XMP):
             self._write(section)
         self._file.write(container.padding_for(self._header.grid, self._file.tell()))
         header = replace(self._header, length=self._file.tell())
@@ -89,14 +107,6 @@ class Writer:
     def _write(self, section: Section) -> None:
         self._file.write(section.to_bytes())
 
-    def _metadata_sections(self, *kinds: Kind) -> Iterator[Section]:
-        for name, kind in METADATA_KINDS.items():
-            data: bytes | None = getattr(self._metadata, name)
-            if kind in kinds and data is not None:
-                if len(data) > METADATA_LIMIT:
-                    raise FileFormatError(f"the {kind.label} has {len(data)} bytes; {METADATA_LIMIT} is the limit")
-                yield deflate(kind, data)
-
 
 def _recipe_section(made_for: Recipe) -> Section:
     return Section(Kind.RECIPE, Codec.STORED, recipe.encode(made_for))
@@ -108,4 +118,17 @@ def _sections_of(panel: RescaledImage) -> Iterator[Section]:
     for factor in sorted(panel.blocks, reverse=True):
         yield payload.encode(panel.blocks[factor], factor, panel.frames.get(factor))
     if panel.alpha is not None:
-        yield Section(Kind.ALPHA, Codec.JPEG_XL, jpegxl.encode(panel.alpha[:, :, None]))
+        yield _alpha_section(panel.alpha)
+
+
+def _alpha_section(alpha: Samples) -> Section:
+    return Section(Kind.ALPHA, Codec.JPEG_XL, jpegxl.encode(alpha[:, :, None]))
+
+
+def _metadata_sections(metadata: Metadata, *kinds: Kind) -> Iterator[Section]:
+    for name, kind in METADATA_KINDS.items():
+        data: bytes | None = getattr(metadata, name)
+        if kind in kinds and data is not None:
+            if len(data) > METADATA_LIMIT:
+                raise FileFormatError(f"the {kind.label} has {len(data)} bytes; {METADATA_LIMIT} is the limit")
+            yield deflate(kind, data)
