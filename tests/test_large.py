@@ -163,8 +163,11 @@ def test_with_loss(depth: int) -> None:
     assert psnr(restored, deep) == pytest.approx(expected, abs=0.3)  # panels are measured without their neighbours
 
 
-def test_pictures_in_panels_are_those_that_a_quality_is_asked_for() -> None:
+def test_pictures_in_panels_are_those_that_a_quality_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert in_panels(CodedOptions(quality=50), 300, 500)
     assert not in_panels(CodedOptions(quality=50), 200, 200)
     assert not in_panels(CodedOptions(target_bpp=0.1), 300, 500)
     assert not in_panels(Options(), 300, 500)
+    monkeypatch.setattr(panels_module, "PANEL_PIXELS", 1 << 24)
+    assert in_panels(CodedOptions(quality=50), 1, 32769)  # longer than a frame may be
+    assert not in_panels(CodedOptions(quality=50), 1, 32768)

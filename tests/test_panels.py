@@ -43,7 +43,10 @@ def _overlap(one: tuple[slice, ...], other: tuple[slice, ...]) -> bool:
     return all(a.start < b.stop and b.start < a.stop for a, b in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize(("height", "width", "count"), [(4096, 4096, 1), (4097, 4096, 5), (9000, 9000, 27)])
+@pytest.mark.parametrize(
+    ("height", "width", "count"),
+    [(4096, 4096, 1), (4097, 4096, 5), (9000, 9000, 27), (100, 32768, 1), (100, 32769, 9), (40000, 100, 40)],
+)
 def test_large_pictures_have_several(height: int, width: int, count: int) -> None:
     panels = PanelGrid.usual(BlockGrid(height, width, 128))
     assert len(panels) == count

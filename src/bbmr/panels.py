@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bbmr.blocks import BlockGrid
+from bbmr.codecs.avif import MAX_SIDE
 
 PANEL_PIXELS = 1 << 24
-"""Pixels of whole blocks up to which a picture is one panel."""
+"""Pixels of whole blocks up to which a picture is one panel, unless a side is longer than a frame may have."""
 PANEL_HEIGHT, PANEL_WIDTH = 1024, 4096
 """Of the panels of larger ones.  Wide, so that the rows that are read or written at a time are few."""
 
@@ -36,7 +37,7 @@ class PanelGrid:
     @classmethod
     def usual(cls, grid: BlockGrid) -> "PanelGrid":
         """As pictures of this size are stored."""
-        if grid.rows * grid.cols * grid.side**2 <= PANEL_PIXELS:
+        if grid.rows * grid.cols * grid.side**2 <= PANEL_PIXELS and max(grid.height, grid.width) <= MAX_SIDE:
             return cls.whole(grid)
         return cls(grid, PANEL_HEIGHT // grid.side, PANEL_WIDTH // grid.side)
 

@@ -54,6 +54,7 @@ def test_there_and_back(photo: Path) -> None:
     out, err = bbmr("compress", photo)
     assert "photo.bbmr: 52 x 40" in out
     assert "bpp" in out
+    assert "PSNR-Y" in out
     assert not err
     bbmr("restore", "photo.bbmr", "-o", "restored.png")
     with Image.open("photo.png") as before, Image.open("restored.png") as after:
@@ -171,6 +172,8 @@ def test_info_json(packed: Path) -> None:
     assert facts["bpp"] == pytest.approx(facts["bytes"] * 8 / (52 * 40))
     assert facts["pipeline"] == CODED_PIPELINE
     assert {"expected_psnr", "weights"} <= set(facts)
+    assert facts["qualities"].keys() == facts["scales"].keys()
+    assert all(0 <= quality <= 100 for quality in facts["qualities"].values())
     assert sum(facts["sections"].values()) <= facts["bytes"]
     out, _ = bbmr("info", ".", "--json")
     assert [entry["file"] for entry in json.loads(out)] == ["photo.bbmr"]
@@ -181,8 +184,18 @@ def test_info_table(packed: Path) -> None:
     out, _ = bbmr("info", "greedy.bbmr")
     for word in ("algorithm 1", "mosaic-fast", "12 of 16 x 16"):
         assert word in out
+    assert "quality" not in out
     out, _ = bbmr("info", packed)
-    for word in ("photo.bbmr", "52 x 40 RGB", "LR pixels", "expected PSNR", CODED_PIPELINE, "visual", "1 of 128 x 128"):
+    for word in (
+        "photo.bbmr",
+        "52 x 40 RGB",
+        "LR pixels",
+        "expected PSNR",
+        CODED_PIPELINE,
+        "visual",
+        "1 of 128 x 128",
+        "coded at quality",
+    ):
         assert word in out
 
 

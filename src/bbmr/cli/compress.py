@@ -241,9 +241,12 @@ class _Compressing(Making):
         seconds = time.perf_counter() - start
         facts = describe(held, job.target.stat().st_size)
         record = {"input": str(job.source), "output": str(job.target), **facts, "seconds": round(seconds, 3)}
+        # Without loss it is an estimate.
+        known = facts["expected_psnr"] is not None and isinstance(self.options, CodedOptions)
+        psnr = f", PSNR-Y {facts['expected_psnr']:.2f} dB" if known else ""
         line = (
             f"{job.target}: {facts['width']} x {facts['height']}, {human_bytes(facts['bytes'])}, "
-            f"{facts['bpp']:.3f} bpp, LR {facts['lr_share']:.2%} of the pixels, {seconds:.1f} s"
+            f"{facts['bpp']:.3f} bpp, LR {facts['lr_share']:.2%} of the pixels{psnr}, {seconds:.1f} s"
         )
         return record, line
 

@@ -33,12 +33,15 @@ def run(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Tell what .bbmr files hold: size, blocks per scale, LR pixels, bytes, expected PSNR, weights."""
-    from bbmr.fileformat import MAX_PIXELS, load_outline, sections
+    """Tell what .bbmr files hold: size, blocks per scale and the codec's quality, LR pixels, bytes, PSNR, weights."""
+    from bbmr.fileformat import MAX_PIXELS, open_file
 
     def work(path: Path, progress: Progress) -> tuple[dict[str, Any], "Table"]:
-        outline = load_outline(path, max_pixels or MAX_PIXELS)
-        facts = {**describe(outline, path.stat().st_size), "sections": sections(path)}
+        with open_file(path, max_pixels or MAX_PIXELS) as reader:
+            reader.check()
+            facts = describe(reader.outline, path.stat().st_size)
+            facts |= {"qualities": {str(k): quality for k, quality in reader.qualities.items()}}
+            facts |= {"sections": reader.sizes()}
         return {"file": str(path), **facts}, _table(path, facts)
 
     sources = find_sources(inputs, (".bbmr",))
@@ -62,7 +65,8 @@ def _table(path: Path, facts: dict[str, Any]) -> "Table":
     blocks = sum(facts["scales"].values())
     table.add_row("blocks", f"{blocks} of {facts['block']} x {facts['block']} pixels")
     for factor, count in facts["scales"].items():
-        table.add_row(f"  at x{factor}", f"{count} ({count / blocks:.1%})")
+        coded = f", coded at quality {facts['qualities'][factor]}" if facts["qualities"] else ""
+        table.add_row(f"  at x{factor}", f"{count} ({count / blocks:.1%}){coded}")
     table.add_section()
     for name, size in facts["sections"].items():
         table.add_row(f"  {escape(name)}", f"{size} bytes ({size / facts['bytes']:.1%})")

@@ -42,8 +42,8 @@ Tune = Annotated[
     typer.Option(
         "--tune",
         metavar="|".join(TUNES),
-        help="Where to spend the LR pixels: visual looks best (even sharpness, no smeared low contrasts); psnr has the "
-        "least squared error, for measurements.",
+        help="What counts as an error: visual weighs it by how well it is seen (even sharpness, no smeared low "
+        "contrasts; with loss, by a codec tuned for SSIM); psnr is the squared error, for measurements.",
     ),
 ]
 Device = Annotated[

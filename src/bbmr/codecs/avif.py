@@ -61,7 +61,7 @@ def encode(
     if max(plane.shape[:2]) > MAX_SIDE:
         raise CodecError(
             f"{plane.shape[1]} x {plane.shape[0]} samples are more than AVIF's {MAX_SIDE} a side; compress such a "
-            "picture without loss"
+            "picture to a quality, at coarser scales alone, or without loss"
         )
     picture = Image.fromarray(np.broadcast_to(plane, (*plane.shape[:2], 3)))
     file = BytesIO()

@@ -38,7 +38,7 @@ def decode_frame(
     section: Section, scales: NDArray[np.uint8], factor: int, grid: BlockGrid, channels: int
 ) -> tuple[NDArray[np.uint8], Frame]:
     """As `decode`, of a section with a frame, and that frame."""
-    frame = _read_frame(bytes(section.payload))
+    frame = read_frame(section)
     own = scales == factor
     try:
         plane = avif.decode(frame.data, (*plane_size(own, grid, factor), channels))
@@ -47,7 +47,9 @@ def decode_frame(
     return scatter(revive(plane, frame.colour), own, grid, factor), frame
 
 
-def _read_frame(data: bytes) -> Frame:
+def read_frame(section: Section) -> Frame:
+    """The frame in a section of lossy LR samples, not decoded.  Raises FileFormatError."""
+    data = bytes(section.payload)
     if len(data) < _FRAME_HEAD.size:
         raise FileFormatError("cut off before its frame")
     quality, colour, classes = _FRAME_HEAD.unpack_from(data)

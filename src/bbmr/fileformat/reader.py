@@ -89,6 +89,17 @@ class Reader:
             raise FileFormatError("broken: some LR samples are lossy, others not")
         return Codec.AV1 in codecs
 
+    @cached_property
+    def qualities(self) -> dict[int, int]:
+        """Of the LR samples of each scale, what they were coded at; none where they are exact."""
+        found = {}
+        for factor, kind in LR_KINDS.items():
+            entries = next((panel for panel in self._index.panels if kind in panel), None)
+            if entries is not None and entries[kind].codec == Codec.AV1:
+                with _naming(kind):
+                    found[factor] = payload.read_frame(self._section(entries, kind)).quality
+        return found
+
     def panel(self, number: int) -> RescaledImage:
         """A panel as a picture of its own, without metadata."""
         header, entries = self.header, self._index.panels[number]
