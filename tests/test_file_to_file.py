@@ -5,6 +5,7 @@ import os
 import warnings
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from PIL import Image
 from upscaling.tiny_networks import textured
 
 import bbmr
-from bbmr import api, fileformat
+from bbmr import api, file_to_file, fileformat
 from bbmr import panels as panels_module
 from bbmr.atomic import DiskFullError, OutputError
 from bbmr.coding.options import CodedOptions
@@ -109,8 +110,10 @@ def test_what_fails_on_the_way_leaves_nothing(tmp_path: Path, monkeypatch: pytes
     damaged = bytearray(packed.read_bytes())
     damaged[-100] ^= 1  # in the last panel
     (tmp_path / "damaged.bbmr").write_bytes(damaged)
+    stages: list[str] = []
     with pytest.raises(bbmr.BbmrError, match=r"damaged\.bbmr: .*checksum of the LR samples"):
-        bbmr.restore_file(tmp_path / "damaged.bbmr", tmp_path / "restored.png")
+        bbmr.restore_file(tmp_path / "damaged.bbmr", tmp_path / "restored.png", lambda stage, _: stages.append(stage))
+    assert "restore" not in stages  # found before the work, which may take hours
 
     def full(writer: PictureWriter, strip: Picture) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -175,3 +178,36 @@ def test_one_quality_of_a_scale_in_all_panels(tmp_path: Path) -> None:
         Reader(mixed).check()
     with pytest.raises(ValueError, match="one quality here and another there"):
         independent_reader.read(mixed.getvalue())
+
+
+def _must_not_run(*_: object) -> None:
+    raise AssertionError("this comes before what is known to fail")
+
+
+def test_what_a_format_cannot_hold_is_said_before_parts_are_restored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = photograph()
+    with_alpha = Picture(picture.colour, picture.colour[:, :, 0])
+    fileformat.save(bbmr.compress(with_alpha, lossless_lr=True), tmp_path / "a.bbmr")
+    monkeypatch.setattr(api, "restore", _must_not_run)
+    monkeypatch.setattr(api, "preview", _must_not_run)
+    for part in ({"region": (5, 7, 60, 50)}, {"preview": 4}):
+        with pytest.raises(PictureError, match="JPEG cannot hold the picture's transparency"):
+            bbmr.restore_file(tmp_path / "a.bbmr", tmp_path / "part.jpg", **part)
+
+
+def test_a_folder_is_made_when_there_is_something_to_put_into_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may have made it, and takes it away again where it fails."""
+    bbmr.write_picture(photograph(), tmp_path / "a.png")
+    encode = fileformat.encode
+
+    def seen(*arguments: Any) -> bytes:
+        assert not (tmp_path / "out").exists()
+        return encode(*arguments)
+
+    monkeypatch.setattr(file_to_file, "encode", seen)
+    bbmr.compress_file(tmp_path / "a.png", tmp_path / "out" / "a.bbmr", parents=True, lossless_lr=True)
+    assert (tmp_path / "out" / "a.bbmr").exists()

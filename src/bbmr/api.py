@@ -49,6 +49,7 @@ def compress(
     target_size="100kB" or tune="psnr"; or, for LR samples that are stored as they are, lossless_lr=True or those of
     `bbmr.options.Options`, such as budget="x5", block=32 or effort=3.  options: all of them at once, as `options_from`
     gives them.
+    The picture is one panel, whatever its size; `bbmr.compress_file` cuts large ones.
     Raises BbmrError for files, options and parts that do not work; ValueError or TypeError for such arrays.
     """
     if parts != NO_PARTS and options is None and not any(given.get(name) is not None for name in TARGETS):

@@ -6,6 +6,7 @@ What fits is worked on whole; of what is in several panels (`bbmr.panels`), stri
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from operator import index
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from bbmr.atomic import OutputError, check_apart, check_free, replacing
 from bbmr.blocks import BlockGrid
 from bbmr.coding.options import CodedOptions
 from bbmr.errors import BbmrError
-from bbmr.fileformat import check_writable, load_outline, open_file, save
+from bbmr.fileformat import check_writable, encode, load_outline, open_file
 from bbmr.imageio import PictureError, Sheet, create_picture, open_picture
 from bbmr.imageio.errors import warn
 from bbmr.large import compress_large, in_panels
@@ -24,7 +25,7 @@ from bbmr.parts import NO_PARTS, Parts
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import Outline
-from bbmr.windows import Windows
+from bbmr.windows import PREVIEWS, Windows
 
 
 def compress_file(
@@ -41,7 +42,8 @@ def compress_file(
     """Compress the picture in a file into a .bbmr file, which is there whole in the end, or not at all.
 
     Arguments as of `bbmr.compress`, but for an upscaler, downscaler or allocator of one's own.  Pictures of more than
-    2^24 pixels that are coded to a quality are worked on part by part; PNG, JPEG, TIFF and PNM are read so too.
+    2^24 pixels, or 32,768 on a side, that are coded to a quality are worked on part by part; PNG, JPEG, TIFF and PNM
+    are read so too.
     parents: whether a folder that is missing is made; not for a file that does not come about.  Raises BbmrError,
     naming the file that it is about; OutputError, one of these, where `target` exists already and `overwrite` is false,
     is the source, or cannot be written.
@@ -62,9 +64,11 @@ def compress_file(
             return load_outline(target, max_file_pixels)
         with _naming(source):
             rescaled = api.compress(picture.read(), progress, device=device, options=chosen)
+            data = encode(rescaled, max_file_pixels)
     progress("write", 1.0)
-    with _folder_of(target, parents):
-        save(rescaled, target, overwrite, max_file_pixels)
+    # A folder that another process has made goes with what that was for, unless something is in it: not for long.
+    with _folder_of(target, parents), replacing(target, overwrite) as file:
+        file.write(data)
     return rescaled.outline
 
 
@@ -92,10 +96,9 @@ def restore_file(
         raise BbmrError("a region has no place beside a preview; leave one out")
     with open_file(source, max_pixels) as reader:
         header, in_strips = reader.header, len(reader.panels) > 1
-        sheet = Sheet(header.grid.height, header.grid.width, header.mode, header.depth, reader.metadata)
+        sheet = Sheet(*_size_of(header.grid, region, preview), header.mode, header.depth, reader.metadata)
     target = Path(target)
-    if region is None and preview is None:
-        imageio.check_holdable(target, sheet)  # before what may take hours
+    imageio.check_holdable(target, sheet)  # before what may take hours
     _check_target(source, target, overwrite, parents)
     strips: Iterator[Picture]
     if in_strips and region is None and preview is None:
@@ -105,7 +108,6 @@ def restore_file(
             picture = api.preview(source, preview, max_pixels, progress)
         else:
             picture = api.restore(source, progress, max_pixels, device, parts, region)
-        sheet = Sheet(picture.height, picture.width, picture.mode, picture.depth, picture.metadata)
         strips = iter((picture,))
         progress("write", 1.0)
     size = sheet.height, sheet.width, sheet.mode, sheet.depth
@@ -124,7 +126,19 @@ def _restored_strips(
 ) -> Iterator[Picture]:
     """What goes wrong with them where they are used is not the file's fault."""
     with open_file(source, max_pixels) as reader:
+        reader.check()  # damage at its end would be found at the end of hours
         yield from Windows(reader, device, parts).strips(progress)
+
+
+def _size_of(grid: BlockGrid, region: tuple[int, int, int, int] | None, preview: int | None) -> tuple[int, int]:
+    """Height and width of what is restored; of the picture where what is asked for is not possible."""
+    if preview in PREVIEWS:
+        return grid.lr_size(preview)
+    with suppress(TypeError, ValueError):
+        _, _, width, height = (0, 0, grid.width, grid.height) if region is None else map(index, region)
+        if 0 < height <= grid.height and 0 < width <= grid.width:
+            return height, width
+    return grid.height, grid.width
 
 
 def _check_target(source: str | PathLike[str], target: Path, overwrite: bool, parents: bool) -> None:

@@ -76,8 +76,10 @@ def test_pillows_own_limit_of_pixels_is_no_matter(monkeypatch: pytest.MonkeyPatc
 
 
 def test_sides_that_avif_does_not_hold_are_refused() -> None:
-    with pytest.raises(CodecError, match=r"1 x 32769 samples are more than .* compress .* without loss"):
+    with pytest.raises(CodecError, match=r"1 x 32769 samples are more than .* code .* without loss"):
         avif.encode(np.zeros((32769, 1, 3), np.uint8), 50)
+    with pytest.raises(CodecError, match=r"16384 x 16385 samples are more than"):
+        avif.encode(np.broadcast_to(np.uint8(0), (16385, 16384, 3)), 50)
 
 
 def test_a_pillow_without_avif_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

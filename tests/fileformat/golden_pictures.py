@@ -6,7 +6,7 @@ writes them anew, as this version does: for a version of the format that has non
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bbmr.blocks import BlockGrid
 from bbmr.codecs import avif
+from bbmr.codecs.avif import Chroma
 from bbmr.codecs.colour import fade, revive
 from bbmr.codecs.planes import gather, scatter
 from bbmr.depth import Samples
@@ -29,7 +30,14 @@ METADATA = Metadata(icc=b"profile" * 20, exif=b"Exif\0\0", xmp=b"<x/>")
 
 
 def stored(
-    height: int, width: int, side: int, channels: int = 3, alpha: bool = False, depth: int = 8, quality: int = -1
+    height: int,
+    width: int,
+    side: int,
+    channels: int = 3,
+    alpha: bool = False,
+    depth: int = 8,
+    quality: int = -1,
+    chroma: Chroma = "4:2:0",
 ) -> RescaledImage:
     """A picture in which every scale occurs, in steps; quality: that it is coded at, if it is."""
     grid = BlockGrid(height, width, side)
@@ -41,7 +49,8 @@ def stored(
         if quality >= 0:
             given = gather(fade(plane, 80), own, grid, factor)
             coefficients = tuple(range(-14, 14)) if factor == 1 else tuple(range(7)) if factor == 2 else ()
-            frames[factor] = Frame(quality + factor, avif.encode(given, quality + factor, speed=8), 80, coefficients)
+            data = avif.encode(given, quality + factor, chroma, speed=8)
+            frames[factor] = Frame(quality + factor, data, 80, coefficients)
             blocks[factor] = scatter(revive(avif.decode(frames[factor].data, given.shape), 80), own, grid, factor)
         else:
             blocks[factor] = _cut(plane, grid, factor)[own]
@@ -85,6 +94,27 @@ def in_panels(rescaled: RescaledImage, height: int, width: int) -> bytes:
     return file.getvalue()
 
 
+def coded_panels() -> Mapping[str, tuple[PanelGrid, list[RescaledImage]]]:
+    """With loss, six panels each, which are pictures by themselves; by name of the file, without its version."""
+    panels = PanelGrid(BlockGrid(600, 530, 128), 2, 3)
+    sizes = [(own.height, own.width, 128) for own in map(panels.grid_of, range(len(panels)))]
+    return {
+        "lossy-panels-444": (panels, [stored(*size, quality=40, chroma="4:4:4") for size in sizes]),
+        "lossy-panels-gray-alpha": (panels, [stored(*size, channels=1, alpha=True, quality=60) for size in sizes]),
+    }
+
+
+def written(panels: PanelGrid, parts: Sequence[RescaledImage]) -> bytes:
+    """Pictures that are the panels of one."""
+    first, file = parts[0], BytesIO()
+    header = Header(panels, first.channels, first.alpha is not None, first.depth, 0)
+    writer = Writer(file, header, RECIPE, METADATA)
+    for part in parts:
+        writer.add(part)
+    writer.finish(RECIPE)
+    return file.getvalue()
+
+
 def golden_pictures() -> Mapping[str, RescaledImage]:
     """By name of the file, without its version."""
     bare = replace(stored(35, 40, 16), recipe=replace(RECIPE, expected_psnr=None), metadata=Metadata())
@@ -110,6 +140,8 @@ def write(folder: Path) -> None:
     for name, picture in golden_pictures().items():
         data = in_panels(picture, 2, 3) if name == "panels" else encode(picture)
         (folder / f"version-{VERSION}-{name}.bbmr").write_bytes(data)
+    for name, (panels, parts) in coded_panels().items():
+        (folder / f"version-{VERSION}-{name}.bbmr").write_bytes(written(panels, parts))
 
 
 if __name__ == "__main__":

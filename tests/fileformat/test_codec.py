@@ -12,12 +12,13 @@ import imagecodecs
 import numpy as np
 import pytest
 from fileformat import fuzz
-from fileformat.golden_pictures import golden_pictures, in_panels
+from fileformat.golden_pictures import coded_panels, golden_pictures, in_panels
 from fileformat.rescaled_samples import RECIPE, make_rescaled, mixed, rescaled_images
 from hypothesis import given, settings
 
 from bbmr.blocks import BlockGrid
 from bbmr.codecs import avif
+from bbmr.codecs.avif import read_header
 from bbmr.fileformat import FileFormatError, PictureTooLargeError, Reader, container, decode, encode, jpegxl
 from bbmr.fileformat.container import Codec, Entry, Header, Kind, Section
 from bbmr.panels import PanelGrid
@@ -69,6 +70,26 @@ def test_golden_files_of_version_2_stay_readable(name: str) -> None:
         assert {k: replace(frame, data=b"") for k, frame in panel.frames.items()} == {
             k: replace(frame, data=b"") for k, frame in picture.frames.items()
         }
+
+
+@pytest.mark.parametrize("name", coded_panels())
+def test_golden_files_of_coded_panels_stay_readable(name: str) -> None:
+    panels, parts = coded_panels()[name]
+    reader = Reader(BytesIO((GOLDEN / f"version-2-{name}.bbmr").read_bytes()))
+    reader.check()
+    assert (reader.panels, reader.metadata) == (panels, METADATA)
+    for number, part in enumerate(parts):
+        panel = reader.panel(number)
+        np.testing.assert_array_equal(panel.scales, part.scales)
+        assert panel.blocks.keys() == part.blocks.keys()
+        for factor, blocks in panel.blocks.items():
+            assert np.abs(blocks.astype(int) - part.blocks[factor]).max() <= 2
+        assert (panel.alpha is None) == (part.alpha is None)
+        if panel.alpha is not None:
+            np.testing.assert_array_equal(panel.alpha, part.alpha)
+        for factor, frame in panel.frames.items():
+            assert replace(frame, data=b"") == replace(part.frames[factor], data=b"")
+            assert read_header(frame.data).chroma == ("4:4:4" if name.endswith("444") else "4:2:0")
 
 
 def tiny(quality: int | None = None) -> bytes:

@@ -278,7 +278,7 @@ def tiff_kinds() -> list[Kind]:
     jpeg2000 = tiff(deep, photometric="rgb", compression="jpeg2000")
     kinds.append(Kind(".tif", "tifffile", "RGB, 16 bits, JPEG 2000 within", jpeg2000))
     webp = tiff(rgb, photometric="rgb", compression="webp", compressionargs={"lossless": True})
-    kinds.append(Kind(".tif", "tifffile", "RGB, WebP within", webp, rgb))
+    kinds.append(Kind(".tif", "tifffile", "RGB, WebP within", webp))
     planes = np.ascontiguousarray(np.moveaxis(deep, 2, 0))
     kinds.append(
         Kind(".tif", "tifffile", "RGB, 16 bits, planar", tiff(planes, photometric="rgb", planarconfig="separate"), deep)

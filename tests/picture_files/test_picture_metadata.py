@@ -2,9 +2,11 @@
 
 import struct
 import sys
+import tracemalloc
 import warnings
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from io import BytesIO
@@ -122,22 +124,25 @@ def sharing(count: int, length: int) -> bytes:
 
 def test_tags_that_share_bytes_do_not_become_more_of_them(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(sharing(count=300, length=2000))
-    exif = read_picture(tmp_path / "a.tif").metadata.exif
+    with pytest.warns(PictureWarning, match="parts of its EXIF data are damaged"):
+        exif = read_picture(tmp_path / "a.tif").metadata.exif
     assert exif is None or len(exif) < (tmp_path / "a.tif").stat().st_size
     crowded = replace(Picture.from_array(picture("L")), metadata=Metadata(exif=sharing(1, 2000)))
-    write_picture(crowded, tmp_path / "b.tif")
+    with pytest.warns(PictureWarning, match="parts of its EXIF data are damaged"):
+        write_picture(crowded, tmp_path / "b.tif")
     tags = Tags.of(BytesIO(read_picture(tmp_path / "b.tif").metadata.exif or b""))
     # There is room for the first of the two directories, not for what the other would take once more.
-    assert tags.tree(tags.first).keys() == {0x8769}
+    assert tags.tree(tags.first)[0].keys() == {0x8769}
 
 
 def test_directories_that_are_written_are_read_again() -> None:
     buffer = BytesIO()
     Image.new("L", (1, 1)).save(buffer, "TIFF", exif=_loaded(stream(resolution=True)))
     tags = Tags.of(buffer)
-    tree = tags.tree(tags.first)
+    tree, is_whole = tags.tree(tags.first)
+    assert is_whole
     again = Tags.of(BytesIO(stream_of(tags.order, tree)))
-    assert again.tree(again.first) == tree
+    assert again.tree(again.first) == (tree, True)
     assert 0x9003 in tree[0x8769]  # type: ignore[operator]
 
 
@@ -165,6 +170,85 @@ def test_notes_of_cameras_are_not_what_they_were_in_a_tiff(tmp_path: Path) -> No
     with pytest.warns(PictureWarning, match=r"a\.tif: the camera's own notes \(MakerNote\) are kept, but"):
         write_picture(Picture(picture("RGB"), metadata=metadata), tmp_path / "a.tif")
     write_picture(Picture(picture("RGB"), metadata=metadata), tmp_path / "a.png")
+
+
+def with_thumbnail() -> bytes:
+    """EXIF data of a camera: a first directory with a tag, a second one with a small JPEG's tags."""
+    first = struct.pack("<HHHIHHI", 1, 0x0112, 3, 1, 6, 0, 26)
+    second = struct.pack("<HHHIHHI", 1, 0x0103, 3, 1, 6, 0, 0)
+    return b"II*\0" + struct.pack("<I", 8) + first + second
+
+
+def test_a_thumbnail_within_exif_is_not_kept_in_a_tiff_which_is_said(tmp_path: Path) -> None:
+    whole = replace(Picture.from_array(picture("L")), metadata=Metadata(exif=with_thumbnail()))
+    with pytest.warns(PictureWarning, match=r"a\.tif: the thumbnail in its EXIF data is not kept"):
+        write_picture(whole, tmp_path / "a.tif")
+    write_picture(whole, tmp_path / "a.png")
+    assert read_picture(tmp_path / "a.png").metadata == whole.metadata
+
+
+def test_damaged_parts_of_exif_are_said_to_be_left_out_of_a_tiff(tmp_path: Path) -> None:
+    pointer = struct.pack("<HHHIII", 1, 0x8825, 4, 1, 1 << 20, 0)  # to GPS data beyond the end
+    metadata = Metadata(exif=b"II*\0" + struct.pack("<I", 8) + pointer)
+    whole = replace(Picture.from_array(picture("L")), metadata=metadata)
+    with pytest.warns(PictureWarning, match="parts of its EXIF data are damaged, and are not kept"):
+        write_picture(whole, tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 100, "subsampling": 0}])
+def test_what_follows_a_jpeg_is_said_not_to_be_kept(tmp_path: Path, options: dict[str, object]) -> None:
+    """A phone's video, behind the picture and its thumbnail."""
+    noise = np.random.default_rng(0).integers(0, 256, (1200, 900, 3), np.uint8)
+    thumbnail = BytesIO()
+    Image.fromarray(noise[:90, :120]).save(thumbnail, "JPEG")
+    path = tmp_path / "a.jpg"
+    Image.fromarray(noise).save(path, exif=with_thumbnail() + thumbnail.getvalue(), **options)  # type: ignore[arg-type]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        whole = read_picture(path)
+    path.write_bytes(path.read_bytes() + b"\0\0\0\x18ftypmp42" + bytes(988))
+    with pytest.warns(PictureWarning, match="the 1000 bytes that follow the picture, such as a phone's video, are not"):
+        assert read_picture(path) == whole
+
+
+def bomb_in_a_tile(compression: str, side: int) -> bytes:
+    """64 x 64 pixels by their tags, in a tile of `side` x `side`."""
+    file = BytesIO()
+    tile = (side, side)
+    tifffile.imwrite(file, np.zeros((64, 64), np.uint8), photometric="minisblack", tile=tile, compression=compression)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lzma"])
+def test_tiles_much_larger_than_their_picture_are_refused(tmp_path: Path, compression: str) -> None:
+    (tmp_path / "a.tif").write_bytes(bomb_in_a_tile(compression, 2048))
+    assert read_picture(tmp_path / "a.tif").colour.shape == (64, 64, 1)
+    (tmp_path / "b.tif").write_bytes(bomb_in_a_tile(compression, 4096))
+    with pytest.raises(PictureError, match=r"b\.tif: is damaged: its tiles are much larger than the picture"):
+        read_picture(tmp_path / "b.tif")
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lzma"])
+def test_strips_that_hold_more_than_is_said_take_no_memory_for_it(tmp_path: Path, compression: str) -> None:
+    """A strip of 256 MB of zeros, in a picture of 64 x 64."""
+    codec = getattr(imagecodecs, f"{compression}_encode")
+    packed = codec(bytes(1 << 28))
+    small = BytesIO()
+    tifffile.imwrite(small, np.zeros((64, 64), np.uint8), photometric="minisblack", compression=compression)
+    content = bytearray(small.getvalue())
+    with tifffile.TiffFile(BytesIO(content)) as file:
+        tags = file.pages.first.tags
+        places = {number: tags[number].valueoffset for number in (273, 279)}
+        kinds = {number: f"<{'IQ'[tags[number].dtype != 4]}" for number in places}
+    struct.pack_into(kinds[273], content, places[273], len(content))
+    struct.pack_into(kinds[279], content, places[279], len(packed))
+    (tmp_path / "a.tif").write_bytes(content + packed)
+    tracemalloc.start()
+    with suppress(PictureError):  # what is more is refused, or left alone
+        read_picture(tmp_path / "a.tif")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6
 
 
 def test_damaged_exif_is_left_out_of_a_tiff_with_a_word(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from bbmr.imageio import (
     read_picture,
     write_picture,
 )
+from bbmr.imageio.exif import ORIENTATION, SHORT, entry, stream_of
 from bbmr.large import Strips
 from bbmr.picture import Metadata, Picture
 
@@ -108,26 +109,30 @@ def test_a_tiff_that_may_pass_4_gigabytes_is_a_bigtiff(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("depth", [8, 16])
 @pytest.mark.parametrize("mode", CHANNELS)
-@pytest.mark.parametrize("size", [(256, 256), (600, 513), (257, 1024)])
+@pytest.mark.parametrize(("size", "order"), [((256, 256), "<"), ((600, 513), ">"), ((257, 1024), "<")])
 def test_a_large_tiff_has_tiles(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], mode: str, depth: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], order: str, mode: str, depth: int
 ) -> None:
+    """order: of its EXIF data, and so of the file; the higher one is a BigTIFF."""
     monkeypatch.setattr("bbmr.imageio.tiff_writing._TILED", 256 * 256 - 1)
-    whole = picture(mode, depth, *size)
+    monkeypatch.setattr("bbmr.imageio.tiff_writing._CLASSIC_LIMIT", 0 if size[0] == 600 else 1 << 32)
+    exif = stream_of(order, {ORIENTATION: entry(order, SHORT, 6)})
+    whole = replace(picture(mode, depth, *size), metadata=Metadata(exif=exif))
     in_strips(tmp_path / "a.tif", whole, [1, 200, size[0] - 201])
     with tifffile.TiffFile(tmp_path / "a.tif") as file:
         page = file.pages.first
+        assert (file.byteorder, file.is_bigtiff) == (order, size[0] == 600)
         assert page.is_tiled
         assert page.tile == (256, 256)
         np.testing.assert_array_equal(file.asarray(), np.squeeze(whole.to_array()))
     assert read_picture(tmp_path / "a.tif") == whole
 
 
-@pytest.mark.parametrize("size", [(256, 255), (2560, 20)])
+@pytest.mark.parametrize("size", [(256, 255), (2560, 200), (256, 256)])
 def test_small_and_narrow_tiffs_have_strips(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
 ) -> None:
-    monkeypatch.setattr("bbmr.imageio.tiff_writing._TILED", 256 * 256 - 300)
+    monkeypatch.setattr("bbmr.imageio.tiff_writing._TILED", 256 * 256)
     write_picture(picture("RGB", 8, *size), tmp_path / "a.tif")
     with tifffile.TiffFile(tmp_path / "a.tif") as file:
         assert not file.pages.first.is_tiled
@@ -198,8 +203,9 @@ def test_memory_does_not_grow_with_the_height(tmp_path: Path, suffix: str, heigh
     program = f"""
 import re
 import numpy as np
-from bbmr.imageio import create_picture, open_picture
+from bbmr.imageio import create_picture, open_picture, tiff_writing
 from bbmr.picture import Picture
+tiff_writing._TILED = 1 << 20
 strip = Picture(np.random.default_rng(0).integers(0, 256, (64, 500, 3), dtype=np.uint8))
 for height in {heights}:
     with create_picture("a{suffix}", height, 500, "RGB", overwrite=True) as writer:

@@ -22,6 +22,7 @@ QUALITIES: Final = range(101)
 SPEED: Final = 4
 """Of 0 to 10: at 6 files of equal PSNR-Y are 10 % larger, at 3 they are 2 % smaller and take twice the time."""
 MAX_SIDE: Final = 32768
+_MAX_AREA: Final = 1 << 28  # libavif does not read larger pictures
 """Samples per side that libavif reads."""
 _SUPERBLOCK: Final = "64"
 """Samples per side; libaom would take 128, which costs 0.3 % more on LR planes."""
@@ -55,13 +56,15 @@ def encode(
     """(H, W, 1 or 3) uint8 -> the frame's bytes.
 
     quality: 0 to 100, of libavif.  cdef: with AV1's constrained directional enhancement filter, see `gains_by_cdef`.
-    The bytes depend on the encoder's version.  Raises CodecError for sides above MAX_SIDE, and where Pillow has no such
-    encoder.
+    The bytes depend on the encoder's version.  Raises CodecError for sides above MAX_SIDE, for more than 2^28 samples a
+    channel, and where Pillow has no such encoder.
     """
-    if max(plane.shape[:2]) > MAX_SIDE:
+    height, width = plane.shape[:2]
+    if not _is_small_enough(height, width):
         raise CodecError(
-            f"{plane.shape[1]} x {plane.shape[0]} samples are more than AVIF's {MAX_SIDE} a side; compress such a "
-            "picture to a quality, at coarser scales alone, or without loss"
+            f"{width} x {height} samples are more than a frame may have, {MAX_SIDE} a side and 2^28 in all; code such "
+            "a picture from file to file to a quality (bbmr compress --quality, compress_file), at coarser scales "
+            "alone, or without loss"
         )
     picture = Image.fromarray(np.broadcast_to(plane, (*plane.shape[:2], 3)))
     file = BytesIO()
@@ -73,6 +76,10 @@ def encode(
     except (KeyError, OSError, RuntimeError, ValueError) as error:
         raise CodecError(f"Pillow cannot code {plane.shape} as AVIF ({error}); install one with libaom") from error
     return _frame_of(file.getvalue())
+
+
+def _is_small_enough(height: int, width: int) -> bool:
+    return max(height, width) <= MAX_SIDE and height * width <= _MAX_AREA
 
 
 def gains_by_cdef(factor: int) -> bool:
@@ -90,6 +97,8 @@ def decode(data: bytes | memoryview, shape: tuple[int, int, int]) -> NDArray[np.
     header = read_header(data)
     if (header.height, header.width) != (height, width):
         raise CodecError(f"{header.width} x {header.height} samples of AV1 where {width} x {height} are expected")
+    if not _is_small_enough(height, width):
+        raise CodecError(f"{width} x {height} samples are more than a frame may have, {MAX_SIDE} a side, 2^28 in all")
     try:
         with no_pillow_limit(), Image.open(BytesIO(_in_boxes(data, header)), formats=["AVIF"]) as file:
             plane = np.array(file.convert("RGB"))

@@ -131,13 +131,15 @@ class Tags:
             entries[tag] = Entry(kind, number, content)
         return entries, struct.unpack_from(f"{self.order}{'Q' if self.big else 'I'}", table, count * size)[0]
 
-    def tree(self, offset: int, skipped: frozenset[int] = frozenset()) -> Directory:
-        """As `directory`, with its subdirectories in place of pointers to them; those that are damaged are left out, as
-        are tags to be skipped.
+    def tree(self, offset: int, skipped: frozenset[int] = frozenset()) -> tuple[Directory, bool]:
+        """As `directory`, with its subdirectories in place of pointers to them, and whether all are there: those that
+        are damaged are left out, as are tags to be skipped.
         """
-        return self._tree(offset, skipped, self.budget(), 0)
+        damaged = set[int]()
+        return self._tree(offset, skipped, self.budget(), 0, damaged), not damaged
 
-    def _tree(self, offset: int, skipped: frozenset[int], budget: Budget, nested: int) -> Directory:
+    def _tree(self, offset: int, skipped: frozenset[int], budget: Budget, nested: int, damaged: set[int]) -> Directory:
+        """damaged: takes in the tags of subdirectories that are."""
         tree: dict[int, Entry | Directory] = {}
         for tag, value in self.directory(offset, skipped, budget)[0].items():
             if tag in skipped:
@@ -146,9 +148,9 @@ class Tags:
                 tree[tag] = value
             elif nested < _NESTING:
                 try:
-                    tree[tag] = self._tree(value.integers(self.order)[0], frozenset(), budget, nested + 1)
+                    tree[tag] = self._tree(value.integers(self.order)[0], frozenset(), budget, nested + 1, damaged)
                 except ExifError:
-                    continue
+                    damaged.add(tag)
         return tree
 
     def _number(self, letter: str, offset: int) -> int:

@@ -1,5 +1,6 @@
 """JPEG: headers and metadata by Pillow, samples by libvips."""
 
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +18,11 @@ _MODES = {"L": "L", "RGB": "RGB", "CMYK": "RGB"}
 _EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/"
 _IPTC = 0x0404
 """Of Photoshop's resources the one with captions, credits and the like."""
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+"""Within coded samples."""
+_CHUNK = 1 << 20
+_FILL = 64
+"""Bytes behind a picture that are not worth a word."""
 
 
 def open_jpeg(path: Path, file: BinaryIO, max_pixels: int) -> Source:
@@ -30,6 +36,8 @@ def open_jpeg(path: Path, file: BinaryIO, max_pixels: int) -> Source:
         frames = getattr(image, "n_frames", 1)  # of a camera's multi-picture format
         if frames > 1:
             remarks += (f"holds {frames} pictures; only the first, the photograph itself, is read",)
+        elif (behind := _length_behind(path)) > _FILL:
+            remarks += (f"the {behind} bytes that follow the picture, such as a phone's video, are not kept",)
         if mode != image.mode:
             remarks += (f"read as {mode}; its own mode is {image.mode}",)
         assert isinstance(image, JpegImagePlugin.JpegImageFile)
@@ -48,6 +56,40 @@ def open_jpeg(path: Path, file: BinaryIO, max_pixels: int) -> Source:
         strips = streamed(path, load, (height, width, channels_of(mode), 8))
         metadata = bounded(icc, found, image.info.get("xmp"))
     return Source(height, width, mode, 8, metadata, strips, remarks, streams=True)
+
+
+def _length_behind(path: Path) -> int:
+    """Bytes after the marker that ends the picture; none where that is missing."""
+    with path.open("rb") as file:
+        file.seek(2)
+        while len(head := file.read(2)) == 2 and head[0] == 0xFF:
+            marker = head[1]
+            if marker == 0xD9:
+                start = file.tell()
+                return file.seek(0, 2) - start
+            if marker == 0xFF:  # may be repeated before a marker
+                file.seek(-1, 1)
+                continue
+            length = int.from_bytes(file.read(2))
+            if length < 2:
+                break
+            file.seek(length - 2, 1)
+            if marker == 0xDA and not _to_next_marker(file):
+                break
+    return 0
+
+
+def _to_next_marker(file: BinaryIO) -> bool:
+    """From coded samples on; whether there is one."""
+    start, kept = file.tell(), b""
+    while chunk := file.read(_CHUNK):
+        data = kept + chunk
+        if found := _NEXT_MARKER.search(data):
+            file.seek(start - len(kept) + found.start())
+            return True
+        start += len(chunk)
+        kept = data[-1:]
+    return False
 
 
 def _left_out(image: JpegImagePlugin.JpegImageFile) -> tuple[str, ...]:

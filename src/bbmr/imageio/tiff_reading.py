@@ -22,8 +22,10 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _CHANNELS = 256, 257, 258, 2
 _SUBFILE, _SUBDIRECTORIES, _EXTRA, _SAMPLE_FORMAT = 254, 330, 338, 339
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR, _LAB = 0, 1, 2, 3, 5, 6, 8
 _COMPRESSIONS = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946))
-_MORE_COMPRESSIONS = frozenset((34925, 50000, 50001))  # LZMA, Zstandard, WebP
-_TILE_WIDTH, _PLANAR, _SEPARATE = 322, 284, 2
+_MORE_COMPRESSIONS = frozenset((34925, 50000))  # LZMA, Zstandard; a strip of WebP may be of any size, whatever is said
+_TILE_WIDTH, _TILE_HEIGHT, _PLANAR, _SEPARATE = 322, 323, 284, 2
+_TILE_PIXELS = 1 << 22
+"""Of a tile that is larger than its picture, at most."""
 _RESOURCES, _LAYERS = 34377, 37724  # of Photoshop
 LAYOUT = frozenset(
     # What describes the file rather than the photograph, its samples' places and coding, pointers to what is not read
@@ -56,6 +58,7 @@ LAYOUT = frozenset(
     )
 )
 _LISTS = frozenset((273, 279, 324, 325, _LAYERS, _RESOURCES))  # long, or not kept: not even looked at
+DAMAGED = "parts of its EXIF data are damaged, and are not kept"
 _NOT_KEPT = {
     _SUBDIRECTORIES: "the pictures that hang from it",
     _LAYERS: "its layers",
@@ -72,6 +75,8 @@ def open_tiff(path: Path, file: BinaryIO, max_pixels: int) -> Source:
     entries, following = tags.directory(tags.first, _LISTS)
     first = _Page(tags.order, entries)
     check_pixels(first.width, first.height, max_pixels)
+    if first.tile_pixels > max(first.width * first.height, _TILE_PIXELS):
+        raise PictureError("is damaged: its tiles are much larger than the picture; get a new copy")
     if first.is_reduced:
         raise PictureError("is a raw file of a camera, or begins with a thumbnail; develop it, or save it as a TIFF")
     remarks = _further_pages(tags, following)
@@ -93,7 +98,9 @@ def open_tiff(path: Path, file: BinaryIO, max_pixels: int) -> Source:
         strips = in_memory(lambda: _by_pillow(path))
     elif first.is_left_to_tifffile:
         strips = in_memory(lambda: _by_tifffile(path, channels_of(mode)))
-    tree = tags.tree(tags.first, LAYOUT)
+    tree, is_whole = tags.tree(tags.first, LAYOUT)
+    if not is_whole:
+        remarks += (DAMAGED,)
     xmp = entries[XMP].content if XMP in entries else None
     metadata = bounded(icc, stream_of(tags.order, tree) if tree else None, xmp)
     return Source(first.height, first.width, mode, depth, metadata, strips, remarks, first.streams)
@@ -117,6 +124,7 @@ class _Page:
         self.compression = numbers(_COMPRESSION, 1)[0]
         self.format = numbers(_SAMPLE_FORMAT, 1)
         self.extra = numbers(_EXTRA, 0) if _EXTRA in entries else ()
+        self.tile_pixels = numbers(_TILE_WIDTH, 0)[0] * numbers(_TILE_HEIGHT, 0)[0]
         self.is_reduced = bool(numbers(_SUBFILE, 0)[0] & 1)
         is_plain_ycbcr = self.photometric == _YCBCR and self.compression not in _JPEGS
         # libvips takes the one for RGB and fails on the other.
@@ -223,7 +231,14 @@ def _without_extra(load: Loader, channels: int) -> Loader:
     return lambda source: load(source)[:channels]
 
 
-def directory_of(exif: bytes) -> tuple[str, Directory]:
-    """Byte order of EXIF data and what of them a TIFF file can have among its own tags.  Raises ExifError."""
+def directory_of(exif: bytes) -> tuple[str, Directory, tuple[str, ...]]:
+    """Byte order of EXIF data, what of them a TIFF file can have among its own tags, and what it cannot, in words.
+
+    Raises ExifError.
+    """
     tags = Tags.of(BytesIO(exif))
-    return tags.order, tags.tree(tags.first, LAYOUT)
+    tree, is_whole = tags.tree(tags.first, LAYOUT)
+    lost: tuple[str, ...] = () if is_whole else (DAMAGED,)
+    if tags.directory(tags.first, LAYOUT)[1]:
+        lost += ("the thumbnail in its EXIF data is not kept",)
+    return tags.order, tree, lost

@@ -38,8 +38,10 @@ class TiffEncoder:
         self._order, self._tags = "<", dict[int, Entry | Directory]()
         if metadata.exif is not None:
             try:
-                self._order, tags = directory_of(metadata.exif)
+                self._order, tags, lost = directory_of(metadata.exif)
                 self._tags = dict(tags)
+                for words in lost:
+                    warn(f"{name}: {words}")
                 photograph = tags.get(_EXIF)
                 if isinstance(photograph, dict) and _MAKER_NOTE in photograph:
                     warn(f"{name}: the camera's own notes (MakerNote) are kept, but what they point to has moved")
