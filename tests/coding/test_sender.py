@@ -29,7 +29,6 @@ from bbmr.picture import Metadata, Picture
 from bbmr.pipeline import compress_uniform, restore
 from bbmr.rescaled import RescaledImage
 from bbmr.samples import to_tensor
-from bbmr.upscaling import Upscaler
 
 OPTIONS = CodedOptions(quality=40, block=64, tune="psnr")
 
@@ -76,7 +75,7 @@ def test_what_is_measured_is_what_the_receiver_has(tune: str, pipeline: str) -> 
 
 class Foretold(Sender):
     """Measures what lines say: at quality q, scale k costs bits[k] x 1.06^q and loses errors[k] x falls[k]^-q all
-    over; by the network that restores, not its helper, that times repairs[k].
+    over; where it is coded that times repairs[k], which the helper does not know.
     """
 
     bits: ClassVar = {1: 4e5, 2: 1e5}
@@ -84,19 +83,21 @@ class Foretold(Sender):
     falls: ClassVar = {1: 1.05, 2: 1.05}
     repairs: ClassVar = {1: 1.0, 2: 1.0}
 
-    def _measure(
-        self, factor: int, quality: int, speed: int, upscaler: Upscaler | None = None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _measure(self, factor: int, quality: int, speed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         even = np.full((self.grid.rows, self.grid.cols), 1 / (self.grid.rows * self.grid.cols))
-        errors = self.errors[factor] * self.falls[factor] ** -quality * even
-        repaired = self.repairs[factor] if upscaler is self._upscaler else 1.0
-        return errors * repaired, self.bits[factor] * 1.06**quality * even
+        return self.errors[factor] * self.falls[factor] ** -quality * even, self.bits[factor] * 1.06**quality * even
 
     def _code_ahead(self, wanted: object) -> None:
         pass
 
     def code(self, scales: NDArray[np.uint8], rung: Rung) -> Any:
-        return SimpleNamespace(rescaled=SimpleNamespace(blocks=dict.fromkeys(np.unique(scales).tolist()), frames={}))
+        blocks = {int(k): rung.qualities[int(k)] for k in np.unique(scales)}
+        errors, size = np.zeros(scales.shape), 0.0
+        for factor, quality in blocks.items():
+            own, measured = scales == factor, self._measure(factor, quality, 4)
+            errors[own] = measured[0][own] * self.repairs[factor]
+            size += measured[1][own].sum() / 8
+        return SimpleNamespace(rescaled=SimpleNamespace(blocks=blocks, frames={}), errors=errors, size=size)
 
 
 @pytest.mark.parametrize("ratio", [0.7, 0.9, 0.97, 1.03, 1.1, 1.4])
@@ -117,11 +118,11 @@ def test_of_scales_for_the_whole_picture_the_one_with_fewest_bits_for_its_error_
 @pytest.mark.parametrize(
     ("ratio", "repairs", "best"), [(1.03, 0.93, 2), (0.97, 1.07, 1), (1.03, 1.07, 1), (1.3, 0.7, 1)]
 )
-def test_of_scales_that_are_close_the_network_that_restores_decides(
+def test_of_scales_that_are_close_codings_decide(
     ratio: float, repairs: float, best: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ratio: as above, by the helper.  repairs: what the network leaves of the helper's errors at scale 2, and nearly
-    of the bits for the same error; where the helper is sure, it is not asked."""
+    """ratio: as above, by the helper.  repairs: what is left of the helper's errors at scale 2 where it is coded, and
+    nearly of the bits for the same error; where the helper is sure, that is not asked."""
     further = math.log(Foretold.errors[2] / Foretold.errors[1]) / math.log(1.05)
     monkeypatch.setattr(Foretold, "bits", {1: 4e5, 2: 4e5 * ratio / 1.06**further})
     monkeypatch.setattr(Foretold, "repairs", {1: 1.0, 2: repairs})

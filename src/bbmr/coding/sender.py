@@ -37,7 +37,7 @@ from bbmr.luma import psnr_y
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import Frame, Recipe, RescaledImage, WienerFilter
-from bbmr.upscaling import Upscaler, rounded
+from bbmr.upscaling import rounded
 from bbmr.upscaling.mosaic import CodedUpscaler, Restored
 
 _QUICK = 7
@@ -59,11 +59,11 @@ _STEP = 6
 _FARTHEST = 3
 """Such steps that the quality may lie away at which their errors would be equal."""
 _CLOSE = 1.08
-"""Ratio of bits up to which the network that restores decides between them, and not the helper."""
+"""Ratio of bits up to which both are coded to decide, with the network that restores and filters fitted to it."""
 _WORTHWHILE = 0.99
 """Share of a single scale's cost that a mixture is foreseen to come to at most, to be coded: most disappoint."""
-_REMEMBERED = 3
-"""Codings that are kept: a search often comes back to the last mixtures and the last single scale."""
+_REMEMBERED = 4
+"""Codings that are kept: a search often comes back to the last mixtures and the last single scales."""
 
 
 def compress(
@@ -132,7 +132,7 @@ class Sender:
         self._planes = {factor: fade(in_8_bit(plane), self._colour) for factor, plane in planes.items()}
         self._threads = ThreadPoolExecutor(torch.get_num_threads())
         self._whole: dict[tuple[int, int, int], Future[bytes]] = {}
-        self._measured: dict[tuple[int, int, int, Upscaler], _Measured] = {}
+        self._measured: dict[tuple[int, int, int], _Measured] = {}
         self._learned = LearnedBits()
         self._coded: dict[tuple[int, bytes], Coded] = {}
         self._variance = luma_variance(picture.colour, self.grid) if self.tune == "visual" else None
@@ -145,6 +145,10 @@ class Sender:
         if len(self.scales) == 1:
             return self.code(np.full((self.grid.rows, self.grid.cols), self.scales[0], np.uint8), rung)
         rows, errors, bits = self._choose(rung)
+        if not alone:
+            coded = self.code(self._map(rows), rung)
+            self._learn(coded)
+            return coded
         weights = self._weights(errors)
         costs, overhead = errors * weights + rung.multiplier * bits, Overhead.foreseen(bits)
         single = np.full_like(rows, self._best_alone(rung, errors * weights, bits, weights))
@@ -155,14 +159,16 @@ class Sender:
         def cost(one: Coded) -> float:
             return float((one.errors * weights).sum() + rung.multiplier * 8 * one.size)
 
-        if alone and (np.ptp(rows) == 0 or foreseen(rows) > _WORTHWHILE * foreseen(single)):
-            rows = single
-        by_row = np.array(self.scales, np.uint8)
-        coded = self.code(by_row[rows], rung)
-        self._learn(coded)
-        if alone and len(coded.rescaled.blocks) > 1:
-            coded = min(coded, self.code(by_row[single], rung), key=cost)
+        coded = self.code(self._map(single), rung)
+        if np.ptp(rows) > 0 and foreseen(rows) <= _WORTHWHILE * foreseen(single):
+            mixture = self.code(self._map(rows), rung)
+            self._learn(mixture)
+            coded = min(mixture, coded, key=cost)
         return coded
+
+    def _map(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The scales in these rows, (rows, cols)."""
+        return np.array(self.scales, np.uint8)[rows]
 
     def foresee(self, rung: Rung, roughly: bool = False) -> Foreseen:
         """What the picture will come to at a rung, about; at rungs of a quality that was measured in no time.
@@ -205,44 +211,53 @@ class Sender:
         weighted, bits: (scales, rows, cols), errors x weights and bits of every block at every scale.  What a bit saves
         differs from picture to picture, so where another scale costs little more than the one that costs least, the
         coarser of the two is measured at a second quality, and they are held against each other at equal errors; by
-        the helper, and where that finds them close, by the network that restores, which repairs some scales better.
+        the helper's, and where that finds them close, by those of real codings.
         """
         costs = (weighted + rung.multiplier * bits).sum((1, 2))
         best, *others = map(int, np.argsort(costs))
         near_enough = costs[best] + _NEAR * rung.multiplier * float(bits[best].sum())
         for other in (other for other in others if costs[other] <= near_enough):
             fine, coarse = sorted((best, other))
-            ratio = self._held_against(rung, fine, coarse, weights, self._probe)
-            if ratio is not None and self._probe is not self._upscaler and max(ratio, 1 / ratio) < _CLOSE:
-                ratio = self._held_against(rung, fine, coarse, weights, self._upscaler)
+            ratio = self._held_against(rung, fine, coarse, weights)
             if ratio is not None:
                 best = coarse if ratio < 1 else fine
         return best
 
-    def _held_against(
-        self, rung: Rung, fine: int, coarse: int, weights: NDArray[np.float64], upscaler: Upscaler
-    ) -> float | None:
-        """What the coarser of two scales takes of the finer one's bits for the errors that an upscaler leaves of that;
-        None where this cannot be told.  fine, coarse: their rows.
+    def _held_against(self, rung: Rung, fine: int, coarse: int, weights: NDArray[np.float64]) -> float | None:
+        """What the coarser of two scales takes of the finer one's bits for the error that this leaves; None where it
+        cannot be told.  fine, coarse: their rows.
         """
 
-        def whole(row: int, quality: int) -> tuple[float, float]:
-            errors, bits = self._measure(self.scales[row], quality, self._speed, upscaler)
+        def measured(row: int, quality: int) -> tuple[float, float]:
+            errors, bits = self._measure(self.scales[row], quality, self._speed)
             return float((errors * weights).sum()), float(bits.sum())
 
-        lost, taken = whole(fine, rung.qualities[self.scales[fine]])
+        def coded(row: int) -> tuple[float, float]:
+            one = self.code(self._map(np.full((self.grid.rows, self.grid.cols), row)), rung)
+            return float((one.errors * weights).sum()), 8 * (one.size - self._besides)
+
+        of_fine = measured(fine, rung.qualities[self.scales[fine]])
         quality = rung.qualities[self.scales[coarse]]
-        near = whole(coarse, quality)
-        towards = quality + (_STEP if near[0] > lost else -_STEP)
+        near = measured(coarse, quality)
+        towards = quality + (_STEP if near[0] > of_fine[0] else -_STEP)
         if towards not in QUALITIES:
             return None
-        beyond = whole(coarse, towards)
-        if min(lost, near[0], beyond[0]) <= 0 or beyond[0] == near[0]:  # blank pictures
+        beyond = measured(coarse, towards)
+        if min(of_fine[0], near[0], beyond[0]) <= 0 or beyond[0] == near[0]:  # blank pictures
             return None
-        steps = math.log(lost / near[0]) / math.log(beyond[0] / near[0])
+        steps = math.log(of_fine[0] / near[0]) / math.log(beyond[0] / near[0])
         if not 0 <= steps <= _FARTHEST:  # noise, of which a better quality restores no more
             return None
-        return near[1] * float((beyond[1] / near[1]) ** steps) / taken
+        exponent = math.log(beyond[1] / near[1]) / math.log(beyond[0] / near[0])  # of bits by error
+
+        def ratio(of_fine: tuple[float, float], of_coarse: tuple[float, float]) -> float:
+            return float((of_fine[0] / of_coarse[0]) ** exponent) * of_coarse[1] / of_fine[1]
+
+        foreseen = ratio(of_fine, near)
+        if max(foreseen, 1 / foreseen) > _CLOSE:
+            return foreseen
+        really = coded(fine), coded(coarse)
+        return ratio(*really) if min(error for error, _ in really) > 0 else foreseen
 
     def _learn(self, coded: Coded) -> None:
         """Take in what a mixture of measured scales says of bits."""
@@ -256,9 +271,8 @@ class Sender:
         """What a squared error counts in each block, (rows, cols)."""
         return np.ones(errors.shape[1:]) if self._variance is None else visibility(self._variance, errors[0])
 
-    def _measure(self, factor: int, quality: int, speed: int, upscaler: Upscaler | None = None) -> _Measured:
-        """upscaler: which restores; the helper, unless given."""
-        known = factor, quality, speed, upscaler or self._probe
+    def _measure(self, factor: int, quality: int, speed: int) -> _Measured:
+        known = factor, quality, speed
         if known not in self._measured:
             self._progress("measure", self.scales.index(factor) / len(self.scales))
             with full_float32():
@@ -272,11 +286,11 @@ class Sender:
                 factor, *_ = known
                 self._whole[known] = self._threads.submit(self._encode, self._planes[factor], *known)
 
-    def _measure_anew(self, factor: int, quality: int, speed: int, upscaler: Upscaler) -> _Measured:
+    def _measure_anew(self, factor: int, quality: int, speed: int) -> _Measured:
         size = self.grid.height, self.grid.width
         data, plane = self._through_codec(factor, quality, speed, np.ones((self.grid.rows, self.grid.cols), np.bool_))
         bits = share_bits(self._planes[factor], len(data), quality, self.grid, factor)
-        restored = upscaler.restore_uniform(plane, factor, size, quality)
+        restored = self._probe.restore_uniform(plane, factor, size, quality)
         errors = restored_errors(self.picture.colour, self.grid, restored)
         quick = speed > self._speed
         return errors * (_ERRORS_OF_QUICK[factor] if quick else 1), bits * (_BITS_OF_QUICK if quick else 1)
