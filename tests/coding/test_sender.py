@@ -16,6 +16,7 @@ from upscaling.tiny_networks import ship, textured
 from bbmr.blocks import SCALES
 from bbmr.codecs import avif
 from bbmr.codecs.avif import Chroma, Tune
+from bbmr.coding import quick_look
 from bbmr.coding import sender as sender_module
 from bbmr.coding.ladder import Rung
 from bbmr.coding.options import CodedOptions
@@ -75,17 +76,21 @@ def test_what_is_measured_is_what_the_receiver_has(tune: str, pipeline: str) -> 
 
 class Foretold(Sender):
     """Measures what lines say: at quality q, scale k costs bits[k] x 1.06^q and loses errors[k] x falls[k]^-q all
-    over; where it is coded that times repairs[k], which the helper does not know.
+    over; where it is coded that times repairs[k], which the helper does not know; at the quick speed scale 2 both
+    times haste.
     """
 
     bits: ClassVar = {1: 4e5, 2: 1e5}
     errors: ClassVar = {1: 1e7, 2: 2e7}
     falls: ClassVar = {1: 1.05, 2: 1.05}
     repairs: ClassVar = {1: 1.0, 2: 1.0}
+    haste: ClassVar = 1.0
 
     def _measure(self, factor: int, quality: int, speed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         even = np.full((self.grid.rows, self.grid.cols), 1 / (self.grid.rows * self.grid.cols))
-        return self.errors[factor] * self.falls[factor] ** -quality * even, self.bits[factor] * 1.06**quality * even
+        haste = self.haste if factor == 2 and speed == quick_look.SPEED else 1.0
+        errors = self.errors[factor] * self.falls[factor] ** -quality * even
+        return haste * errors, haste * self.bits[factor] * 1.06**quality * even
 
     def _code_ahead(self, wanted: object) -> None:
         pass
@@ -131,6 +136,19 @@ def test_of_scales_that_are_close_codings_decide(
     for quality in (30, 60):
         sender = Foretold(halves(), options, pipeline_for(options))
         assert list(sender.at(Rung(quality)).rescaled.blocks) == [best]
+
+
+@pytest.mark.parametrize(("haste", "best"), [(1.0, 2), (1.6, 2), (3.0, 1)])
+def test_what_looks_little_worse_in_haste_is_measured_as_it_would_be_coded(
+    haste: float, best: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scale 2 takes half of the bits for the same error."""
+    further = math.log(Foretold.errors[2] / Foretold.errors[1]) / math.log(1.05)
+    monkeypatch.setattr(Foretold, "bits", {1: 4e5, 2: 2e5 / 1.06**further})
+    monkeypatch.setattr(Foretold, "haste", haste)
+    options = replace(OPTIONS, scales=(1, 2))
+    rung = Rung(40)
+    assert list(Foretold(halves(), options, pipeline_for(options)).at(rung).rescaled.blocks) == [best]
 
 
 def test_of_noise_no_quality_of_a_coarse_scale_is_as_good(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,12 +20,14 @@ from bbmr.codecs import avif
 from bbmr.codecs.avif import QUALITIES
 from bbmr.codecs.colour import fade, revive
 from bbmr.codecs.planes import gather, scatter
+from bbmr.coding import quick_look
 from bbmr.coding.allocation import Overhead, frame_bits, least_cost, of_blocks, visibility
 from bbmr.coding.bits import share_bits
 from bbmr.coding.coded import Coded, Foreseen, psnr_of
 from bbmr.coding.ladder import Rung
 from bbmr.coding.learned_bits import LearnedBits
 from bbmr.coding.options import CodedOptions
+from bbmr.coding.quick_look import bits_at_use, errors_at_use
 from bbmr.coding.targets import reach_psnr, reach_size
 from bbmr.coding.wiener_fit import WienerFit
 from bbmr.depth import in_8_bit
@@ -40,11 +42,9 @@ from bbmr.rescaled import Frame, Recipe, RescaledImage, WienerFilter
 from bbmr.upscaling import rounded
 from bbmr.upscaling.mosaic import CodedUpscaler, Restored
 
-_QUICK = 7
-"""Speed of the encoder for fine scales that hardly come into question; coarse ones take next to no time at any."""
-_BITS_OF_QUICK = 0.97
-_ERRORS_OF_QUICK = {1: 0.86, 2: 0.90}
-"""What the speed of use makes of bits and, by scale, of errors that were measured at the quick one, on average."""
+_UNSURE = 0.5
+"""Share of the best scale's bits that another one may cost more by a quick look, and be measured as it would be coded.
+"""
 _HELD = 1 << 22
 """Pixels of a picture up to which it is kept as the network leaves it, 0.2 GB, and not made anew for the filters."""
 _COLOUR = {"visual": 100, "psnr": 80}
@@ -187,8 +187,7 @@ class Sender:
         squared luma error and bits, unless roughly at the encoder's speed of use wherever that scale comes into
         question.
         """
-        quick = max(_QUICK, self._speed)
-        speeds = {factor: quick if factor in _ERRORS_OF_QUICK else self._speed for factor in self.scales}
+        speeds = {factor: self._quick_speed(factor) for factor in self.scales}
         while True:
             self._code_ahead([(factor, rung.qualities[factor], speeds[factor]) for factor in self.scales])
             measured = [self._measure(factor, rung.qualities[factor], speeds[factor]) for factor in self.scales]
@@ -198,7 +197,9 @@ class Sender:
             weighted = errors * self._weights(errors)
             rows = least_cost(weighted, bits, rung.multiplier, Overhead.foreseen(bits))
             alone = (weighted + rung.multiplier * bits).sum((1, 2))
-            wanted = {self.scales[row] for row in (*np.unique(rows), int(alone.argmin()))}
+            best = int(alone.argmin())
+            near = alone <= alone[best] + _UNSURE * rung.multiplier * bits[best].sum()
+            wanted = {self.scales[row] for row in (*np.unique(rows), *np.flatnonzero(near))}
             if roughly or all(speeds[factor] == self._speed for factor in wanted):
                 return rows, errors, bits
             speeds |= dict.fromkeys(wanted, self._speed)
@@ -292,8 +293,13 @@ class Sender:
         bits = share_bits(self._planes[factor], len(data), quality, self.grid, factor)
         restored = self._probe.restore_uniform(plane, factor, size, quality)
         errors = restored_errors(self.picture.colour, self.grid, restored)
-        quick = speed > self._speed
-        return errors * (_ERRORS_OF_QUICK[factor] if quick else 1), bits * (_BITS_OF_QUICK if quick else 1)
+        if speed > self._speed:
+            errors, bits = errors * errors_at_use(factor, quality), bits * bits_at_use(factor, quality)
+        return errors, bits
+
+    def _quick_speed(self, factor: int) -> int:
+        """At which a scale is looked at first."""
+        return max(quick_look.SPEED, self._speed) if factor in quick_look.SCALES else self._speed
 
     def _through_codec(
         self, factor: int, quality: int, speed: int, own: NDArray[np.bool_]
@@ -355,10 +361,10 @@ class Sender:
     def _fit_filters(self, parts: Iterable[Restored], rung: Rung) -> dict[int, WienerFilter]:
         """By scale, for those where they are worth their bytes."""
         finest = self.scales[0]
-        speed = max(_QUICK, self._speed) if finest in _ERRORS_OF_QUICK else self._speed
         weights = np.ones((self.grid.rows, self.grid.cols))
         if self._variance is not None:
-            weights = self._weights(self._measure(finest, rung.qualities[finest], speed)[0][None])
+            known = self._measure(finest, rung.qualities[finest], self._quick_speed(finest))
+            weights = self._weights(known[0][None])
         fit = WienerFit(self.grid.side)
         for part in parts:
             fit.add(part, self.picture.colour[part.tile.core], weights[self.grid.covered(part.tile.core)])
