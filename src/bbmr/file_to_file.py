@@ -66,7 +66,7 @@ def compress_file(
             rescaled = api.compress(picture.read(), progress, device=device, options=chosen)
             data = encode(rescaled, max_file_pixels)
     progress("write", 1.0)
-    # A folder that another process has made goes with what that was for, unless something is in it: not for long.
+    # Last, for another process that has made the folder takes it away again where it fails, while nothing is in it.
     with _folder_of(target, parents), replacing(target, overwrite) as file:
         file.write(data)
     return rescaled.outline
@@ -96,7 +96,7 @@ def restore_file(
         raise BbmrError("a region has no place beside a preview; leave one out")
     with open_file(source, max_pixels) as reader:
         header, in_strips = reader.header, len(reader.panels) > 1
-        sheet = Sheet(*_size_of(header.grid, region, preview), header.mode, header.depth, reader.metadata)
+        sheet = Sheet(*_restored_size(header.grid, region, preview), header.mode, header.depth, reader.metadata)
     target = Path(target)
     imageio.check_holdable(target, sheet)  # before what may take hours
     _check_target(source, target, overwrite, parents)
@@ -130,7 +130,7 @@ def _restored_strips(
         yield from Windows(reader, device, parts).strips(progress)
 
 
-def _size_of(grid: BlockGrid, region: tuple[int, int, int, int] | None, preview: int | None) -> tuple[int, int]:
+def _restored_size(grid: BlockGrid, region: tuple[int, int, int, int] | None, preview: int | None) -> tuple[int, int]:
     """Height and width of what is restored; of the picture where what is asked for is not possible."""
     if preview in PREVIEWS:
         return grid.lr_size(preview)

@@ -39,9 +39,9 @@ def run(
     def work(path: Path, progress: Progress) -> tuple[dict[str, Any], "Table"]:
         with open_file(path, max_pixels or MAX_PIXELS) as reader:
             reader.check()
+            qualities = {str(factor): quality for factor, quality in reader.qualities.items()}
             facts = describe(reader.outline, path.stat().st_size)
-            facts |= {"qualities": {str(k): quality for k, quality in reader.qualities.items()}}
-            facts |= {"sections": reader.sizes()}
+            facts |= {"qualities": qualities, "sections": reader.sizes()}
         return {"file": str(path), **facts}, _table(path, facts)
 
     sources = find_sources(inputs, (".bbmr",))

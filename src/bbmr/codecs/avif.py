@@ -22,8 +22,8 @@ QUALITIES: Final = range(101)
 SPEED: Final = 4
 """Of 0 to 10: at 6 files of equal PSNR-Y are 10 % larger, at 3 they are 2 % smaller and take twice the time."""
 MAX_SIDE: Final = 32768
-_MAX_AREA: Final = 1 << 28  # libavif does not read larger pictures
-"""Samples per side that libavif reads."""
+_MAX_AREA: Final = 1 << 28
+"""Samples per side, and of a channel in all, that libavif reads."""
 _SUPERBLOCK: Final = "64"
 """Samples per side; libaom would take 128, which costs 0.3 % more on LR planes."""
 _SEQUENCE_HEADER, _FRAME = 1, 6

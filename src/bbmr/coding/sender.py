@@ -27,7 +27,6 @@ from bbmr.coding.coded import Coded, Foreseen, psnr_of
 from bbmr.coding.ladder import Rung
 from bbmr.coding.learned_bits import LearnedBits
 from bbmr.coding.options import CodedOptions
-from bbmr.coding.quick_look import bits_at_use, errors_at_use
 from bbmr.coding.targets import reach_psnr, reach_size
 from bbmr.coding.wiener_fit import WienerFit
 from bbmr.depth import in_8_bit
@@ -211,8 +210,7 @@ class Sender:
 
         weighted, bits: (scales, rows, cols), errors x weights and bits of every block at every scale.  What a bit saves
         differs from picture to picture, so where another scale costs little more than the one that costs least, the
-        coarser of the two is measured at a second quality, and they are held against each other at equal errors; by
-        the helper's, and where that finds them close, by those of real codings.
+        two are held against each other at equal errors.
         """
         costs = (weighted + rung.multiplier * bits).sum((1, 2))
         best, *others = map(int, np.argsort(costs))
@@ -227,6 +225,9 @@ class Sender:
     def _held_against(self, rung: Rung, fine: int, coarse: int, weights: NDArray[np.float64]) -> float | None:
         """What the coarser of two scales takes of the finer one's bits for the error that this leaves; None where it
         cannot be told.  fine, coarse: their rows.
+
+        The coarser one is measured at a second quality, which says what bits make of its errors.  That is by the
+        helper; where it finds the two close, both are coded, for the network that restores leaves other errors.
         """
 
         def measured(row: int, quality: int) -> tuple[float, float]:
@@ -294,7 +295,8 @@ class Sender:
         restored = self._probe.restore_uniform(plane, factor, size, quality)
         errors = restored_errors(self.picture.colour, self.grid, restored)
         if speed > self._speed:
-            errors, bits = errors * errors_at_use(factor, quality), bits * bits_at_use(factor, quality)
+            errors *= quick_look.errors_at_use(factor, quality)
+            bits *= quick_look.bits_at_use(factor, quality)
         return errors, bits
 
     def _quick_speed(self, factor: int) -> int:
