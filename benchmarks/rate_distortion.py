@@ -47,7 +47,7 @@ from bbmr.picture import Picture
 from bbmr.pipeline import restore
 from bbmr.weights import weights_index
 
-FILES = 4
+FILES = 5
 """To be raised where bbmr makes other files than before of the same pictures, options and weights."""
 OWN_QUALITIES = (10, 20, 30, 35, 40, 45, 50, 60, 72, 85)  # some 0.005 to 1 bpp
 SINGLE_QUALITIES = {1: OWN_QUALITIES[2:], 2: OWN_QUALITIES[1:], 4: OWN_QUALITIES[:-1], 8: OWN_QUALITIES[:-1]}

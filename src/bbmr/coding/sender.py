@@ -99,6 +99,8 @@ def pipeline_for(options: CodedOptions, device: str = "cpu") -> Pipeline:
 
 _Measured = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Of every block at one scale, (rows, cols): summed squared luma error, and bits."""
+_Total = tuple[float, float]
+"""Weighted squared errors of a picture, and bits."""
 
 
 class Sender:
@@ -155,15 +157,31 @@ class Sender:
         def foreseen(map_of_rows: NDArray[np.int64]) -> float:
             return float(of_blocks(costs, map_of_rows).sum() + rung.multiplier * overhead.of(map_of_rows))
 
-        def cost(one: Coded) -> float:
-            return float((one.errors * weights).sum() + rung.multiplier * 8 * one.size)
-
         coded = self.code(self._map(single), rung)
         if np.ptp(rows) > 0 and foreseen(rows) <= _WORTHWHILE * foreseen(single):
             mixture = self.code(self._map(rows), rung)
             self._learn(mixture)
-            coded = min(mixture, coded, key=cost)
+            if self._gains(mixture, coded, int(single[0, 0]), weights):
+                coded = mixture
         return coded
+
+    def _gains(self, mixture: Coded, single: Coded, row: int, weights: NDArray[np.float64]) -> bool:
+        """Whether a mixture is better than the best scale alone, by lambda and at equal errors: what a bit saves
+        differs from picture to picture, and what looks cheap by lambda may be what a finer quality brings for less.
+
+        row: of that scale.
+        """
+        rung = mixture.rung
+        of_mixture, of_single = self._really(mixture, weights), self._really(single, weights)
+        (error, bits), (single_error, single_bits) = of_mixture, of_single
+        if error + rung.multiplier * bits >= single_error + rung.multiplier * single_bits:
+            return False
+        if min(error, single_error) <= 0:
+            return True
+        quality = rung.qualities[self.scales[row]]
+        sought = self._foreseen(row, quality, weights)[0] * error / single_error
+        exponent = self._bits_by_error(row, quality, sought, weights)
+        return exponent is None or _at_equal_errors(of_single, of_mixture, exponent) < 1
 
     def _map(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The scales in these rows, (rows, cols)."""
@@ -230,36 +248,42 @@ class Sender:
         helper; where it finds the two close, both are coded, for the network that restores leaves other errors.
         """
 
-        def measured(row: int, quality: int) -> tuple[float, float]:
-            errors, bits = self._measure(self.scales[row], quality, self._speed)
-            return float((errors * weights).sum()), float(bits.sum())
-
-        def coded(row: int) -> tuple[float, float]:
-            one = self.code(self._map(np.full((self.grid.rows, self.grid.cols), row)), rung)
-            return float((one.errors * weights).sum()), 8 * (one.size - self._besides)
-
-        of_fine = measured(fine, rung.qualities[self.scales[fine]])
         quality = rung.qualities[self.scales[coarse]]
-        near = measured(coarse, quality)
-        towards = quality + (_STEP if near[0] > of_fine[0] else -_STEP)
-        if towards not in QUALITIES:
+        of_fine = self._foreseen(fine, rung.qualities[self.scales[fine]], weights)
+        of_coarse = self._foreseen(coarse, quality, weights)
+        exponent = self._bits_by_error(coarse, quality, of_fine[0], weights)
+        if exponent is None:
             return None
-        beyond = measured(coarse, towards)
-        if min(of_fine[0], near[0], beyond[0]) <= 0 or beyond[0] == near[0]:  # blank pictures
-            return None
-        steps = math.log(of_fine[0] / near[0]) / math.log(beyond[0] / near[0])
-        if not 0 <= steps <= _FARTHEST:  # noise, of which a better quality restores no more
-            return None
-        exponent = math.log(beyond[1] / near[1]) / math.log(beyond[0] / near[0])  # of bits by error
-
-        def ratio(of_fine: tuple[float, float], of_coarse: tuple[float, float]) -> float:
-            return float((of_fine[0] / of_coarse[0]) ** exponent) * of_coarse[1] / of_fine[1]
-
-        foreseen = ratio(of_fine, near)
+        foreseen = _at_equal_errors(of_fine, of_coarse, exponent)
         if max(foreseen, 1 / foreseen) > _CLOSE:
             return foreseen
-        really = coded(fine), coded(coarse)
-        return ratio(*really) if min(error for error, _ in really) > 0 else foreseen
+        everywhere = np.ones((self.grid.rows, self.grid.cols), np.int64)
+        really = [self._really(self.code(self._map(row * everywhere), rung), weights) for row in (fine, coarse)]
+        return foreseen if min(error for error, _ in really) <= 0 else _at_equal_errors(really[0], really[1], exponent)
+
+    def _bits_by_error(self, row: int, quality: int, sought: float, weights: NDArray[np.float64]) -> float | None:
+        """The exponent, below 0, by which bits of a scale all over follow its error from a quality on towards an error
+        that is sought; None where that cannot be told, or that is too far away.
+        """
+        error, bits = self._foreseen(row, quality, weights)
+        towards = quality + (_STEP if error > sought else -_STEP)
+        if towards not in QUALITIES:
+            return None
+        other, other_bits = self._foreseen(row, towards, weights)
+        if min(error, other, sought) <= 0 or error == other:  # blank pictures
+            return None
+        change = math.log(other / error)
+        if not 0 <= math.log(sought / error) / change <= _FARTHEST:  # noise, of which a better quality restores no more
+            return None
+        return math.log(other_bits / bits) / change
+
+    def _foreseen(self, row: int, quality: int, weights: NDArray[np.float64]) -> _Total:
+        """Of a scale all over, by the helper."""
+        errors, bits = self._measure(self.scales[row], quality, self._speed)
+        return float((errors * weights).sum()), float(bits.sum())
+
+    def _really(self, coded: Coded, weights: NDArray[np.float64]) -> _Total:
+        return float((coded.errors * weights).sum()), 8 * float(coded.size - self._besides)
 
     def _learn(self, coded: Coded) -> None:
         """Take in what a mixture of measured scales says of bits."""
@@ -371,3 +395,8 @@ class Sender:
         for part in parts:
             fit.add(part, self.picture.colour[part.tile.core], weights[self.grid.covered(part.tile.core)])
         return fit.filters(rung.multiplier)
+
+
+def _at_equal_errors(one: _Total, other: _Total, exponent: float) -> float:
+    """What `other` takes of the bits of `one` for the error that this leaves.  exponent: of `_bits_by_error`."""
+    return float((one[0] / other[0]) ** exponent) * other[1] / one[1]
