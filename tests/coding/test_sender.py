@@ -138,6 +138,61 @@ def test_of_scales_that_are_close_codings_decide(
         assert list(sender.at(Rung(quality)).rescaled.blocks) == [best]
 
 
+class ForetoldMixture(Foretold):
+    """Foresees that every other column is better at scale 2; such a mixture takes bits_kept times the bits of scale 1
+    alone, of which lambda makes `price` times its error, and loses errors_kept times its error.
+    """
+
+    bits_kept: ClassVar = 1.0
+    errors_kept: ClassVar = 1.0
+    price: ClassVar = 1.0
+
+    def _choose(
+        self, rung: Rung, roughly: bool = False
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+        measured = [self._measure(factor, rung.qualities[factor], 4) for factor in self.scales]
+        errors, bits = np.stack([part for part, _ in measured]), np.stack([part for _, part in measured])
+        errors[1] += errors[0].sum()  # nowhere all over
+        rows = np.zeros(errors.shape[1:], np.int64)
+        rows[:, ::2] = 1
+        errors[1, :, ::2] = bits[1, :, ::2] = 0
+        return rows, errors, bits
+
+    def _measure(self, factor: int, quality: int, speed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        errors, bits = super()._measure(factor, quality, speed)
+        return errors, bits * self.price
+
+    def code(self, scales: NDArray[np.uint8], rung: Rung) -> Any:
+        if np.ptp(scales) == 0:
+            return super().code(scales, rung)
+        alone = super().code(np.ones_like(scales), rung)
+        blocks = {int(k): rung.qualities[int(k)] for k in np.unique(scales)}
+        return SimpleNamespace(
+            rung=rung,
+            rescaled=SimpleNamespace(blocks=blocks, frames={}),
+            errors=alone.errors * self.errors_kept,
+            size=alone.size * self.bits_kept,
+        )
+
+
+@pytest.mark.parametrize(
+    ("price", "bits_kept", "taken"),
+    [(0.3, 1.03, True), (0.3, 1.07, False), (2.0, 1.03, False), (2.0, 0.97, True)],
+)
+def test_a_mixture_has_to_be_better_by_lambda_and_at_equal_errors(
+    price: float, bits_kept: float, taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It loses 4 % less than scale 1 alone, which does so with 1.06^(ln(1 / 0.96) / ln(1.05)) = 1.05 times its bits."""
+    rung = Rung(50)
+    error, bits = Foretold.errors[1] * 1.05 ** -rung.qualities[1], Foretold.bits[1] * 1.06 ** rung.qualities[1]
+    monkeypatch.setattr(ForetoldMixture, "price", price * error / (rung.multiplier * bits))
+    monkeypatch.setattr(ForetoldMixture, "bits_kept", bits_kept)
+    monkeypatch.setattr(ForetoldMixture, "errors_kept", 0.96)
+    options = replace(OPTIONS, scales=(1, 2))
+    found = ForetoldMixture(halves(), options, pipeline_for(options)).at(rung)
+    assert len(found.rescaled.blocks) == (2 if taken else 1)
+
+
 @pytest.mark.parametrize(("haste", "best"), [(1.0, 2), (1.6, 2), (3.0, 1)])
 def test_what_looks_little_worse_in_haste_is_measured_as_it_would_be_coded(
     haste: float, best: int, monkeypatch: pytest.MonkeyPatch
