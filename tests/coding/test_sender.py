@@ -206,6 +206,17 @@ def test_what_looks_little_worse_in_haste_is_measured_as_it_would_be_coded(
     assert list(Foretold(halves(), options, pipeline_for(options)).at(rung).rescaled.blocks) == [best]
 
 
+@pytest.mark.parametrize("quality", [40, 80])
+def test_an_early_start_changes_no_file(quality: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def file() -> bytes:
+        sender = Sender(halves(), OPTIONS, pipeline_for(OPTIONS), speed=6)
+        return encode(sender.at(Rung(quality)).rescaled)
+
+    early = file()
+    monkeypatch.setattr(sender_module, "_SURE", 101)
+    assert file() == early
+
+
 def test_of_noise_no_quality_of_a_coarse_scale_is_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
     """So bits for an equal error, which are beyond all numbers, are not foretold."""
     monkeypatch.setattr(Foretold, "bits", {1: 2e5, 2: 1e5})

@@ -44,6 +44,9 @@ from bbmr.upscaling.mosaic import CodedUpscaler, Restored
 _UNSURE = 0.5
 """Share of the best scale's bits that another one may cost more by a quick look, and be measured as it would be coded.
 """
+_SURE = 40
+"""Quality from which the finest scale nearly always comes as near as that: its slow coding need not wait for a look.
+"""
 _HELD = 1 << 22
 """Pixels of a picture up to which it is kept as the network leaves it, 0.2 GB, and not made anew for the filters."""
 _COLOUR = {"visual": 100, "psnr": 80}
@@ -205,6 +208,9 @@ class Sender:
         question.
         """
         speeds = {factor: self._quick_speed(factor) for factor in self.scales}
+        finest = self.scales[0]
+        if rung.quality >= _SURE and not roughly:
+            self._code_ahead([(finest, rung.qualities[finest], self._speed)])
         while True:
             self._code_ahead([(factor, rung.qualities[factor], speeds[factor]) for factor in self.scales])
             measured = [self._measure(factor, rung.qualities[factor], speeds[factor]) for factor in self.scales]
