@@ -92,9 +92,6 @@ class Foretold(Sender):
         errors = self.errors[factor] * self.falls[factor] ** -quality * even
         return haste * errors, haste * self.bits[factor] * 1.06**quality * even
 
-    def _code_ahead(self, wanted: object) -> None:
-        pass
-
     def code(self, scales: NDArray[np.uint8], rung: Rung) -> Any:
         blocks = {int(k): rung.qualities[int(k)] for k in np.unique(scales)}
         errors, size = np.zeros(scales.shape), 0.0

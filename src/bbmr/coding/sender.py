@@ -4,9 +4,7 @@ LR planes of all scales -> coded whole, at the qualities of a rung -> bits and e
     -> scales of least error + lambda x bits -> planes of these blocks alone, coded -> RescaledImage
 """
 
-import math
-from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -18,18 +16,18 @@ from bbmr.blocks import BlockGrid
 from bbmr.catalogue import Pipeline, find_pipeline
 from bbmr.codecs import avif
 from bbmr.codecs.avif import QUALITIES
-from bbmr.codecs.colour import fade, revive
-from bbmr.codecs.planes import gather, scatter
+from bbmr.codecs.planes import scatter
 from bbmr.coding import quick_look
 from bbmr.coding.allocation import Overhead, frame_bits, least_cost, of_blocks, visibility
 from bbmr.coding.bits import share_bits
+from bbmr.coding.codec_planes import CodecPlanes
 from bbmr.coding.coded import Coded, Foreseen, psnr_of
+from bbmr.coding.equal_errors import Total, bits_by_error, ratio_at_equal_errors
 from bbmr.coding.ladder import Rung
 from bbmr.coding.learned_bits import LearnedBits
 from bbmr.coding.options import CodedOptions
 from bbmr.coding.targets import reach_psnr, reach_size
 from bbmr.coding.wiener_fit import WienerFit
-from bbmr.depth import in_8_bit
 from bbmr.devices import full_float32
 from bbmr.downscaling import bicubic_planes, planes_of_part
 from bbmr.fileformat import padded, size_besides, size_with
@@ -58,8 +56,6 @@ _NEAR = 0.15
 more closely."""
 _STEP = 6
 """Qualities of the codec that the coarser of them is coded apart for that."""
-_FARTHEST = 3
-"""Such steps that the quality may lie away at which their errors would be equal."""
 _CLOSE = 1.08
 """Ratio of bits up to which both are coded to decide, with the network that restores and filters fitted to it."""
 _WORTHWHILE = 0.99
@@ -102,8 +98,6 @@ def pipeline_for(options: CodedOptions, device: str = "cpu") -> Pipeline:
 
 _Measured = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Of every block at one scale, (rows, cols): summed squared luma error, and bits."""
-_Total = tuple[float, float]
-"""Weighted squared errors of a picture, and bits."""
 
 
 class Sender:
@@ -126,16 +120,14 @@ class Sender:
         assert isinstance(upscaler, CodedUpscaler)  # as pipelines for lossy samples have it
         self._pipeline, self._upscaler = pipeline, upscaler
         self._probe = pipeline.helper_upscaler() if pipeline.helper else upscaler
-        self._chroma, self._speed, self._progress = options.chroma, speed, progress
-        self._colour = _COLOUR[self.tune]
+        self._speed, self._progress, self._colour = speed, progress, _COLOUR[self.tune]
         planes = bicubic_planes(picture.colour, self.scales)
         if core is not None:
             picture, planes = picture.crop(*core), planes_of_part(planes, *core)
         self.picture, self.grid = picture, BlockGrid(picture.height, picture.width, options.block)
         self._besides = size_besides(picture.alpha, picture.metadata)
-        self._planes = {factor: fade(in_8_bit(plane), self._colour) for factor, plane in planes.items()}
-        self._threads = ThreadPoolExecutor(torch.get_num_threads())
-        self._whole: dict[tuple[int, int, int], Future[bytes]] = {}
+        tune: avif.Tune = "psnr" if self.tune == "psnr" else "ssim"
+        self._planes = CodecPlanes(planes, self.grid, self._colour, options.chroma, tune)
         self._measured: dict[tuple[int, int, int], _Measured] = {}
         self._learned = LearnedBits()
         self._coded: dict[tuple[int, bytes], Coded] = {}
@@ -175,16 +167,15 @@ class Sender:
         row: of that scale.
         """
         rung = mixture.rung
-        of_mixture, of_single = self._really(mixture, weights), self._really(single, weights)
-        (error, bits), (single_error, single_bits) = of_mixture, of_single
-        if error + rung.multiplier * bits >= single_error + rung.multiplier * single_bits:
+        of_mixture, of_single = self._coded_total(mixture, weights), self._coded_total(single, weights)
+        if of_mixture.cost(rung.multiplier) >= of_single.cost(rung.multiplier):
             return False
-        if min(error, single_error) <= 0:
+        if min(of_mixture.error, of_single.error) <= 0:
             return True
         quality = rung.qualities[self.scales[row]]
-        sought = self._foreseen(row, quality, weights)[0] * error / single_error
+        sought = self._measured_total(row, quality, weights).error * of_mixture.error / of_single.error
         exponent = self._bits_by_error(row, quality, sought, weights)
-        return exponent is None or _at_equal_errors(of_single, of_mixture, exponent) < 1
+        return exponent is None or ratio_at_equal_errors(of_single, of_mixture, exponent) < 1
 
     def _map(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The scales in these rows, (rows, cols)."""
@@ -210,9 +201,9 @@ class Sender:
         speeds = {factor: self._quick_speed(factor) for factor in self.scales}
         finest = self.scales[0]
         if rung.quality >= _SURE and not roughly:
-            self._code_ahead([(finest, rung.qualities[finest], self._speed)])
+            self._planes.begin([(finest, rung.qualities[finest], self._speed)])
         while True:
-            self._code_ahead([(factor, rung.qualities[factor], speeds[factor]) for factor in self.scales])
+            self._planes.begin([(factor, rung.qualities[factor], speeds[factor]) for factor in self.scales])
             measured = [self._measure(factor, rung.qualities[factor], speeds[factor]) for factor in self.scales]
             errors = np.stack([part for part, _ in measured])
             shares = [part for _, part in measured]
@@ -253,43 +244,39 @@ class Sender:
         The coarser one is measured at a second quality, which says what bits make of its errors.  That is by the
         helper; where it finds the two close, both are coded, for the network that restores leaves other errors.
         """
-
         quality = rung.qualities[self.scales[coarse]]
-        of_fine = self._foreseen(fine, rung.qualities[self.scales[fine]], weights)
-        of_coarse = self._foreseen(coarse, quality, weights)
-        exponent = self._bits_by_error(coarse, quality, of_fine[0], weights)
+        of_fine = self._measured_total(fine, rung.qualities[self.scales[fine]], weights)
+        of_coarse = self._measured_total(coarse, quality, weights)
+        exponent = self._bits_by_error(coarse, quality, of_fine.error, weights)
         if exponent is None:
             return None
-        foreseen = _at_equal_errors(of_fine, of_coarse, exponent)
+        foreseen = ratio_at_equal_errors(of_fine, of_coarse, exponent)
         if max(foreseen, 1 / foreseen) > _CLOSE:
             return foreseen
         everywhere = np.ones((self.grid.rows, self.grid.cols), np.int64)
-        really = [self._really(self.code(self._map(row * everywhere), rung), weights) for row in (fine, coarse)]
-        return foreseen if min(error for error, _ in really) <= 0 else _at_equal_errors(really[0], really[1], exponent)
+        of_fine, of_coarse = (
+            self._coded_total(self.code(self._map(row * everywhere), rung), weights) for row in (fine, coarse)
+        )
+        if min(of_fine.error, of_coarse.error) <= 0:
+            return foreseen
+        return ratio_at_equal_errors(of_fine, of_coarse, exponent)
 
     def _bits_by_error(self, row: int, quality: int, sought: float, weights: NDArray[np.float64]) -> float | None:
-        """The exponent, below 0, by which bits of a scale all over follow its error from a quality on towards an error
-        that is sought; None where that cannot be told, or that is too far away.
-        """
-        error, bits = self._foreseen(row, quality, weights)
-        towards = quality + (_STEP if error > sought else -_STEP)
-        if towards not in QUALITIES:
-            return None
-        other, other_bits = self._foreseen(row, towards, weights)
-        if min(error, other, sought) <= 0 or error == other:  # blank pictures
-            return None
-        change = math.log(other / error)
-        if not 0 <= math.log(sought / error) / change <= _FARTHEST:  # noise, of which a better quality restores no more
-            return None
-        return math.log(other_bits / bits) / change
+        """As `bits_by_error`, of a scale all over, from a quality on towards an error; None where it cannot be told."""
+        near = self._measured_total(row, quality, weights)
+        towards = quality + (_STEP if near.error > sought else -_STEP)
+        return (
+            bits_by_error(near, self._measured_total(row, towards, weights), sought) if towards in QUALITIES else None
+        )
 
-    def _foreseen(self, row: int, quality: int, weights: NDArray[np.float64]) -> _Total:
+    def _measured_total(self, row: int, quality: int, weights: NDArray[np.float64]) -> Total:
         """Of a scale all over, by the helper."""
         errors, bits = self._measure(self.scales[row], quality, self._speed)
-        return float((errors * weights).sum()), float(bits.sum())
+        return Total(float((errors * weights).sum()), float(bits.sum()))
 
-    def _really(self, coded: Coded, weights: NDArray[np.float64]) -> _Total:
-        return float((coded.errors * weights).sum()), 8 * float(coded.size - self._besides)
+    def _coded_total(self, coded: Coded, weights: NDArray[np.float64]) -> Total:
+        """Of what was coded; what no scale changes is left out."""
+        return Total(float((coded.errors * weights).sum()), 8 * float(coded.size - self._besides))
 
     def _learn(self, coded: Coded) -> None:
         """Take in what a mixture of measured scales says of bits."""
@@ -311,17 +298,10 @@ class Sender:
                 self._measured[known] = self._measure_anew(*known)
         return self._measured[known]
 
-    def _code_ahead(self, wanted: Sequence[tuple[int, int, int]]) -> None:
-        """Begin to code whole planes, (scale, quality, speed) each, in threads: the encoder leaves Python to others."""
-        for known in wanted:
-            if known not in self._whole:
-                factor, *_ = known
-                self._whole[known] = self._threads.submit(self._encode, self._planes[factor], *known)
-
     def _measure_anew(self, factor: int, quality: int, speed: int) -> _Measured:
         size = self.grid.height, self.grid.width
-        data, plane = self._through_codec(factor, quality, speed, np.ones((self.grid.rows, self.grid.cols), np.bool_))
-        bits = share_bits(self._planes[factor], len(data), quality, self.grid, factor)
+        data, plane = self._planes.through_codec(factor, quality, speed)
+        bits = share_bits(self._planes.samples[factor], len(data), quality, self.grid, factor)
         restored = self._probe.restore_uniform(plane, factor, size, quality)
         errors = restored_errors(self.picture.colour, self.grid, restored)
         if speed > self._speed:
@@ -332,24 +312,6 @@ class Sender:
     def _quick_speed(self, factor: int) -> int:
         """At which a scale is looked at first."""
         return max(quick_look.SPEED, self._speed) if factor in quick_look.SCALES else self._speed
-
-    def _through_codec(
-        self, factor: int, quality: int, speed: int, own: NDArray[np.bool_]
-    ) -> tuple[bytes, NDArray[np.uint8]]:
-        """The frame with some blocks, (rows, cols), of a scale, and the plane as it comes back; that with all blocks is
-        coded once only.
-        """
-        plane = gather(self._planes[factor], own, self.grid, factor)
-        if own.all():
-            self._code_ahead([(factor, quality, speed)])
-            data = self._whole[factor, quality, speed].result()
-        else:
-            data = self._encode(plane, factor, quality, speed)
-        return data, revive(avif.decode(data, plane.shape), self._colour)
-
-    def _encode(self, plane: NDArray[np.uint8], factor: int, quality: int, speed: int) -> bytes:
-        tune: avif.Tune = "psnr" if self.tune == "psnr" else "ssim"
-        return avif.encode(plane, quality, self._chroma, tune, speed, avif.gains_by_cdef(factor))
 
     def code(self, scales: NDArray[np.uint8], rung: Rung) -> Coded:
         """The picture with these scales, (rows, cols), as it is stored, and what that loses."""
@@ -367,7 +329,7 @@ class Sender:
         frames, blocks = {}, {}
         for factor in np.unique(scales).tolist():
             own = scales == factor
-            data, coded = self._through_codec(factor, qualities[factor], self._speed, own)
+            data, coded = self._planes.through_codec(factor, qualities[factor], self._speed, own)
             frames[factor] = Frame(qualities[factor], data, self._colour)
             blocks[factor] = scatter(coded, own, self.grid, factor)
         pipeline, picture = self._pipeline, self.picture
@@ -401,8 +363,3 @@ class Sender:
         for part in parts:
             fit.add(part, self.picture.colour[part.tile.core], weights[self.grid.covered(part.tile.core)])
         return fit.filters(rung.multiplier)
-
-
-def _at_equal_errors(one: _Total, other: _Total, exponent: float) -> float:
-    """What `other` takes of the bits of `one` for the error that this leaves.  exponent: of `_bits_by_error`."""
-    return float((one[0] / other[0]) ** exponent) * other[1] / one[1]
