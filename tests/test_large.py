@@ -12,7 +12,7 @@ from upscaling.tiny_networks import ship, textured
 
 from bbmr import panels as panels_module
 from bbmr.blocks import SCALES
-from bbmr.coding import sender
+from bbmr.coding import codec_planes, sender
 from bbmr.coding.options import CodedOptions
 from bbmr.depth import Samples
 from bbmr.downscaling import bicubic_planes
@@ -82,7 +82,7 @@ def test_lr_planes_are_those_of_the_whole_picture(
         planes.append(plane)
         return plane
 
-    monkeypatch.setattr(sender, "fade", recorded)
+    monkeypatch.setattr(codec_planes, "fade", recorded)
     file = BytesIO()
     compress_large(InStrips(picture), file, CodedOptions(quality=30, block=64, tune="psnr"))
     reader = Reader(BytesIO(file.getvalue()))
