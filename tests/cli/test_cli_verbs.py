@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 from upscaling.tiny_networks import ship, textured
 
+from bbmr import file_to_file
 from bbmr.cli import app
 from bbmr.options import CODED_PIPELINE, DEFAULT_PIPELINE, LEARNED, PIPELINE_NAMES
 
@@ -468,6 +471,29 @@ def test_interrupt_ends_with_130_and_leaves_nothing(packed: Path, monkeypatch: p
     _, err = bbmr("restore", packed, "-o", "restored.png", code=130)
     assert "interrupted" in err
     assert sorted(os.listdir()) == ["photo.bbmr", "photo.png"]
+
+
+def test_an_interrupt_that_python_ignores_ends_a_folder_after_the_file_at_hand(
+    photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Unlucky:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    compress_file = file_to_file.compress_file
+
+    def interrupted(*args: Any, **options: Any) -> Any:
+        Unlucky()
+        return compress_file(*args, **options)
+
+    monkeypatch.setattr(file_to_file, "compress_file", interrupted)
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+    Path("in").mkdir()
+    for name in ("a.png", "b.png"):
+        shutil.copy(photo, Path("in", name))
+    _, err = bbmr("compress", "in", "-o", "out", "--jobs", "1", code=130)
+    assert "interrupted: 1 of 2 done" in err
+    assert os.listdir("out") == ["a.bbmr"]
 
 
 def test_unexpected_errors_are_one_line_unless_asked(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from bbmr.cli.console import FAILED, Reporter, complain
 from bbmr.cli.files import Sources
 from bbmr.cli.outcome import Done, Failed, Item, Kept, Outcome, Record, Work, attempt
 from bbmr.cli.workers import PutOff, Stage, by_workers, stages_of
-from bbmr.interrupts import Terminated, sigterm_interrupts
+from bbmr.interrupts import Terminated, interrupts_kept, sigterm_interrupts
 
 _Found = Generator[tuple[int, Outcome], None, None]
 
@@ -34,7 +34,11 @@ def run_batch(
     outcomes = dict(known or {})
     todo = [index for index in range(len(items)) if index not in outcomes]
     try:
-        with sigterm_interrupts(Terminated), closing(_outcomes(items, todo, work, report, jobs)) as found:
+        with (
+            sigterm_interrupts(Terminated),
+            interrupts_kept() as heed,
+            closing(_outcomes(items, todo, work, report, jobs)) as found,
+        ):
             for index, outcome in found:
                 outcomes[index] = outcome
                 match outcome:
@@ -44,6 +48,7 @@ def run_batch(
                         report.table(table)
                     case Failed(trace=trace) if trace and debug:
                         complain(trace.rstrip())
+                heed()
     except KeyboardInterrupt as error:
         if not sources.several:
             raise
