@@ -5,7 +5,8 @@ import pytest
 import torch
 from upscaling.tiny_networks import random_map, rescale, textured, tiny_joint, tiny_mosaic, tiny_sr
 
-from bbmr import pipeline
+from bbmr import api
+from bbmr.coding.options import CodedOptions
 from bbmr.devices import find_device
 from bbmr.errors import BbmrError
 from bbmr.lr_blocks import LRBlocks
@@ -53,9 +54,10 @@ def test_upscalers_work_where_their_networks_are(kind: str, monkeypatch: pytest.
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-def test_a_gpu_gives_nearly_the_same() -> None:
-    picture, options = Picture(textured(300, 410)), Options(effort=2, distortion="network")
-    on_cpu, on_gpu = (pipeline.compress(picture, options, device=device) for device in ("cpu", "cuda"))
+@pytest.mark.parametrize("options", [Options(effort=2, distortion="network"), CodedOptions(quality=60)])
+def test_a_gpu_gives_nearly_the_same(options: Options | CodedOptions) -> None:
+    picture = Picture(textured(300, 410))
+    on_cpu, on_gpu = (api.compress(picture, options=options, device=device) for device in ("cpu", "cuda"))
     assert on_gpu.recipe.expected_psnr == pytest.approx(on_cpu.recipe.expected_psnr, abs=0.05)
-    restored = [pipeline.restore(on_cpu, device=device).colour.astype(int) for device in ("cpu", "cuda")]
+    restored = [api.restore(on_cpu, device=device).colour.astype(int) for device in ("cpu", "cuda")]
     assert np.abs(restored[0] - restored[1]).max() <= 1

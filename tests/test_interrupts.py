@@ -1,12 +1,15 @@
 """Interrupts that Python ignores are not lost."""
 
+import os
 import signal
+import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
 
-from bbmr.interrupts import Terminated, interrupts_kept, sigterm_interrupts
+from bbmr.interrupts import Terminated, interrupts_kept, sigint_held, sigterm_interrupts
 
 
 class Unlucky:
@@ -55,3 +58,30 @@ def test_what_was_ignored_stays_so() -> None:
         signal.raise_signal(signal.SIGINT)
         heed()
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+@pytest.mark.parametrize("other_threads", [False, True])
+def test_one_that_is_held_is_raised_afterwards(other_threads: bool) -> None:
+    over = threading.Event()
+    if other_threads:  # which have not blocked it
+        threading.Thread(target=over.wait).start()
+    went_on = []
+
+    def interrupted() -> None:
+        with sigint_held():
+            os.kill(os.getpid(), signal.SIGINT)
+            went_on.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    over.set()
+    assert went_on
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_processes_that_are_started_meanwhile_leave_it_alone() -> None:
+    interrupted = "import os, signal; os.kill(os.getpid(), signal.SIGINT); print('on')"
+    with sigint_held():
+        done = subprocess.run([sys.executable, "-c", interrupted], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("on\n", "", 0)

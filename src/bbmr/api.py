@@ -191,7 +191,7 @@ def is_lossless(name: str, value: Any) -> bool:
     if name == "lossless_lr":
         return bool(value)
     if name == "pipeline":
-        return value in PIPELINE_CHOICES
+        return isinstance(value, str) and value in PIPELINE_CHOICES
     if name == "block":
         return value not in CODED_SIDES
     if name == "weights":

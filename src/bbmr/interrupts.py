@@ -1,4 +1,5 @@
-"""SIGTERM as an interrupt, so that there is time to tidy up: workers ended, drafts removed; and interrupts not lost."""
+"""SIGTERM as an interrupt, so that there is time to tidy up: workers ended, drafts removed; and those that come at a
+bad time kept."""
 
 import signal
 import threading
@@ -63,3 +64,27 @@ def interrupts_kept() -> Iterator[Callable[[], None]]:
     finally:
         for number in replaced:
             signal.signal(number, before[number])
+
+
+@contextmanager
+def sigint_held() -> Iterator[None]:
+    """Ctrl-C counts after this, not during it; processes that are started here leave it alone until they say what they
+    do with it.
+
+    It goes to them too, and those that are just starting would print a trace.  In the main thread alone, and where
+    signals can be blocked.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    came: list[int] = []
+    # Another thread may hear it for this one, where it is blocked; its effect is of this one all the same.
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        if came:
+            signal.raise_signal(signal.SIGINT)

@@ -128,8 +128,8 @@ class Options:
 
     def __post_init__(self) -> None:
         self._check_names()
-        self._check_weights()
         choice = PIPELINE_CHOICES[self.pipeline]
+        check_weights_name(self.weights, self.pipeline, choice.networks)
         check_effort(self.effort)
         if choice.uniform and self._differs_from_defaults():
             raise BbmrError(
@@ -164,14 +164,6 @@ class Options:
         if self.distortion == "helper" and not PIPELINE_CHOICES[self.pipeline].helper_scales:
             others = ", ".join(name for name in DISTORTIONS if name != "helper")
             raise BbmrError(f"{self.pipeline} has no helper; choose another distortion: {others}")
-
-    def _check_weights(self) -> None:
-        if not isinstance(self.weights, str):
-            raise BbmrError(f"weights {self.weights!r} are no name; `bbmr weights list` prints those there are")
-        needed, given = PIPELINE_CHOICES[self.pipeline].networks, len(self.weights.split("+"))
-        if self.weights and given != needed:
-            how = f"the names of {needed} weights, joined by +" if needed > 1 else "one name of weights"
-            raise BbmrError(f"weights {self.weights!r}: {self.pipeline} takes {how}, or none for its own")
 
     def _differs_from_defaults(self) -> bool:
         """Whether anything is chosen that a uniform pipeline would ignore; it does use weights and effort."""
@@ -216,6 +208,15 @@ class Options:
 
 def _listed(numbers: tuple[int, ...]) -> str:
     return ", ".join(map(str, numbers))
+
+
+def check_weights_name(weights: str, pipeline: str, networks: int) -> None:
+    """Raise BbmrError for what does not name the weights of as many networks as the pipeline restores with."""
+    if not isinstance(weights, str):
+        raise BbmrError(f"weights {weights!r} are no name; `bbmr weights list` prints those there are")
+    if weights and len(weights.split("+")) != networks:
+        how = f"the names of {networks} weights, joined by +" if networks > 1 else "one name of weights"
+        raise BbmrError(f"weights {weights!r}: {pipeline} takes {how}, or none for its own")
 
 
 def check_effort(effort: int) -> None:

@@ -22,12 +22,19 @@ def test_what_takes_a_share_of_the_bits_at_every_error_is_told_to(share: float, 
     assert ratio_at_equal_errors(on_curve(100.0), on_curve(error, share), -0.8) == pytest.approx(share)
 
 
+def test_ratios_beyond_all_numbers_have_the_right_side() -> None:
+    steep = -1e5
+    assert ratio_at_equal_errors(on_curve(100.0), on_curve(103.0), steep) > 1e6
+    assert ratio_at_equal_errors(on_curve(103.0), on_curve(100.0), steep) < 1e-6
+
+
 @pytest.mark.parametrize(
     ("beyond", "sought"),
     [
         (80.0, 125.0),  # the other way
         (80.0, 100 * 0.8**3.1),  # more than three times as far
         (100.0, 90.0),  # nothing changes
+        (100.001, 100.0005),  # or nothing to speak of
         (0.0, 90.0),
         (80.0, 0.0),
     ],

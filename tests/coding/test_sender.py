@@ -242,6 +242,21 @@ def test_filters_are_there_where_they_are_worth_their_bytes(quality: int) -> Non
     assert error(without) - error(coded.rescaled) > rung.multiplier * bits
 
 
+def test_what_is_coded_does_not_depend_on_what_was_before() -> None:
+    """Of one quality and one map, whatever thrift found them; some filters are not worth their bytes where lambda is
+    millions of times as large.
+    """
+    rungs = [Rung(80), Rung(80, math.exp(20))]
+    scales = np.full((5, 7), 1, np.uint8)
+    files = []
+    for order in (rungs, rungs[::-1]):
+        sender = Sender(halves(), OPTIONS, pipeline_for(OPTIONS), speed=8)
+        coded = {rung: sender.code(scales, rung) for rung in order}
+        assert all(coded[rung].rung == rung for rung in rungs)
+        files.append({rung: encode(coded[rung].rescaled) for rung in rungs})
+    assert files[0] == files[1]
+
+
 @pytest.mark.parametrize("quality", [5, 50, 90])
 def test_no_single_scale_costs_less(quality: int) -> None:
     options, rung = OPTIONS, Rung(quality)
@@ -391,7 +406,14 @@ def test_any_size_comes_back(size: tuple[int, int]) -> None:
         ({"target_bpp": 0.1}, "quality and target_bpp were given"),
         ({"quality": 101}, "from 0 to 100"),
         ({"quality": None, "target_psnr": 0.0}, "above 0"),
+        ({"quality": True}, "from 0 to 100"),
         ({"quality": None, "target_bpp": float("inf")}, "above 0"),
+        ({"quality": None, "target_bpp": "0.1"}, "target_bpp '0.1' is not possible"),
+        ({"quality": None, "target_psnr": [36]}, "above 0"),
+        ({"quality": None, "target_size": 100.5}, "give whole bytes"),
+        ({"quality": None, "target_size": 0}, "give whole bytes"),
+        ({"block": 128.0}, "choose one of 128, 64"),
+        ({"block": [64]}, "choose one of 128, 64"),
         ({"block": 16}, "block 16 is not possible; choose one of 128, 64"),
         ({"tune": "best"}, "visual, psnr"),
         ({"chroma": "4:2:2"}, "4:2:0, 4:4:4"),
@@ -400,6 +422,12 @@ def test_any_size_comes_back(size: tuple[int, int]) -> None:
             "pipeline 'mosaic-fast' is not possible; choose one of coded-fine, coded-fast, co",
         ),
         ({"scales": (2, 3)}, "out of 1, 2, 4, 8, 16"),
+        ({"scales": (2, 2)}, "different ones"),
+        ({"scales": ([1],)}, "different ones"),
+        ({"scales": (True, 2)}, "different ones"),
+        ({"pipeline": ["coded-fast"]}, "choose one of coded-fine"),
+        ({"weights": 3}, "weights 3 are no name"),
+        ({"weights": "coded-fast+coded-fine"}, "coded-fine takes one name of weights"),
     ],
 )
 def test_options_that_do_not_work_are_named(changes: dict[str, object], word: str) -> None:

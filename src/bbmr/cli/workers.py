@@ -9,11 +9,11 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import connection, get_context
+from multiprocessing import connection, get_context, resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +21,7 @@ from typing import Any, Self
 from bbmr.cli.capacity import threads_each
 from bbmr.cli.outcome import Done, Failed, Item, Outcome, Work, attempt
 from bbmr.errors import BbmrError
+from bbmr.interrupts import sigint_held
 from bbmr.progress import Progress
 
 _OFTEN = 0.2  # seconds between two news of a file
@@ -197,7 +198,8 @@ class _Worker:
         context = get_context("spawn")  # a fork would copy torch's threads in whatever state they are
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, work, threads), daemon=True)
-        with _sigint_ignored():
+        resource_tracker.ensure_running()  # else started along with the process, after which SIGINT is not blocked
+        with sigint_held():
             self.process.start()
         theirs.close()  # so that the pipe ends with the worker
         self.ready = False
@@ -236,19 +238,6 @@ class _Worker:
         self.process.kill()
         self.process.join()
         self.pipe.close()
-
-
-@contextmanager
-def _sigint_ignored() -> Iterator[None]:
-    """Processes inherit that: Ctrl-C goes to all of them, and those that are just starting would print a trace."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
 
 
 def _serve(pipe: Connection, work: Work[Any], threads: int) -> None:

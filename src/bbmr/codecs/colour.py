@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 FULL: Final = 100
 """Per cent: colours as they are."""
 _LUMA: Final = np.array((0.299, 0.587, 0.114), np.float32)  # BT.601: what the codec parts luma and chroma by
+_STRIP = 64  # rows at a time: in float32 a plane takes four times its memory, several times over
 
 
 def fade(plane: NDArray[np.uint8], percent: int) -> NDArray[np.uint8]:
@@ -27,6 +28,9 @@ def revive(plane: NDArray[np.uint8], percent: int) -> NDArray[np.uint8]:
 def _scaled(plane: NDArray[np.uint8], gain: float) -> NDArray[np.uint8]:
     if gain == 1 or plane.shape[2] == 1:
         return plane
-    grey = (plane @ _LUMA)[:, :, None]
-    scaled: NDArray[np.uint8] = (grey + np.float32(gain) * (plane - grey)).round().clip(0, 255).astype(np.uint8)
+    scaled = np.empty_like(plane)
+    for first in range(0, plane.shape[0], _STRIP):
+        part = plane[first : first + _STRIP]
+        grey = (part @ _LUMA)[:, :, None]
+        scaled[first : first + _STRIP] = (grey + np.float32(gain) * (part - grey)).round().clip(0, 255)
     return scaled

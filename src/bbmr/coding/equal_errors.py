@@ -9,6 +9,10 @@ from dataclasses import dataclass
 
 _FARTHEST = 3
 """Times the way between two qualities that an error may lie away from the first, to be foreseen from them."""
+_LEAST_CHANGE = 1e-3
+"""Of the logarithm of the error between two qualities: with less, bits follow anything but the error."""
+_MOST = 20.0
+"""Logarithm of a ratio, about half a billion, beyond which it does not matter."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,13 @@ class Total:
 def bits_by_error(near: Total, beyond: Total, sought: float) -> float | None:
     """The exponent, below 0, by which bits follow the error from one quality on towards another.
 
-    sought: the error that is looked for in that direction.  None where there is no such exponent (blank pictures), or
-    that is too far away: of noise, of which a better quality restores no more.
+    sought: the error that is looked for in that direction.  None where there is no such exponent (blank pictures, and
+    noise, of which a better quality restores no more), or that is too far away.
     """
-    if min(near.error, beyond.error, sought) <= 0 or near.error == beyond.error:
+    if min(near.error, beyond.error, sought) <= 0:
         return None
     change = math.log(beyond.error / near.error)
-    if not 0 <= math.log(sought / near.error) / change <= _FARTHEST:
+    if abs(change) < _LEAST_CHANGE or not 0 <= math.log(sought / near.error) / change <= _FARTHEST:
         return None
     return math.log(beyond.bits / near.bits) / change
 
@@ -42,4 +46,5 @@ def ratio_at_equal_errors(one: Total, other: Total, exponent: float) -> float:
 
     exponent: of `bits_by_error`; both errors are above 0.
     """
-    return float((one.error / other.error) ** exponent) * other.bits / one.bits
+    log_ratio = exponent * math.log(one.error / other.error) + math.log(other.bits / one.bits)
+    return math.exp(min(max(log_ratio, -_MOST), _MOST))

@@ -3,11 +3,12 @@
 import math
 import re
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal
 
 from bbmr.blocks import SCALES
 from bbmr.errors import BbmrError
-from bbmr.options import CODED_CHOICES, CODED_PIPELINE, TUNES
+from bbmr.options import CODED_CHOICES, CODED_PIPELINE, TUNES, check_weights_name
 
 CODED_SIDES = CODED_CHOICES[CODED_PIPELINE].blocks  # and of the others
 DEFAULT_QUALITY = 60
@@ -44,11 +45,13 @@ class CodedOptions:
         if len(given) != 1:
             found = f"{' and '.join(given)} were given" if given else "none was given"
             raise BbmrError(f"give exactly one of {', '.join(TARGETS)}; {found}")
-        if self.quality is not None and (not isinstance(self.quality, int) or not 0 <= self.quality <= 100):
+        if self.quality is not None and (not _is(int, self.quality) or not 0 <= self.quality <= 100):
             raise BbmrError(f"quality {self.quality!r} is not possible; choose a whole number from 0 to 100")
-        for name in TARGETS[1:]:
+        if self.target_size is not None and (not _is(int, self.target_size) or self.target_size <= 0):
+            raise BbmrError(f"target_size {self.target_size!r} is not possible; give whole bytes, 1 or more")
+        for name in TARGETS[2:]:
             value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
+            if value is not None and (not _is(Real, value) or not 0 < value < math.inf):
                 raise BbmrError(f"{name} {value!r} is not possible; give a number above 0")
         for name, choices in (
             ("block", CODED_SIDES),
@@ -56,13 +59,20 @@ class CodedOptions:
             ("chroma", CHROMAS),
             ("pipeline", tuple(CODED_CHOICES)),
         ):
-            if getattr(self, name) not in choices:
+            value = getattr(self, name)
+            if value not in choices or not _is(type(choices[0]), value):
                 listed = ", ".join(map(str, choices))
-                raise BbmrError(f"{name} {getattr(self, name)!r} is not possible; choose one of {listed}")
-        distinct = set(self.scales) if isinstance(self.scales, tuple) else set()
-        if not distinct or len(distinct) < len(self.scales) or not distinct <= set(SCALES):
+                raise BbmrError(f"{name} {value!r} is not possible; choose one of {listed}")
+        check_weights_name(self.weights, self.pipeline, CODED_CHOICES[self.pipeline].networks)
+        scales = self.scales if isinstance(self.scales, tuple) else ()
+        if not scales or any(not _is(int, k) or k not in SCALES or scales.count(k) > 1 for k in scales):
             listed = ", ".join(map(str, SCALES))
             raise BbmrError(f"scales {self.scales!r} are not possible; choose different ones out of {listed}")
+
+
+def _is(kind: type, value: object) -> bool:
+    """Whether a value is of a kind, and no bool, which is an int to Python."""
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def parse_size(text: str) -> int:

@@ -347,7 +347,8 @@ class Sender:
             rescaled, frames={k: replace(frame, filter=fitted.get(k, ())) for k, frame in frames.items()}
         )
         restored = self._upscaler.finished(parts, replace(stored, filters=fitted))
-        errors = restored_errors(picture.colour, self.grid, rounded(restored, picture.depth))
+        tiles = rounded(restored, picture.depth)
+        errors = restored_errors(picture.colour, self.grid, tiles, lambda done: self._progress("code", done))
         psnr = psnr_y(float(errors.sum()), picture.height * picture.width)
         rescaled = replace(rescaled, recipe=replace(recipe, expected_psnr=psnr))
         return Coded(rung, rescaled, size_with(rescaled, self._besides), errors)
@@ -362,4 +363,4 @@ class Sender:
         fit = WienerFit(self.grid.side)
         for part in parts:
             fit.add(part, self.picture.colour[part.tile.core], weights[self.grid.covered(part.tile.core)])
-        return fit.filters(rung.multiplier)
+        return fit.filters(Rung(rung.quality).multiplier)  # whatever its thrift: codings are kept by quality and scales

@@ -43,8 +43,8 @@ class WienerFit:
         for group in np.unique(groups.cpu().numpy()).tolist():
             own, where = groups == group, divmod(group, WIENER_CLASSES[-1])
             of_group, share = inputs[:, own], counts[own]
-            self._auto[where] += (of_group * share @ of_group.T).double().cpu().numpy()
-            self._cross[where] += (of_group @ (error[own] * share)).double().cpu().numpy()
+            self._auto[where] += (of_group * share @ of_group.T).cpu().double().numpy()
+            self._cross[where] += (of_group @ (error[own] * share)).cpu().double().numpy()
 
     def filters(self, multiplier: float) -> dict[int, WienerFilter]:
         """The filters that save most, by scale; multiplier: squared error that a bit has to save.  Scales for which
