@@ -4,8 +4,9 @@
 
 DIR holds one folder of pictures for each set.  Every codec codes every picture at six or more settings; all bytes of
 its files count.  What is measured is kept in OUT/points.jsonl, so that a run that was stopped goes on where it was, and
-measured again where weights or a codec's version have changed.  A change of bbmr's code that changes its files has to
-be said in FILES below; before a run goes on, one point of each of its kinds is measured anew, and has to be the same.
+measured again where weights or a codec's version have changed; of other versions it stays there, and does not count.
+A change of bbmr's code that changes its files has to be said in FILES below; before a run goes on, one point of each of
+its kinds is measured anew, and has to be the same.
 Tables and plots are made of the pictures that all codecs of the run have been measured on.
 
 Where bbmr is measured at single scales too, a table says what each of its parts brings: AVIF's boxes left out, the
@@ -21,10 +22,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean, geometric_mean
 
 import numpy as np
+import PIL
 import torch
 from bjontegaard import bd_rate
 from numpy.typing import ArrayLike, NDArray
@@ -35,7 +38,6 @@ from rich.progress import track
 from rivals import Rival, Samples, rivals
 from scipy.interpolate import PchipInterpolator
 
-from bbmr.atomic import replacing
 from bbmr.coding.ladder import Rung
 from bbmr.coding.options import CodedOptions
 from bbmr.coding.sender import Sender, pipeline_for
@@ -49,8 +51,14 @@ from bbmr.weights import weights_index
 
 FILES = 5
 """To be raised where bbmr makes other files than before of the same pictures, options and weights."""
-OWN_QUALITIES = (10, 20, 30, 35, 40, 45, 50, 60, 72, 85)  # some 0.005 to 1 bpp
-SINGLE_QUALITIES = {1: OWN_QUALITIES[2:], 2: OWN_QUALITIES[1:], 4: OWN_QUALITIES[:-1], 8: OWN_QUALITIES[:-1]}
+OWN_QUALITIES = (10, 20, 30, 35, 40, 45, 50, 60, 72, 85, 92)  # some 0.003 to 1 bpp
+SINGLE_QUALITIES = {
+    1: OWN_QUALITIES[2:],
+    2: OWN_QUALITIES[1:-1],
+    4: OWN_QUALITIES[:-2],
+    8: OWN_QUALITIES[:-2],
+    16: OWN_QUALITIES[:4],
+}
 """Of those the ones that a scale all over has qualities of the codec for, and sense."""
 OWN = "bbmr, psnr"
 ANCHOR = "AVIF, psnr"
@@ -99,7 +107,7 @@ class Own(Rival):
         self._options = CodedOptions(quality=0, tune=tune, scales=scales)
         pipeline = pipeline_for(self._options)
         weights = "+".join(weights_index()[name].sha256[:16] for name in (*pipeline.networks, *pipeline.helper))
-        self.version = f"{weights}, files {FILES}"
+        self.version = f"{weights}, files {FILES}, Pillow {PIL.__version__}"  # which brings libaom
 
     def encode(self, colour: Samples, setting: float) -> bytes:
         sender = Sender(Picture(colour), self._options, pipeline_for(self._options))
@@ -219,6 +227,12 @@ def read(path: Path) -> list[Point]:
             except (ValueError, TypeError):
                 continue
     return points
+
+
+def is_cut_off(path: Path) -> bool:
+    """Whether a file of lines ends within one."""
+    text = path.read_text()
+    return bool(text) and not text.endswith("\n")
 
 
 def complete(points: Sequence[Point], codecs: Sequence[Rival]) -> dict[str, dict[str, list[Point]]]:
@@ -393,9 +407,6 @@ def run(
     log = out / "points.jsonl"
     versions = {codec.name: codec.version for codec in codecs}
     points = [point for point in read(log) if versions.get(point.codec, point.version) == point.version]
-    # Without a line that was cut off, which the next would go on.
-    with replacing(log, overwrite=True) as whole:
-        whole.write("".join(json.dumps(asdict(point)) + "\n" for point in points).encode())
     known = {(point.digest, point.codec, point.setting) for point in points}
     digests = {path: sha256(path.read_bytes()).hexdigest()[:16] for paths in sets.values() for path in paths}
     check_known(points, {digest: path for path, digest in digests.items()}, codecs)
@@ -408,6 +419,7 @@ def run(
         if (digests[path], codec.name, setting) not in known
     ]
     with log.open("a") as file:
+        file.write("\n" if is_cut_off(log) else "")
         for point in track(_measured(missing, jobs), "measure", len(missing), console=Console(stderr=True)):
             points.append(point)
             file.write(json.dumps(asdict(point)) + "\n")
@@ -461,7 +473,8 @@ def _measured(tasks: Sequence[tuple[str, Path, str, Rival, float]], jobs: int) -
     if jobs == 1:
         yield from (measure(*task) for task in tasks)
         return
-    with ProcessPoolExecutor(jobs) as pool:
+    # A fork would copy torch's threads in whatever state they are.
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         for done in as_completed([pool.submit(measure, *task) for task in tasks]):
             yield done.result()
 

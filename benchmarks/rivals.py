@@ -51,7 +51,7 @@ class Jpeg(_Pillow):
     """Progressive, with Huffman tables of its own, 4:2:0."""
 
     name = "JPEG"
-    settings = (4, 8, 15, 25, 40, 60, 78)
+    settings = (4, 8, 15, 25, 40, 60, 78, 86)
 
     def encode(self, colour: Samples, setting: float) -> bytes:
         return self._save(colour, "JPEG", quality=int(setting), optimize=True, progressive=True, subsampling="4:2:0")
@@ -61,7 +61,7 @@ class WebP(_Pillow):
     """At its most thorough."""
 
     name = "WebP"
-    settings = (0, 5, 15, 30, 50, 72, 85)
+    settings = (0, 5, 15, 30, 50, 72, 85, 92)
 
     def encode(self, colour: Samples, setting: float) -> bytes:
         return self._save(colour, "WEBP", quality=int(setting), method=6)
@@ -71,7 +71,7 @@ class Avif(_Pillow):
     """libaom at speed 4, 4:2:0, in one tile: Pillow would take several, which make a 2K photograph 2 % larger."""
 
     version = f"{_Pillow.version}, one tile"
-    settings = (1, 6, 12, 20, 30, 42, 55, 66)
+    settings = (1, 6, 12, 20, 30, 42, 55, 66, 76, 84)
 
     def __init__(self, tune: str, cdef: bool = False) -> None:
         """cdef: with the directional filter, which libaom leaves out of still pictures unless asked for it."""
@@ -88,7 +88,7 @@ class JpegXL(Rival):
 
     name = "JPEG XL"
     version = f"imagecodecs {imagecodecs.__version__}"
-    settings = (25, 18, 12, 8, 5.5, 3.8, 2.4, 1.5)
+    settings = (25, 18, 12, 8, 5.5, 3.8, 2.4, 1.5, 1)
 
     def encode(self, colour: Samples, setting: float) -> bytes:
         return bytes(imagecodecs.jpegxl_encode(colour, distance=setting, effort=7, numthreads=1))

@@ -46,7 +46,8 @@ def measure(picture: Path, size: str) -> Met:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - start
         if done.returncode:
-            return Met(picture.name, None, seconds, done.stderr.strip().splitlines()[-1])
+            said = done.stderr.strip().splitlines()
+            return Met(picture.name, None, seconds, said[-1] if said else f"ended with exit code {done.returncode}")
         return Met(picture.name, file.stat().st_size, seconds)
 
 

@@ -11,6 +11,9 @@ import pytest
 from PIL import Image
 from upscaling.tiny_networks import textured
 
+from bbmr.blocks import SCALES
+from bbmr.fileformat import decode
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "rate_distortion.py"
 sys.path.insert(0, str(SCRIPT.parent))
 
@@ -103,7 +106,7 @@ def test_gains_at_equal_rates_are_differences() -> None:
 
 def test_tables_say_what_each_part_brings() -> None:
     """Of a picture of a megapixel; x4 is the best single scale all over, and OWN saves a tenth of that."""
-    shares = {1: 0.9, 2: 0.85, 4: 0.8, 8: 1.5}
+    shares = {1: 0.9, 2: 0.85, 4: 0.8, 8: 1.5, 16: 3.0}
     one = {alone(factor): points(shares[factor]) for factor in SINGLE_QUALITIES} | {ANCHOR: points(), OWN: points(0.72)}
     text = table_of_parts({"a.png": one}, {"a.png": 1_000_000})
     cells = {row.split(" | ")[0].strip("| "): row.split(" | ")[1:] for row in text.splitlines() if row.endswith("|")}
@@ -146,7 +149,7 @@ def test_a_run_is_gone_on_with(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     Image.fromarray(textured(200, 240)).save(tmp_path / "set" / "a.png")
     command = [sys.executable, str(SCRIPT), "--data", str(tmp_path), "--sets", "set", "--out", str(tmp_path / "rd")]
-    command += ["--only", "JPEG", "AVIF, psnr"]
+    command += ["--only", "JPEG", "AVIF, psnr", "--jobs", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "## set, pictures: 1" in done.stdout
@@ -157,17 +160,23 @@ def test_a_run_is_gone_on_with(tmp_path: Path) -> None:
     log = tmp_path / "rd" / "points.jsonl"
     lines = log.read_text().splitlines()
     for line in lines:
-        point = Point(**json.loads(line))
+        point = _point(line)
         assert 0 < point.bpp < 24
         assert 10 < point.psnr_y < 60
     of_another_version = json.dumps({**json.loads(lines[1]), "version": "older"})
     log.write_text("\n".join([of_another_version, *lines[2:]]) + '\n{"set": "cut o')
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
-    kept = [json.loads(line) for line in log.read_text().splitlines() if line.endswith("}")]
-    assert len(kept) == len(lines)
-    assert "older" not in log.read_text()
+    kept = log.read_text().splitlines()
+    assert of_another_version in kept
+    measured = [_point(line) for line in kept if line.endswith("}")]
+    known = [(point.codec, point.setting) for point in measured if point.version != "older"]
+    assert sorted(known) == sorted((point.codec, point.setting) for point in map(_point, lines))
     assert (tmp_path / "rd" / "set.svg").stat().st_size > 5000
+
+
+def _point(line: str) -> Point:
+    return Point(**json.loads(line))
 
 
 class Made(Own):
@@ -191,3 +200,15 @@ def test_a_run_does_not_go_on_where_files_have_become_others(tmp_path: Path) -> 
     check_known([point], {"another": path}, [Made(601)])
     with pytest.raises(SystemExit, match=r"took 0\.10000 .* raise FILES"):
         check_known([point], {"known": path}, [Made(601)])
+
+
+@pytest.mark.parametrize("codec", [Own("psnr"), Own("visual"), Own("psnr", (4,), alone(4))])
+def test_bbmr_is_measured_by_its_files(codec: Own) -> None:
+    """Larger ones of a higher quality, which are better; scales are those that were asked for."""
+    colour = textured(200, 240)
+    files = [codec.encode(colour, setting) for setting in (20, 40)]
+    assert len(files[0]) < len(files[1])
+    errors = [np.square(codec.decode(data) - colour.astype(float)).mean() for data in files]
+    assert errors[1] < errors[0] < np.square(colour - colour.mean((0, 1))).mean()
+    scales = {int(factor) for data in files for factor in np.unique(decode(data).scales)}
+    assert scales <= ({4} if "alone" in codec.name else set(SCALES))

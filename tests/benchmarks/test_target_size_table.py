@@ -11,6 +11,9 @@ from PIL import Image
 import bbmr
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "target_size.py"
+sys.path.insert(0, str(SCRIPT.parent))
+
+from target_size import measure  # noqa: E402
 
 
 @pytest.fixture
@@ -23,6 +26,14 @@ def data(tmp_path: Path) -> Path:
     Image.fromarray((128 + noise).clip(0, 255).astype(np.uint8)).save(tmp_path / "set" / "noise.png")
     Image.new("RGB", (256, 192), "teal").save(tmp_path / "set" / "plain.png")
     return tmp_path
+
+
+def test_a_command_that_dies_is_one_row(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where memory runs out it is killed and says nothing."""
+    killed = subprocess.CompletedProcess((), -9, "", "")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: killed)
+    met = measure(data / "set" / "noise.png", "12kB")
+    assert (met.size, met.said) == (None, "ended with exit code -9")
 
 
 def test_files_are_held_against_the_target(data: Path) -> None:
