@@ -17,6 +17,7 @@ from upscaling.tiny_networks import ship, textured
 
 from bbmr import file_to_file
 from bbmr.cli import app
+from bbmr.coding.options import DEFAULT_QUALITY
 from bbmr.options import CODED_PIPELINE, DEFAULT_PIPELINE, LEARNED, PIPELINE_NAMES
 
 PHOTO = (40, 52)
@@ -151,6 +152,7 @@ def test_a_size_is_met_or_it_is_said_what_can_be(photo: Path) -> None:
     Image.fromarray(textured(400, 500)).save("large.png")
     facts = json.loads(bbmr("compress", "large.png", "--target-size", "12kB", "--block", "64", "--json")[0])
     assert 0.97 * 12_000 <= facts["bytes"] <= 12_000
+    assert 0 < facts["quality"] < 100
     _, err = bbmr("compress", "large.png", "-o", "tiny.bbmr", "--target-size", "90", code=1)
     assert "large.png: out of reach: it does not get below" in err
     assert not Path("tiny.bbmr").exists()
@@ -175,9 +177,10 @@ def test_info_json(packed: Path) -> None:
     assert facts["bpp"] == pytest.approx(facts["bytes"] * 8 / (52 * 40))
     assert facts["pipeline"] == CODED_PIPELINE
     assert {"expected_psnr", "weights"} <= set(facts)
+    assert facts["quality"] == DEFAULT_QUALITY
     assert facts["qualities"].keys() == facts["scales"].keys()
     assert all(0 <= quality <= 100 for quality in facts["qualities"].values())
-    assert sum(facts["sections"].values()) <= facts["bytes"]
+    assert sum(facts["sections"].values()) == facts["bytes"]
     out, _ = bbmr("info", ".", "--json")
     assert [entry["file"] for entry in json.loads(out)] == ["photo.bbmr"]
 

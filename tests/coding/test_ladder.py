@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from bbmr.blocks import SCALES
-from bbmr.coding.ladder import Rung
+from bbmr.coding.ladder import Rung, quality_of
 from bbmr.coding.options import CodedOptions
 from bbmr.coding.sender import Sender, pipeline_for
 from bbmr.imageio import read_picture
@@ -43,3 +43,18 @@ def test_a_bit_more_saves_about_lambda(factor: int, quality: int) -> None:
     less, more = (sender.at(Rung(quality + step)) for step in (-4, 4))
     saved = (less.errors.sum() - more.errors.sum()) / (8 * (more.size - less.size))
     assert saved == pytest.approx(Rung(quality).multiplier, rel=0.25)
+
+
+@pytest.mark.parametrize("quality", range(0, 101, 5))
+def test_what_was_coded_tells_the_quality(quality: int) -> None:
+    """Of all scales, and of those that come into question there."""
+    qualities = Rung(quality).qualities
+    assert quality_of(qualities) == quality
+    one = (16, 8, 4, 2, 1, 1)[quality // 20]
+    assert quality_of({one: qualities[one]}) == quality
+    assert quality_of({**qualities, 2: qualities[2] - 7}) is None
+
+
+def test_what_the_codec_has_no_quality_for_does_not_tell_it() -> None:
+    assert quality_of({1: 0}) is None
+    assert quality_of({16: 100}) is None

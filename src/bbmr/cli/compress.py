@@ -226,6 +226,7 @@ class _Compressing(Making):
 
     def __call__(self, job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
         from bbmr.file_to_file import compress_file
+        from bbmr.fileformat import MAX_PIXELS, open_file
 
         start = time.perf_counter()
         held = compress_file(
@@ -239,14 +240,16 @@ class _Compressing(Making):
             options=self.options,
         )
         seconds = time.perf_counter() - start
-        facts = describe(held, job.target.stat().st_size)
+        with open_file(job.target, max(self.max_pixels, MAX_PIXELS)) as reader:
+            facts = describe(held, reader.qualities, job.target.stat().st_size)
         record = {"input": str(job.source), "output": str(job.target), **facts, "seconds": round(seconds, 3)}
         # Without loss it is an estimate.
         known = facts["expected_psnr"] is not None and isinstance(self.options, CodedOptions)
         psnr = f", PSNR-Y {facts['expected_psnr']:.2f} dB" if known else ""
+        quality = "" if facts["quality"] is None else f", quality {facts['quality']}"
         line = (
             f"{job.target}: {facts['width']} x {facts['height']}, {human_bytes(facts['bytes'])}, "
-            f"{facts['bpp']:.3f} bpp, LR {facts['lr_share']:.2%} of the pixels{psnr}, {seconds:.1f} s"
+            f"{facts['bpp']:.3f} bpp, LR {facts['lr_share']:.2%} of the pixels{quality}{psnr}, {seconds:.1f} s"
         )
         return record, line
 

@@ -1,13 +1,19 @@
 """What is in a .bbmr file, in words and numbers."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bbmr.rescaled import Outline
 
 
-def describe(rescaled: "Outline", size: int) -> dict[str, Any]:
-    """What --json says of a .bbmr file of `size` bytes."""
+def describe(rescaled: "Outline", qualities: Mapping[int, int], size: int) -> dict[str, Any]:
+    """What --json says of a .bbmr file of `size` bytes.
+
+    qualities: of the codec, by scale; none where LR samples are stored as they are.
+    """
+    from bbmr.coding.ladder import quality_of
+
     grid = rescaled.grid
     pixels = grid.width * grid.height
     recipe = rescaled.recipe
@@ -18,6 +24,8 @@ def describe(rescaled: "Outline", size: int) -> dict[str, Any]:
         "depth": rescaled.depth,
         "block": grid.side,
         "scales": {str(factor): count for factor, count in rescaled.blocks_per_scale.items()},
+        "quality": quality_of(qualities) if qualities else None,
+        "qualities": {str(factor): quality for factor, quality in qualities.items()},
         "lr_pixels": rescaled.lr_pixels,
         "lr_share": rescaled.lr_pixels / pixels,
         "bytes": size,

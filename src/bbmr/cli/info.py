@@ -39,9 +39,8 @@ def run(
     def work(path: Path, progress: Progress) -> tuple[dict[str, Any], "Table"]:
         with open_file(path, max_pixels or MAX_PIXELS) as reader:
             reader.check()
-            qualities = {str(factor): quality for factor, quality in reader.qualities.items()}
-            facts = describe(reader.outline, path.stat().st_size)
-            facts |= {"qualities": qualities, "sections": reader.sizes()}
+            facts = describe(reader.outline, reader.qualities, path.stat().st_size)
+            facts["sections"] = reader.sizes()
         return {"file": str(path), **facts}, _table(path, facts)
 
     sources = find_sources(inputs, (".bbmr",))
@@ -56,6 +55,8 @@ def _table(path: Path, facts: dict[str, Any]) -> "Table":
     psnr = facts["expected_psnr"]
     table.add_row("picture", f"{facts['width']} x {facts['height']} {facts['mode']}, {facts['depth']} bits a sample")
     table.add_row("file", f"{human_bytes(facts['bytes'])}, {facts['bpp']:.3f} bits per pixel")
+    if facts["quality"] is not None:
+        table.add_row("quality", str(facts["quality"]))
     table.add_row("LR pixels", f"{facts['lr_pixels']} = {facts['lr_share']:.2%} of the picture's")
     table.add_row("expected PSNR-Y", "unknown" if psnr is None else f"{psnr:.2f} dB")
     table.add_row("pipeline", escape(facts["pipeline"]))

@@ -6,6 +6,7 @@ every scale and quality of the codec (docs/rate-distortion.md).
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -66,6 +67,16 @@ class Rung:
         at_full_size = _LOWEST + _PER_QUALITY * self.quality
         missing = max(QUALITIES[0] - at_full_size, 0.0)
         return float(_saved(1, max(at_full_size, QUALITIES[0]))) + _PER_MISSING_QUALITY * missing
+
+
+def quality_of(qualities: Mapping[int, int]) -> int | None:
+    """The quality at which scales are coded at these of the codec; None where that is so at none or at several, for
+    the codec has none below 0 nor above 100.
+
+    qualities: of some scales, or all.
+    """
+    found = [quality for quality in QUALITIES if qualities.items() <= Rung(quality).qualities.items()]
+    return found[0] if len(found) == 1 else None
 
 
 @cache
