@@ -36,6 +36,7 @@ def compress_file(
     device: str = "cpu",
     overwrite: bool = False,
     parents: bool = False,
+    strip: bool = False,
     options: AnyOptions | None = None,
     **given: Any,
 ) -> Outline:
@@ -44,16 +45,16 @@ def compress_file(
     Arguments as of `bbmr.compress`, but for an upscaler, downscaler or allocator of one's own.  Pictures of more than
     2^24 pixels, or 32,768 on a side, that are coded to a quality are worked on part by part; PNG, JPEG, TIFF and PNM
     are read so too.
-    parents: whether a folder that is missing is made; not for a file that does not come about.  Raises BbmrError,
-    naming the file that it is about; OutputError, one of these, where `target` exists already and `overwrite` is false,
-    is the source, or cannot be written.
+    parents: whether a folder that is missing is made; not for a file that does not come about.  strip: as of
+    `bbmr.read_picture`.  Raises BbmrError, naming the file that it is about; OutputError, one of these, where `target`
+    exists already and `overwrite` is false, is the source, or cannot be written.
     """
     target = Path(target)
     chosen = api.one_of(options, given)
     max_file_pixels = max(max_pixels, fileformat.MAX_PIXELS)  # partial blocks count whole there
     _check_target(source, target, overwrite, parents)
     progress("read", 0.0)
-    with open_picture(source, max_pixels) as picture:
+    with open_picture(source, max_pixels, strip) as picture:
         with _naming(source):  # before what may take hours
             check_writable(BlockGrid(picture.height, picture.width, chosen.block), max_file_pixels)
         if picture.depth > 8 and isinstance(chosen, CodedOptions):

@@ -68,6 +68,18 @@ def test_there_and_back(photo: Path) -> None:
     assert sorted(os.listdir()) == ["photo.bbmr", "photo.png", "restored.png"]
 
 
+def test_exif_is_left_out_where_that_is_asked_for(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "A camera maker"
+    made = paint(tmp_path / "a.png", exif=exif)
+    for name, options in (("whole", ()), ("stripped", ("--strip",))):
+        bbmr("compress", made, "-o", tmp_path / f"{name}.bbmr", *options)
+        bbmr("restore", tmp_path / f"{name}.bbmr", "-o", tmp_path / f"{name}.png")
+    with Image.open(tmp_path / "whole.png") as whole, Image.open(tmp_path / "stripped.png") as stripped:
+        assert dict(whole.getexif()) == {0x0112: 6, 0x010F: "A camera maker"}
+        assert dict(stripped.getexif()) == {0x0112: 6}
+
+
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA"])
 def test_modes_and_exif_come_back(tmp_path: Path, mode: str) -> None:
     exif = Image.Exif()

@@ -25,7 +25,7 @@ class MadeUp:
     """
 
     def __init__(self, foresight: float = 1.0, scales: tuple[int, ...] = SCALES) -> None:
-        self.grid, self.scales = GRID, scales
+        self.grid, self.scales, self.besides = GRID, scales, 0
         self.foresight = foresight
         self.coded: list[Rung] = []
         self.measured: set[int] = set()
@@ -44,6 +44,13 @@ class MadeUp:
 
     def code(self, scales: NDArray[np.uint8], rung: Rung) -> Coded:
         raise AssertionError("there are no two blocks to choose between")
+
+
+def test_what_no_quality_changes_is_told_where_a_size_is_out_of_reach() -> None:
+    sender = MadeUp()
+    sender.besides = 150
+    with pytest.raises(BbmrError, match=r"does not get below \d+ bytes, 150 of them alpha and metadata; ask for more"):
+        reach_size(sender, 200)
 
 
 FORESIGHT = st.sampled_from((1.0, 0.7, 0.95, 1.2, 2.0))

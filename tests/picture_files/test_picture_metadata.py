@@ -87,6 +87,24 @@ def test_what_is_added_to_exif_leaves_every_old_byte_in_its_place() -> None:
     assert with_resolution(b"no EXIF", Fraction(1), Fraction(1), INCH) == b"no EXIF"
 
 
+@pytest.mark.parametrize("turned", [1, 6])
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_of_what_is_stripped_the_profile_and_the_orientation_stay(tmp_path: Path, suffix: str, turned: int) -> None:
+    tags = exif()
+    tags[0x0112] = turned
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    file = tmp_path / f"a{suffix}"
+    Image.fromarray(picture("RGB")).save(file, exif=tags, icc_profile=profile, dpi=(300, 300), xmp=b"<x:xmpmeta/>")
+    whole, stripped = (read_picture(file, strip=strip) for strip in (False, True))
+    assert (whole.metadata.icc, orientation(whole.metadata)) == (profile, turned)
+    assert b"A camera maker" in (whole.metadata.exif or b"")
+    metadata = stripped.metadata
+    assert (metadata.icc, metadata.xmp, orientation(metadata)) == (profile, None, turned)
+    assert len(metadata.exif or b"") < 40
+    assert dict(seen_by_pillow(metadata.exif)) == {0x0112: 6} if metadata.exif else turned == 1
+    assert np.array_equal(stripped.colour, whole.colour)
+
+
 @given(st.binary(max_size=200), st.sampled_from([b"", b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08", b"II+\0\x08\0\0\0"]))
 def test_no_exif_data_upset_who_reads_them(content: bytes, start: bytes) -> None:
     metadata = Metadata(exif=start + content)

@@ -164,6 +164,14 @@ def run(
             metavar="|".join(CHROMAS), help="With loss: colours at half the resolution of the luma, or at the same."
         ),
     ] = CodedOptions.chroma,
+    strip: Annotated[
+        bool,
+        typer.Option(
+            "--strip",
+            help="Leave out EXIF data (place, camera, thumbnail) and XMP, but for the orientation; the colour profile "
+            "stays.",
+        ),
+    ] = False,
     device: Device = "cpu",
     max_pixels: MaxPixels = None,
     jobs: Jobs = None,
@@ -213,16 +221,17 @@ def run(
         warnings.warn(text, stacklevel=1)
     check_options(options, device)  # weights that are missing or do not suit are one error, not one for each picture
 
-    making = _Compressing(device, overwrite, options, max_pixels or MAX_PIXELS)
+    making = _Compressing(device, overwrite, options, max_pixels or MAX_PIXELS, strip)
     run_jobs(sources, planned, making, Reporter(json, quiet), debug, jobs, resume)
 
 
 @dataclass(frozen=True)
 class _Compressing(Making):
-    """options, max_pixels: as of `bbmr.compress_file`."""
+    """options, max_pixels, strip: as of `bbmr.compress_file`."""
 
     options: "AnyOptions"
     max_pixels: int
+    strip: bool
 
     def __call__(self, job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
         from bbmr.file_to_file import compress_file
@@ -237,6 +246,7 @@ class _Compressing(Making):
             self.device,
             self.overwrite,
             parents=job.in_folder,
+            strip=self.strip,
             options=self.options,
         )
         seconds = time.perf_counter() - start

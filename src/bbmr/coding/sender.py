@@ -125,7 +125,7 @@ class Sender:
         if core is not None:
             picture, planes = picture.crop(*core), planes_of_part(planes, *core)
         self.picture, self.grid = picture, BlockGrid(picture.height, picture.width, options.block)
-        self._besides = size_besides(picture.alpha, picture.metadata)
+        self.besides = size_besides(picture.alpha, picture.metadata)
         tune: avif.Tune = "psnr" if self.tune == "psnr" else "ssim"
         self._planes = CodecPlanes(planes, self.grid, self._colour, options.chroma, tune)
         self._measured: dict[tuple[int, int, int], _Measured] = {}
@@ -188,7 +188,7 @@ class Sender:
         """
         rows, errors, bits = self._choose(rung, roughly)
         frames = (of_blocks(bits, rows).sum() + Overhead.foreseen(bits).of(rows)) / 8
-        size = padded(self.grid, round(_FILE_BYTES + self._besides + frames))
+        size = padded(self.grid, round(_FILE_BYTES + self.besides + frames))
         return Foreseen(size, psnr_of(float(of_blocks(errors, rows).sum()), self.grid.height * self.grid.width))
 
     def _choose(
@@ -276,7 +276,7 @@ class Sender:
 
     def _coded_total(self, coded: Coded, weights: NDArray[np.float64]) -> Total:
         """Of what was coded; what no scale changes is left out."""
-        return Total(float((coded.errors * weights).sum()), 8 * float(coded.size - self._besides))
+        return Total(float((coded.errors * weights).sum()), 8 * float(coded.size - self.besides))
 
     def _learn(self, coded: Coded) -> None:
         """Take in what a mixture of measured scales says of bits."""
@@ -351,7 +351,7 @@ class Sender:
         errors = restored_errors(picture.colour, self.grid, tiles, lambda done: self._progress("code", done))
         psnr = psnr_y(float(errors.sum()), picture.height * picture.width)
         rescaled = replace(rescaled, recipe=replace(recipe, expected_psnr=psnr))
-        return Coded(rung, rescaled, size_with(rescaled, self._besides), errors)
+        return Coded(rung, rescaled, size_with(rescaled, self.besides), errors)
 
     def _fit_filters(self, parts: Iterable[Restored], rung: Rung) -> dict[int, WienerFilter]:
         """By scale, for those where they are worth their bytes."""

@@ -1,7 +1,8 @@
 """The rung that a size or a PSNR asks for.
 
 What a rung comes to is foreseen from what blocks cost, which takes no coding; pictures that are coded for real say by
-how much that was off.  Two or three of them do.
+how much that was off.  Two or three of them do as a rule.  Where blocks are few or alike, sizes have gaps: qualities
+around are tried in turn then, which may take a hundred of them and more before nothing is found.
 """
 
 import math
@@ -39,7 +40,7 @@ _QUALITIES_TRIED = 8
 """On either side: where blocks are few or alike, what thrift makes of a quality has gaps."""
 
 
-class Sender(Protocol):
+class PictureCoder(Protocol):
     """What `bbmr.coding.sender.Sender` offers the search."""
 
     @property
@@ -49,6 +50,10 @@ class Sender(Protocol):
     @property
     def scales(self) -> tuple[int, ...]:
         """Those that blocks may have."""
+
+    @property
+    def besides(self) -> int:
+        """Bytes of alpha and metadata, which no rung changes."""
 
     def at(self, rung: Rung, alone: bool = True) -> Coded:
         """Code the picture; alone: with one scale where that is better than a mixture."""
@@ -88,7 +93,7 @@ class _Aim:
         return not self.fits(coded), not self.lowest <= excess <= self.highest, abs(excess)
 
 
-def reach_size(sender: Sender, size: int) -> Coded:
+def reach_size(sender: PictureCoder, size: int) -> Coded:
     """The picture in `size` bytes at most, 97 % of them at least.
 
     Raises BbmrError where that cannot be reached, saying what can.
@@ -97,13 +102,17 @@ def reach_size(sender: Sender, size: int) -> Coded:
     def excess(one: Coded | Foreseen) -> float:
         return math.log(one.size / size)
 
+    def told(one: Coded) -> str:
+        beside = f", {sender.besides} of them alpha and metadata" if sender.besides else ""
+        return f"{one.size} bytes{beside}"
+
     bpp = 8 * size / (sender.grid.height * sender.grid.width)
     first = _MIDDLE + math.log(bpp / _MIDDLE_BPP) / _PER_QUALITY_OF_SIZE
     lowest = math.log(1 - _TOLERANCE)
-    return _reach(sender, _Aim(excess, lowest, 0.0, first, _PER_QUALITY_OF_SIZE, 0.15, lambda one: f"{one.size} bytes"))
+    return _reach(sender, _Aim(excess, lowest, 0.0, first, _PER_QUALITY_OF_SIZE, 0.15, told))
 
 
-def reach_psnr(sender: Sender, psnr: float) -> Coded:
+def reach_psnr(sender: PictureCoder, psnr: float) -> Coded:
     """The picture with a PSNR-Y of at least `psnr` dB, 0.25 dB more at most, or 3 % more where there is none such; or
     the smallest file, where that has more.  Raises as `reach_size`.
     """
@@ -119,7 +128,7 @@ def reach_psnr(sender: Sender, psnr: float) -> Coded:
     )
 
 
-def _reach(sender: Sender, aim: _Aim) -> Coded:
+def _reach(sender: PictureCoder, aim: _Aim) -> Coded:
     """A picture that fits: at the rung that is foreseen to; or mixtures, for between one scale at one quality and the
     same at the next lie 6 % of the bytes, each corrected by what came of the one before; else of qualities around, in
     turn.
@@ -152,7 +161,7 @@ def _reach(sender: Sender, aim: _Aim) -> Coded:
     return _near_enough(nearest, aim)
 
 
-def _reach_by_quality(sender: Sender, aim: _Aim) -> Coded:
+def _reach_by_quality(sender: PictureCoder, aim: _Aim) -> Coded:
     """As `_reach`, of one scale all over: thrift has nothing to choose there, and qualities have gaps between them."""
     low, high = QUALITIES[0] - 1, QUALITIES[-1] + 1  # too little, too much
     nearest: Coded | None = None
@@ -179,7 +188,7 @@ def _near_enough(nearest: Coded, aim: _Aim) -> Coded:
 class _Foresight:
     """What is foreseen, corrected by what a picture that was coded came to beyond that."""
 
-    sender: Sender
+    sender: PictureCoder
     aim: _Aim
     correction: float
 
@@ -259,7 +268,7 @@ def _quality_from(quality: int, foresight: _Foresight, aim: _Aim, roughly: bool)
     return quality
 
 
-def _with_thrift(sender: Sender, start: Coded, aim: _Aim) -> Coded:
+def _with_thrift(sender: PictureCoder, start: Coded, aim: _Aim) -> Coded:
     """From a picture of usual thrift to one that fits, or the nearest that was found, by coding alone: with more thrift
     where it has too much, with less where it has too little.  Single scales in place of mixtures would leave gaps.
     """
@@ -283,7 +292,7 @@ def _with_thrift(sender: Sender, start: Coded, aim: _Aim) -> Coded:
     return min(nearest, _part_way(sender, more, less, aim), key=aim.distance)
 
 
-def _part_way(sender: Sender, more: Coded, less: Coded, aim: _Aim) -> Coded:
+def _part_way(sender: PictureCoder, more: Coded, less: Coded, aim: _Aim) -> Coded:
     """Between two pictures of one quality, the one with too much and the other with too little: blocks that differ are
     exchanged from the top on, as many as it takes.  A little thrift may exchange all of them at once.
     """

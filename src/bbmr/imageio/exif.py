@@ -235,6 +235,13 @@ def with_orientation(exif: bytes | None, value: int) -> bytes | None:
     return _with_entries(exif, order, {ORIENTATION: entry(order, SHORT, value)})
 
 
+def stripped(metadata: Metadata) -> Metadata:
+    """What a picture needs to be seen as it is meant: its colour profile, and EXIF data of nothing but the orientation,
+    if it is to be turned.
+    """
+    return Metadata(icc=metadata.icc, exif=with_orientation(None, orientation(metadata)))
+
+
 def with_resolution(exif: bytes | None, across: Fraction, down: Fraction, unit: int) -> bytes:
     """EXIF data that say how many pixels there are to the unit; what they were before stays as it was, if it said so.
 

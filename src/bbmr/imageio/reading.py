@@ -17,6 +17,7 @@ import numpy as np
 
 from bbmr.depth import Samples, dtype_of
 from bbmr.imageio.errors import PictureError, warn
+from bbmr.imageio.exif import stripped
 from bbmr.imageio.formats import HEAD, READ_FORMATS, format_of
 from bbmr.imageio.heic import open_heic
 from bbmr.imageio.jpeg_reading import open_jpeg
@@ -97,8 +98,10 @@ class PictureReader:
             raise ValueError(f"{samples.shape} {samples.dtype} samples where its header says otherwise")
 
 
-def open_picture(path: str | PathLike[str], max_pixels: int = MAX_PIXELS) -> PictureReader:
+def open_picture(path: str | PathLike[str], max_pixels: int = MAX_PIXELS, strip: bool = False) -> PictureReader:
     """Open a still picture of 8 or 16 bits a sample; only its header and metadata are read.
+
+    strip: leave out EXIF data and XMP, but for the orientation; the colour profile stays.
 
     The size is held against `max_pixels` before anything is decoded.  Other kinds (palette, 1 bit, CMYK, YCbCr, Lab, 10
     or 12 bits) become L, LA, RGB or RGBA of 8 or 16 bits, with a PictureWarning; CMYK by its own profile.  Raises
@@ -117,12 +120,17 @@ def open_picture(path: str | PathLike[str], max_pixels: int = MAX_PIXELS) -> Pic
             source = opener(path, file, max_pixels) if opener else open_with_pillow(path, file, name, max_pixels)
     for remark in source.remarks:
         warn(f"{path}: {remark}")
+    if strip:
+        source = replace(source, metadata=stripped(source.metadata))
     return PictureReader(path, source)
 
 
-def read_picture(path: str | PathLike[str], max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read a whole picture, in its size, mode and depth, pixels as stored.  Warns and raises as `open_picture` does."""
-    with open_picture(path, max_pixels) as reader:
+def read_picture(path: str | PathLike[str], max_pixels: int = MAX_PIXELS, strip: bool = False) -> Picture:
+    """Read a whole picture, in its size, mode and depth, pixels as stored.
+
+    strip: as of `open_picture`, which also says what it warns of and raises.
+    """
+    with open_picture(path, max_pixels, strip) as reader:
         return reader.read()
 
 
