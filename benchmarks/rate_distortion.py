@@ -35,13 +35,13 @@ from photos import find_sets
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
-from rivals import Rival, Samples, rivals
 from scipy.interpolate import PchipInterpolator
 
 from bbmr.coding.ladder import Rung
 from bbmr.coding.options import CodedOptions
 from bbmr.coding.sender import Sender, pipeline_for
 from bbmr.evaluation.metrics import decibels, ms_ssim_y, psnr_rgb, psnr_y, ssim_y
+from bbmr.evaluation.rivals import Rival, Samples, rivals
 from bbmr.fileformat import decode, encode
 from bbmr.imageio import read_picture
 from bbmr.options import TUNES

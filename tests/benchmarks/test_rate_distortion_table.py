@@ -12,6 +12,7 @@ from PIL import Image
 from upscaling.tiny_networks import textured
 
 from bbmr.blocks import SCALES
+from bbmr.evaluation.rivals import Jpeg, Samples, WebP
 from bbmr.fileformat import decode
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "rate_distortion.py"
@@ -37,7 +38,6 @@ from rate_distortion import (  # noqa: E402
     table_of_parts,
     table_of_pictures,
 )
-from rivals import Jpeg, Samples, WebP  # noqa: E402
 
 POINT = Point("set", "a.png", "0", "JPEG", "1", 1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 

@@ -448,6 +448,21 @@ def test_compare_measures_and_draws(photo: Path) -> None:
         assert word in out
 
 
+def test_compare_holds_files_of_one_size_against_each_other(photo: Path) -> None:
+    Image.fromarray(textured(200, 240)).save("large.png")
+    for tune in ("visual", "psnr"):
+        record = json.loads(bbmr("compare", "large.png", "--quality", "60", "--tune", tune, "--overwrite", "--json")[0])
+        webp, avif, ours = record["results"]
+        assert webp["name"].startswith("WebP, quality ")
+        assert avif["name"].startswith(f"AVIF, {'psnr' if tune == 'psnr' else 'ssim'}, quality ")
+        assert (webp["lr_pixels"], avif["lr_pixels"], ours["name"]) == (None, None, "bbmr")
+        assert 0.8 * ours["bytes"] < avif["bytes"] < 1.25 * ours["bytes"]
+        bbmr("compress", "large.png", "--quality", "60", "--tune", tune, "--overwrite")
+        assert ours["bytes"] == Path("large.bbmr").stat().st_size
+    out, _ = bbmr("compare", "large.png", "--quality", "60", "--overwrite")
+    assert out.count("quality") == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [

@@ -1,4 +1,4 @@
-"""bbmr compare: one picture by plain x4 and by bbmr, at the same budget."""
+"""bbmr compare: one picture by plain x4 and by bbmr, at the same budget; or by codecs and by bbmr, in as many bytes."""
 
 import math
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +25,7 @@ EXAMPLES = "\n\n".join(
         "[bold]Examples[/]",
         "bbmr compare photo.jpg                       writes photo.compare.png",
         "bbmr compare photo.jpg -o crops.png --tune psnr",
+        "bbmr compare photo.jpg --quality 30          with WebP and AVIF, files of equal size",
     )
 )
 
@@ -37,19 +38,31 @@ def run(
         typer.Option("--out", "-o", help="The picture to write.", show_default="beside PICTURE, .compare.png"),
     ] = None,
     tune: Tune = Options.tune,
+    quality: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=100,
+            metavar="0..100",
+            help="Compare what is coded with loss at this quality with WebP and AVIF in as many bytes instead.",
+        ),
+    ] = None,
     max_pixels: MaxPixels = None,
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Compare with one scale for all: a network for x4 on the whole picture, at the same number of LR pixels.
+    """Compare with one scale for all: a network for x4 on the whole picture, at the same number of LR pixels; or, at a
+    quality, with WebP and AVIF in as many bytes.
 
-    Writes crops side by side where the two differ most, and one where plain x4 is better, if it is anywhere.
+    Writes crops side by side where bbmr and plain x4, or AVIF, differ most, and one where that is better, if it is
+    anywhere.
     """
     sources, job = plan_beside(file, out, ".compare.png")
 
-    from bbmr.evaluation.comparison import compare
+    from bbmr.coding.options import CodedOptions
+    from bbmr.evaluation.comparison import compare, compare_in_bytes
     from bbmr.evaluation.metrics import psnr_y
     from bbmr.evaluation.pictures import side_by_side, upright
     from bbmr.evaluation.regions import telling_regions
@@ -57,14 +70,17 @@ def run(
     from bbmr.picture import Picture
 
     try:
-        options = Options(tune=tune)
+        options = Options(tune=tune) if quality is None else CodedOptions(quality=quality, tune=tune)
     except BbmrError as error:
         raise UsageError(str(error)) from error
 
     def work(job: Job, progress: Progress) -> tuple[dict[str, Any], "Table"]:
         job.check(overwrite)
         picture = read_picture(job.source, max_pixels or MAX_PIXELS).in_8_bit()
-        contenders = compare(picture, options, progress)
+        if isinstance(options, CodedOptions):
+            contenders = compare_in_bytes(picture, options, progress)
+        else:
+            contenders = compare(picture, options, progress)
         turned = orientation(picture.metadata)
         truth = upright(picture.colour, turned)
         shown = [upright(contender.colour, turned) for contender in contenders]
@@ -118,7 +134,7 @@ def _table(job: Job, contenders: list["Contender"]) -> "Table":
             contender.name,
             f"{contender.psnr_y:.2f}",
             f"{contender.psnr_rgb:.2f}",
-            str(contender.lr_pixels),
+            "" if contender.lr_pixels is None else str(contender.lr_pixels),
             "as plain x4" if contender.bytes is None else human_bytes(contender.bytes),
         )
     return table

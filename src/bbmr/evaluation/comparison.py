@@ -1,18 +1,23 @@
-"""One picture, three ways at the same budget: bicubic, the plain x4 network, and blocks with scales of their own."""
+"""One picture, three ways: at the same number of LR pixels bicubic, the plain x4 network, and blocks with scales of
+their own; or in as many bytes WebP, AVIF, and blocks coded with loss.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bbmr.api import compress
 from bbmr.blocks import BlockGrid
+from bbmr.coding.options import CodedOptions
 from bbmr.downscaling import bicubic_planes
 from bbmr.downscaling.bicubic import upscale
 from bbmr.evaluation.metrics import psnr_rgb, psnr_y
+from bbmr.evaluation.rivals import Avif, Rival, WebP, nearest_in_size
 from bbmr.fileformat import decode, encode
 from bbmr.options import PLAIN_PIPELINE, Options
 from bbmr.picture import Picture
-from bbmr.pipeline import compress, restore
+from bbmr.pipeline import restore
 from bbmr.progress import Progress, silent
 from bbmr.samples import to_samples, to_tensor
 from bbmr.tiles import tiles
@@ -30,7 +35,8 @@ class Contender:
     colour: NDArray[np.uint8]
     psnr_y: float
     psnr_rgb: float
-    lr_pixels: int
+    lr_pixels: int | None
+    """None for codecs, which have none."""
     bytes: int | None
     """Of the file; None for bicubic, which has the same LR samples as plain x4 and no file of its own."""
 
@@ -47,8 +53,30 @@ def compare(picture: Picture, options: Options, progress: Progress = silent) -> 
     ]
 
 
-def _contend(name: str, picture: Picture, options: Options, progress: Progress) -> Contender:
-    rescaled = compress(picture, options, progress)
+def compare_in_bytes(picture: Picture, options: CodedOptions, progress: Progress = silent) -> list[Contender]:
+    """WebP and AVIF at the qualities whose files are nearest in size to that of `options`, and these, in this order.
+
+    Alpha and metadata are left out.
+    """
+    picture = Picture(picture.colour)
+    ours = _contend("bbmr", picture, options, progress)
+    assert ours.bytes is not None  # it has a file
+    rivals = WebP(), Avif("psnr" if options.tune == "psnr" else "ssim")
+    return [*(_rival(codec, picture, ours.bytes, progress) for codec in rivals), ours]
+
+
+def _rival(codec: Rival, picture: Picture, size: int, progress: Progress) -> Contender:
+    channels = picture.colour.shape[2]
+    colour = picture.colour if channels == 3 else picture.colour.repeat(3, 2)
+    quality, data = nearest_in_size(codec, colour, size, lambda done: progress(codec.name, done))
+    restored = codec.decode(data)
+    if channels == 1:  # three that differ by rounding at most
+        restored = restored[:, :, 1:2]
+    return Contender(f"{codec.name}, quality {quality}", restored, *_psnr(picture, restored), None, len(data))
+
+
+def _contend(name: str, picture: Picture, options: Options | CodedOptions, progress: Progress) -> Contender:
+    rescaled = compress(picture, progress, _NO_LIMIT, options=options)
     data = encode(rescaled, _NO_LIMIT)
     restored = restore(decode(data, _NO_LIMIT), progress).colour
     return Contender(name, restored, *_psnr(picture, restored), rescaled.lr_pixels, len(data))

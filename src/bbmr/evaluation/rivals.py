@@ -1,9 +1,10 @@
 """Codecs to compare with: each codes whole pictures at a setting, and gives bytes and the picture that they hold."""
 
+import math
 import shutil
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -118,6 +119,23 @@ class JpegXLAtFullSize(JpegXL):
             options = ["--resampling=1", "-e", "7", "--num_threads=0", "-d", str(setting)]
             subprocess.run(["cjxl", str(picture), str(coded), *options], check=True, capture_output=True)
             return coded.read_bytes()
+
+
+def nearest_in_size(
+    codec: Rival, colour: Samples, size: int, report: Callable[[float], None] = lambda part: None
+) -> tuple[int, bytes]:
+    """The quality, of those from 0 to 100, whose file is nearest to `size` bytes, and the file.
+
+    report: called with the share of the work that is done.
+    """
+    files: dict[int, bytes] = {}
+    low, high = -1, 101  # files grow with the quality: too small, too large
+    while high - low > 1:
+        quality = (low + high) // 2
+        files[quality] = codec.encode(colour, quality)
+        low, high = (quality, high) if len(files[quality]) <= size else (low, quality)
+        report(len(files) / 7)
+    return min(files.items(), key=lambda found: abs(math.log(len(found[1]) / size)))
 
 
 def rivals() -> list[Rival]:
