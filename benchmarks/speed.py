@@ -1,6 +1,7 @@
 """Seconds and peak memory of the two commands on whole pictures, each in a process of its own, start-up included.
 
     python benchmarks/speed.py PICTURE... --runs 3
+    python benchmarks/speed.py PICTURE... --lossless-lr
 
 Prints a table of medians (memory: the largest).  Seconds are wall-clock: run it on an idle machine.
 """
@@ -40,13 +41,13 @@ def run(*arguments: str) -> Cost:
     return Cost(seconds, usage.ru_maxrss / unit)
 
 
-def measure(picture: Path, runs: int) -> tuple[list[Cost], list[Cost]]:
-    """Costs of compressing and of restoring, once for each run."""
+def measure(picture: Path, runs: int, given: Sequence[str] = ()) -> tuple[list[Cost], list[Cost]]:
+    """Costs of compressing and of restoring, once for each run.  given: options for compressing."""
     compressing, restoring = [], []
     with TemporaryDirectory() as folder:
         packed, restored = str(Path(folder, "picture.bbmr")), str(Path(folder, "restored.png"))
         for _ in range(runs):
-            compressing.append(run("compress", str(picture), "-o", packed, "--overwrite"))
+            compressing.append(run("compress", str(picture), "-o", packed, "--overwrite", *given))
             restoring.append(run("restore", packed, "-o", restored, "--overwrite"))
     return compressing, restoring
 
@@ -55,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
     parser.add_argument("--runs", type=int, default=3, help="times that each command is run")
+    parser.add_argument("--lossless-lr", action="store_true", help="as of bbmr compress, in place of its default")
     options = parser.parse_args(arguments)
     if options.runs < 1:
         parser.error(f"--runs {options.runs}: once at least")
@@ -62,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for path in track(options.pictures, "Measuring", console=Console(stderr=True), transient=True):
         with Image.open(path) as image:
             pixels = f"{image.width} x {image.height}"
-        both = measure(path, options.runs)
+        both = measure(path, options.runs, ["--lossless-lr"] if options.lossless_lr else [])
         seconds = [f"{median(cost.seconds for cost in costs):.1f}" for costs in both]
         peaks = [f"{max(cost.peak for cost in costs):.0f}" for costs in both]
         table.add_row(path.name, pixels, *seconds, *peaks)

@@ -12,9 +12,10 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "speed.py"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="wait4 is not there")
-def test_seconds_and_memory_are_those_of_whole_processes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("given", [(), ("--lossless-lr",)])
+def test_seconds_and_memory_are_those_of_whole_processes(tmp_path: Path, given: tuple[str, ...]) -> None:
     Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(tmp_path / "small.png")
-    command = [sys.executable, str(SCRIPT), str(tmp_path / "small.png"), "--runs", "1"]
+    command = [sys.executable, str(SCRIPT), str(tmp_path / "small.png"), "--runs", "1", *given]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     row = next(line for line in done.stdout.splitlines() if "small.png" in line)
     _, pixels, *figures = (cell.strip() for cell in row.strip("│ ").split("│"))
