@@ -169,7 +169,7 @@ def options_from(given: Mapping[str, Any]) -> AnyOptions:
     if isinstance(size := values.get("target_size"), str):
         values["target_size"] = parse_size(size)
     # Whole numbers may be numpy's.  What is no number, the options refuse by name.
-    for name in {"block", "effort", "quality", "target_size"} & set(values):
+    for name in {"block", "effort", "quality", "speed", "target_size"} & set(values):
         with suppress(TypeError):
             values[name] = index(values[name])
     if "scales" in values:

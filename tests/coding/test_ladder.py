@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def test_a_bit_more_saves_about_lambda(factor: int, quality: int) -> None:
     """Of a photograph that the ladder was not measured on, from a little below the quality to a little above."""
     picture = Picture(read_picture(GIRAFFE).colour[300:812, 800:1312])
     options = CodedOptions(quality=quality, scales=(factor,), tune="psnr")
-    sender = Sender(picture, options, pipeline_for(options), speed=6)
+    sender = Sender(picture, replace(options, speed=6), pipeline_for(options))
     less, more = (sender.at(Rung(quality + step)) for step in (-4, 4))
     saved = (less.errors.sum() - more.errors.sum()) / (8 * (more.size - less.size))
     assert saved == pytest.approx(Rung(quality).multiplier, rel=0.25)

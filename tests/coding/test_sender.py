@@ -206,7 +206,7 @@ def test_what_looks_little_worse_in_haste_is_measured_as_it_would_be_coded(
 @pytest.mark.parametrize("quality", [40, 80])
 def test_an_early_start_changes_no_file(quality: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def file() -> bytes:
-        sender = Sender(halves(), OPTIONS, pipeline_for(OPTIONS), speed=6)
+        sender = Sender(halves(), replace(OPTIONS, speed=6), pipeline_for(OPTIONS))
         return encode(sender.at(Rung(quality)).rescaled)
 
     early = file()
@@ -229,7 +229,7 @@ def test_of_noise_no_quality_of_a_coarse_scale_is_as_good(monkeypatch: pytest.Mo
 def test_filters_are_there_where_they_are_worth_their_bytes(quality: int) -> None:
     """These take back some of what the random network does."""
     picture, rung = halves(), Rung(quality)
-    coded = Sender(picture, OPTIONS, pipeline_for(OPTIONS), speed=8).at(rung)
+    coded = Sender(picture, replace(OPTIONS, speed=8), pipeline_for(OPTIONS)).at(rung)
     frames = {factor: replace(frame, filter=()) for factor, frame in coded.rescaled.frames.items()}
     without = replace(coded.rescaled, frames=frames)
 
@@ -250,7 +250,7 @@ def test_what_is_coded_does_not_depend_on_what_was_before() -> None:
     scales = np.full((5, 7), 1, np.uint8)
     files = []
     for order in (rungs, rungs[::-1]):
-        sender = Sender(halves(), OPTIONS, pipeline_for(OPTIONS), speed=8)
+        sender = Sender(halves(), replace(OPTIONS, speed=8), pipeline_for(OPTIONS))
         coded = {rung: sender.code(scales, rung) for rung in order}
         assert all(coded[rung].rung == rung for rung in rungs)
         files.append({rung: encode(coded[rung].rescaled) for rung in rungs})
@@ -260,7 +260,7 @@ def test_what_is_coded_does_not_depend_on_what_was_before() -> None:
 @pytest.mark.parametrize("quality", [5, 50, 90])
 def test_no_single_scale_costs_less(quality: int) -> None:
     options, rung = OPTIONS, Rung(quality)
-    sender = Sender(halves(), options, pipeline_for(options), speed=8)
+    sender = Sender(halves(), replace(options, speed=8), pipeline_for(options))
 
     def cost(errors: float, size: int) -> float:
         return errors + rung.multiplier * 8 * size
@@ -286,7 +286,7 @@ def test_targets_are_met(target: str, channels: int) -> None:
 def test_a_light_network_foresees_what_the_strong_one_will_do() -> None:
     """What is foreseen depends on the light one alone, what comes of it on the strong one."""
     light, strong = (
-        Sender(halves(), options, pipeline_for(options), speed=8)
+        Sender(halves(), replace(options, speed=8), pipeline_for(options))
         for options in (replace(OPTIONS, pipeline=name) for name in ("coded-fast", "coded-wide"))
     )
     assert light.foresee(Rung(50)) == strong.foresee(Rung(50))
@@ -309,13 +309,27 @@ def test_scales_that_are_chosen_were_measured_at_the_speed_of_use(
         return code(plane, quality, chroma, tune, speed, cdef)
 
     monkeypatch.setattr(avif, "encode", listening)
-    sender = Sender(halves(), OPTIONS, pipeline_for(OPTIONS), speed=5)
+    sender = Sender(halves(), replace(OPTIONS, speed=5), pipeline_for(OPTIONS))
     sender.foresee(Rung(quality))
     whole = {factor: sender.grid.lr_size(factor) for factor in SCALES}
     carefully = {factor for factor in SCALES if (whole[factor], 5) in calls}
     assert set(sender.at(Rung(quality)).rescaled.blocks) <= carefully
     assert {4, 8, 16} <= carefully
     assert {factor for factor in SCALES if (whole[factor], 7) in calls} == {1, 2}
+
+
+@pytest.mark.parametrize("speed", [6, 9])
+def test_a_fast_encoder_is_not_tried_by_another(speed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    speeds = set()
+    code = avif.encode
+
+    def listening(plane: NDArray[np.uint8], quality: int, chroma: Chroma, tune: Tune, speed: int, cdef: bool) -> bytes:
+        speeds.add(speed)
+        return code(plane, quality, chroma, tune, speed, cdef)
+
+    monkeypatch.setattr(avif, "encode", listening)
+    compress(halves(), replace(OPTIONS, speed=speed))
+    assert speeds == {speed}
 
 
 def test_what_is_foreseen_is_about_what_comes() -> None:
@@ -422,6 +436,8 @@ def test_any_size_comes_back(size: tuple[int, int]) -> None:
             "pipeline 'mosaic-fast' is not possible; choose one of coded-fine, coded-fast, co",
         ),
         ({"scales": (2, 3)}, "out of 1, 2, 4, 8, 16"),
+        ({"speed": 11}, "from 0 to 10"),
+        ({"speed": 4.5}, "from 0 to 10"),
         ({"scales": (2, 2)}, "different ones"),
         ({"scales": ([1],)}, "different ones"),
         ({"scales": (True, 2)}, "different ones"),

@@ -19,8 +19,6 @@ from bbmr.pillow_limit import no_pillow_limit
 Chroma = Literal["4:2:0", "4:4:4"]
 Tune = Literal["psnr", "ssim"]
 QUALITIES: Final = range(101)
-SPEED: Final = 4
-"""Of 0 to 10: at 6 files of equal PSNR-Y are 10 % larger, at 3 they are 2 % smaller and take twice the time."""
 MAX_SIDE: Final = 32768
 _MAX_AREA: Final = 1 << 28
 """Samples per side, and of a channel in all, that libavif reads."""
@@ -50,14 +48,14 @@ def encode(
     quality: int,
     chroma: Chroma = "4:2:0",
     tune: Tune = "psnr",
-    speed: int = SPEED,
+    speed: int = 4,
     cdef: bool = False,
 ) -> bytes:
     """(H, W, 1 or 3) uint8 -> the frame's bytes.
 
-    quality: 0 to 100, of libavif.  cdef: with AV1's constrained directional enhancement filter, see `gains_by_cdef`.
-    The bytes depend on the encoder's version.  Raises CodecError for sides above MAX_SIDE, for more than 2^28 samples a
-    channel, and where Pillow has no such encoder.
+    quality: 0 to 100, speed: 0 to 10, of libavif.  cdef: with AV1's constrained directional enhancement filter, see
+    `gains_by_cdef`.  The bytes depend on the encoder's version.  Raises CodecError for sides above MAX_SIDE, for more
+    than 2^28 samples a channel, and where Pillow has no such encoder.
     """
     height, width = plane.shape[:2]
     if not _is_small_enough(height, width):

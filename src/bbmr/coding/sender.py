@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from bbmr.allocation.distortion import luma_variance, restored_errors
 from bbmr.blocks import BlockGrid
 from bbmr.catalogue import Pipeline, find_pipeline
-from bbmr.codecs import avif
-from bbmr.codecs.avif import QUALITIES
+from bbmr.codecs.avif import QUALITIES, Tune
 from bbmr.codecs.planes import scatter
 from bbmr.coding import quick_look
 from bbmr.coding.allocation import Overhead, frame_bits, least_cost, of_blocks, visibility
@@ -77,7 +76,7 @@ def compress(
     that is not all of it; the rest is seen by the downscaler alone.  They begin at multiples of 16 pixels.  Raises
     BbmrError where the target is out of reach, weights are missing or do not suit, or the device cannot be used.
     """
-    sender = Sender(picture, options, pipeline_for(options, device), progress, core=core)
+    sender = Sender(picture, options, pipeline_for(options, device), progress, core)
     if options.quality is not None:
         return sender.at(Rung(options.quality)).rescaled
     if options.target_psnr is not None:
@@ -101,10 +100,7 @@ _Measured = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 class Sender:
-    """Codes one picture at whatever rung.
-
-    speed: of the encoder, 0 to 10.  core: as of `compress`.
-    """
+    """Codes one picture at whatever rung; of options the targets do not count.  core: as of `compress`."""
 
     def __init__(
         self,
@@ -112,7 +108,6 @@ class Sender:
         options: CodedOptions,
         pipeline: Pipeline,
         progress: Progress = silent,
-        speed: int = avif.SPEED,
         core: tuple[slice, slice] | None = None,
     ) -> None:
         self.scales, self.tune = tuple(sorted(options.scales)), options.tune
@@ -120,13 +115,13 @@ class Sender:
         assert isinstance(upscaler, CodedUpscaler)  # as pipelines for lossy samples have it
         self._pipeline, self._upscaler = pipeline, upscaler
         self._probe = pipeline.helper_upscaler() if pipeline.helper else upscaler
-        self._speed, self._progress, self._colour = speed, progress, _COLOUR[self.tune]
+        self._speed, self._progress, self._colour = options.speed, progress, _COLOUR[self.tune]
         planes = bicubic_planes(picture.colour, self.scales)
         if core is not None:
             picture, planes = picture.crop(*core), planes_of_part(planes, *core)
         self.picture, self.grid = picture, BlockGrid(picture.height, picture.width, options.block)
         self.besides = size_besides(picture.alpha, picture.metadata)
-        tune: avif.Tune = "psnr" if self.tune == "psnr" else "ssim"
+        tune: Tune = "psnr" if self.tune == "psnr" else "ssim"
         self._planes = CodecPlanes(planes, self.grid, self._colour, options.chroma, tune)
         self._measured: dict[tuple[int, int, int], _Measured] = {}
         self._learned = LearnedBits()
@@ -311,7 +306,7 @@ class Sender:
 
     def _quick_speed(self, factor: int) -> int:
         """At which a scale is looked at first."""
-        return max(quick_look.SPEED, self._speed) if factor in quick_look.SCALES else self._speed
+        return quick_look.speed_before(self._speed) if factor in quick_look.SCALES else self._speed
 
     def code(self, scales: NDArray[np.uint8], rung: Rung) -> Coded:
         """The picture with these scales, (rows, cols), as it is stored, and what that loses."""
