@@ -45,7 +45,7 @@ def test_qualities_rise_with_the_scale_within_what_is_asked_for() -> None:
     steps = np.diff(qualities, axis=1)
     assert steps.min() >= 4  # rounded
     assert steps.max() <= 11
-    assert draw_qualities(Coding(lowest=90, highest=100), random).max() == 100
+    assert draw_qualities(Coding(lowest=75, highest=80), random).max() == 100
     assert draw_qualities(Coding(lowest=-100, highest=-90), random)[0] == 0
 
 
@@ -220,6 +220,7 @@ def test_a_narrow_network_takes_nothing_from_a_wide_one(narrow: tuple[NetworkDes
     ("section", "word"),
     [
         ({"lowest": 50, "highest": 40}, "coding.lowest, coding.highest: are in order"),
+        ({"highest": 81}, "coding.lowest, coding.highest: are in order, from -100 to 80"),
         ({"smallest_step": -1}, "coding.smallest_step, coding.largest_step: are in order"),
         ({"speed": 11}, "coding.speed: is from 0 to 10"),
         ({"renew_every": 0}, "coding.renew_every: is at least 1"),

@@ -4,12 +4,13 @@ LR planes of all scales -> coded whole, at the qualities of a rung -> bits and e
     -> scales of least error + lambda x bits -> planes of these blocks alone, coded -> RescaledImage
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from bbmr.allocation.distortion import luma_variance, restored_errors
 from bbmr.blocks import BlockGrid
@@ -27,14 +28,18 @@ from bbmr.coding.learned_bits import LearnedBits
 from bbmr.coding.options import CodedOptions
 from bbmr.coding.targets import reach_psnr, reach_size
 from bbmr.coding.wiener_fit import WienerFit
+from bbmr.depth import Samples
 from bbmr.devices import full_float32
 from bbmr.downscaling import bicubic_planes, planes_of_part
 from bbmr.fileformat import padded, size_besides, size_with
 from bbmr.lr_blocks import LRBlocks
 from bbmr.luma import psnr_y
+from bbmr.networks.fast import HIGHEST_TRAINED
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import Frame, Recipe, RescaledImage, WienerFilter
+from bbmr.samples import to_tensor
+from bbmr.tiles import Tile, tiles
 from bbmr.upscaling import rounded
 from bbmr.upscaling.mosaic import CodedUpscaler, Restored
 
@@ -48,6 +53,8 @@ _HELD = 1 << 22
 """Pixels of a picture up to which it is kept as the network leaves it, 0.2 GB, and not made anew for the filters."""
 _COLOUR = {"visual": 100, "psnr": 80}
 """Per cent of its colour that the codec is given, by what is minimised."""
+_TILE = 512
+"""Pixels per side that samples of scale 1 are looked at in."""
 _FILE_BYTES = 110
 """Of a file without its frames, alpha and metadata, about."""
 _NEAR = 0.15
@@ -297,7 +304,10 @@ class Sender:
         size = self.grid.height, self.grid.width
         data, plane = self._planes.through_codec(factor, quality, speed)
         bits = share_bits(self._planes.samples[factor], len(data), quality, self.grid, factor)
-        restored = self._probe.restore_uniform(plane, factor, size, quality)
+        if factor == 1 and quality > HIGHEST_TRAINED:  # the picture's filters take back what a network spoils there
+            restored = _as_they_are(plane)
+        else:
+            restored = self._probe.restore_uniform(plane, factor, size, quality)
         errors = restored_errors(self.picture.colour, self.grid, restored)
         if speed > self._speed:
             errors *= quick_look.errors_at_use(factor, quality)
@@ -342,8 +352,8 @@ class Sender:
             rescaled, frames={k: replace(frame, filter=fitted.get(k, ())) for k, frame in frames.items()}
         )
         restored = self._upscaler.finished(parts, replace(stored, filters=fitted))
-        tiles = rounded(restored, picture.depth)
-        errors = restored_errors(picture.colour, self.grid, tiles, lambda done: self._progress("code", done))
+        parts_of_it = rounded(restored, picture.depth)
+        errors = restored_errors(picture.colour, self.grid, parts_of_it, lambda done: self._progress("code", done))
         psnr = psnr_y(float(errors.sum()), picture.height * picture.width)
         rescaled = replace(rescaled, recipe=replace(recipe, expected_psnr=psnr))
         return Coded(rung, rescaled, size_with(rescaled, self.besides), errors)
@@ -359,3 +369,10 @@ class Sender:
         for part in parts:
             fit.add(part, self.picture.colour[part.tile.core], weights[self.grid.covered(part.tile.core)])
         return fit.filters(Rung(rung.quality).multiplier)  # whatever its thrift: codings are kept by quality and scales
+
+
+def _as_they_are(plane: Samples) -> Iterator[tuple[Tile, Tensor]]:
+    """Samples of scale 1, as if they had been restored."""
+    height, width = plane.shape[:2]
+    for tile in tiles(height, width, _TILE, 0):
+        yield tile, to_tensor(plane[tile.core])

@@ -25,6 +25,10 @@ PIXELS = 3 * POSITION**2  # RGB
 GAIN = 100.0
 KNOTS = 6
 """Qualities, evenly spaced from 0 to 1, that `CodedFast` has responses of its own for; between them it interpolates."""
+HIGHEST_TRAINED = 80
+"""Quality of the codec up to which it is trained at full size.  It is told no more than that: what it makes of a
+quality that it has never seen is arbitrary (docs/rate-distortion.md).
+"""
 _TABLES = ("bias", "gain", "head_bias")
 _LUMA = (65.481 / 219, 128.553 / 219, 24.966 / 219)  # BT.601, as `bbmr.luma`
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import yaml
 
 from bbmr.blocks import BLOCK_SIDES, CELL, PAPER_SCALES, SCALES
+from bbmr.networks.fast import HIGHEST_TRAINED
 from bbmr.networks.joint import BAND, CONTEXT
 from bbmr.training.errors import RecipeError
 from bbmr.training.recipes import shipped_recipes
@@ -78,7 +79,7 @@ class Coding:
     """
 
     lowest: float = -30  # where only coarse scales are of use
-    highest: float = 80
+    highest: float = HIGHEST_TRAINED
     smallest_step: float = 13
     largest_step: float = 23
     speed: int = 4  # of libavif, from 0 to 10; other ones than that of use make other artefacts
@@ -89,7 +90,8 @@ class Coding:
 
     def __post_init__(self) -> None:
         bounds = "coding.lowest, coding.highest"
-        require(-100 <= self.lowest <= self.highest <= 100, bounds, "are in order, from -100 to 100")
+        in_order = -100 <= self.lowest <= self.highest <= HIGHEST_TRAINED
+        require(in_order, bounds, f"are in order, from -100 to {HIGHEST_TRAINED}: of more networks are not told")
         steps = "coding.smallest_step, coding.largest_step"
         require(0 <= self.smallest_step <= self.largest_step, steps, "are in order, from 0")
         require(0 <= self.speed <= 10, "coding.speed", "is from 0 to 10")

@@ -22,7 +22,7 @@ from bbmr.codecs.avif import QUALITIES
 from bbmr.downscaling.bicubic import upscale
 from bbmr.lr_blocks import LRBlocks
 from bbmr.networks import Kind, NetworkDescriptor
-from bbmr.networks.fast import POSITION
+from bbmr.networks.fast import HIGHEST_TRAINED, POSITION
 from bbmr.tiles import Tile, tiles_of_part
 from bbmr.upscaling import Upscaler, device_of, like_stored, network_of, wiener
 
@@ -193,8 +193,9 @@ class CodedUpscaler(MosaicUpscaler):
     _filter_reach = wiener.REACH
 
     def _qualities(self, stored: LRBlocks) -> Tensor:
-        """(1, scales) in [0, 1]; 0 for scales that do not occur."""
+        """(1, scales) in [0, 1]; 0 for scales that do not occur, and at full size no more than networks know."""
         own = [stored.qualities.get(factor, 0) for factor in SCALES]
+        own[SCALES.index(1)] = min(own[SCALES.index(1)], HIGHEST_TRAINED)
         return torch.tensor([own], device=stored.device) / QUALITIES[-1]
 
     def _filtered(self, part: Restored, stored: LRBlocks) -> Tensor:
