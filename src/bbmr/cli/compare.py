@@ -9,7 +9,7 @@ from bbmr.cli.batch import run_batch
 from bbmr.cli.console import Reporter, UsageError, guarded
 from bbmr.cli.description import human_bytes
 from bbmr.cli.files import Job, plan_beside
-from bbmr.cli.options import Debug, Json, MaxPixels, Overwrite, Quiet, Tune
+from bbmr.cli.options import Debug, Json, MaxPixels, Overwrite, Quiet, Tune, quality_option
 from bbmr.errors import BbmrError
 from bbmr.options import Options
 from bbmr.progress import Progress
@@ -40,12 +40,7 @@ def run(
     tune: Tune = Options.tune,
     quality: Annotated[
         int | None,
-        typer.Option(
-            min=0,
-            max=100,
-            metavar="0..100",
-            help="Compare what is coded with loss at this quality with WebP and AVIF in as many bytes instead.",
-        ),
+        quality_option("Compare what is coded with loss at this quality with WebP and AVIF in as many bytes instead."),
     ] = None,
     max_pixels: MaxPixels = None,
     overwrite: Overwrite = False,

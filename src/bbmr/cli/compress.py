@@ -13,7 +13,19 @@ from bbmr.cli.console import Reporter, UsageError, guarded
 from bbmr.cli.description import describe, human_bytes
 from bbmr.cli.files import Job, find_sources, plan
 from bbmr.cli.jobs import Making, run_jobs
-from bbmr.cli.options import Debug, Device, Effort, Jobs, Json, MaxPixels, Overwrite, Quiet, Resume, Tune
+from bbmr.cli.options import (
+    Debug,
+    Device,
+    Effort,
+    Jobs,
+    Json,
+    MaxPixels,
+    Overwrite,
+    Quiet,
+    Resume,
+    Tune,
+    quality_option,
+)
 from bbmr.coding.options import CHROMAS, CODED_SIDES, DEFAULT_QUALITY, SPEEDS, CodedOptions
 from bbmr.errors import BbmrError
 from bbmr.options import (
@@ -140,13 +152,10 @@ def run(
     ] = False,
     quality: Annotated[
         int | None,
-        typer.Option(
-            min=0,
-            max=100,
-            metavar="0..100",
-            help="From small files to excellent ones: LR samples coded with loss, each block at the scale that is "
-            "worth its bits.",
-            show_default=str(DEFAULT_QUALITY),
+        quality_option(
+            "From small files to excellent ones: LR samples coded with loss, each block at the scale that is worth its "
+            "bits.",
+            str(DEFAULT_QUALITY),
         ),
     ] = None,
     target_size: Annotated[
@@ -243,8 +252,8 @@ class _Compressing(Making):
     strip: bool
 
     def __call__(self, job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
+        from bbmr import fileformat
         from bbmr.file_to_file import compress_file
-        from bbmr.fileformat import MAX_PIXELS, open_file
 
         start = time.perf_counter()
         held = compress_file(
@@ -259,7 +268,7 @@ class _Compressing(Making):
             options=self.options,
         )
         seconds = time.perf_counter() - start
-        with open_file(job.target, max(self.max_pixels, MAX_PIXELS)) as reader:
+        with fileformat.open_file(job.target, max(self.max_pixels, fileformat.MAX_PIXELS)) as reader:
             facts = describe(held, reader.qualities, job.target.stat().st_size)
         record = {"input": str(job.source), "output": str(job.target), **facts, "seconds": round(seconds, 3)}
         # Without loss it is an estimate.

@@ -1,6 +1,6 @@
 """Options that several verbs share."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -46,6 +46,13 @@ Tune = Annotated[
         "contrasts; with loss, by a codec tuned for SSIM); psnr is the squared error, for measurements.",
     ),
 ]
+
+
+def quality_option(text: str, show_default: str | bool = False) -> Any:
+    """Of coding with loss.  text: what it does in this verb."""
+    return typer.Option("--quality", min=0, max=100, metavar="0..100", help=text, show_default=show_default)
+
+
 Device = Annotated[
     str, typer.Option("--device", help="Where networks run, by torch's name of it: cpu, cuda, cuda:1, mps, ...")
 ]

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import Literal
@@ -15,6 +16,8 @@ DEFAULT_QUALITY = 60
 SPEEDS = range(11)
 DEFAULT_SPEED = 4
 """At 6 files of equal PSNR-Y are 10 % larger, at 3 they are 2 % smaller and take twice the time."""
+ENCODER_TUNES: Mapping[str, Literal["psnr", "ssim"]] = {"visual": "ssim", "psnr": "psnr"}
+"""What libaom is tuned for, by what is minimised."""
 CHROMAS = ("4:2:0", "4:4:4")
 TARGETS = ("quality", "target_size", "target_bpp", "target_psnr")
 _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}

@@ -15,7 +15,7 @@ from torch import Tensor
 from bbmr.allocation.distortion import luma_variance, restored_errors
 from bbmr.blocks import BlockGrid
 from bbmr.catalogue import Pipeline, find_pipeline
-from bbmr.codecs.avif import QUALITIES, Tune
+from bbmr.codecs.avif import QUALITIES
 from bbmr.codecs.planes import scatter
 from bbmr.coding import quick_look
 from bbmr.coding.allocation import Overhead, frame_bits, least_cost, of_blocks, visibility
@@ -25,7 +25,7 @@ from bbmr.coding.coded import Coded, Foreseen, psnr_of
 from bbmr.coding.equal_errors import Total, bits_by_error, ratio_at_equal_errors
 from bbmr.coding.ladder import Rung
 from bbmr.coding.learned_bits import LearnedBits
-from bbmr.coding.options import CodedOptions
+from bbmr.coding.options import ENCODER_TUNES, CodedOptions
 from bbmr.coding.targets import reach_psnr, reach_size
 from bbmr.coding.wiener_fit import WienerFit
 from bbmr.depth import Samples
@@ -128,8 +128,7 @@ class Sender:
             picture, planes = picture.crop(*core), planes_of_part(planes, *core)
         self.picture, self.grid = picture, BlockGrid(picture.height, picture.width, options.block)
         self.besides = size_besides(picture.alpha, picture.metadata)
-        tune: Tune = "psnr" if self.tune == "psnr" else "ssim"
-        self._planes = CodecPlanes(planes, self.grid, self._colour, options.chroma, tune)
+        self._planes = CodecPlanes(planes, self.grid, self._colour, options.chroma, ENCODER_TUNES[self.tune])
         self._measured: dict[tuple[int, int, int], _Measured] = {}
         self._learned = LearnedBits()
         self._coded: dict[tuple[int, bytes], Coded] = {}
@@ -352,8 +351,8 @@ class Sender:
             rescaled, frames={k: replace(frame, filter=fitted.get(k, ())) for k, frame in frames.items()}
         )
         restored = self._upscaler.finished(parts, replace(stored, filters=fitted))
-        parts_of_it = rounded(restored, picture.depth)
-        errors = restored_errors(picture.colour, self.grid, parts_of_it, lambda done: self._progress("code", done))
+        in_samples = rounded(restored, picture.depth)
+        errors = restored_errors(picture.colour, self.grid, in_samples, lambda done: self._progress("code", done))
         psnr = psnr_y(float(errors.sum()), picture.height * picture.width)
         rescaled = replace(rescaled, recipe=replace(recipe, expected_psnr=psnr))
         return Coded(rung, rescaled, size_with(rescaled, self.besides), errors)

@@ -43,6 +43,7 @@ class WienerFit:
         for group in np.unique(groups.cpu().numpy()).tolist():
             own, where = groups == group, divmod(group, WIENER_CLASSES[-1])
             of_group, share = inputs[:, own], counts[own]
+            # On the CPU first: not every device has float64.
             self._auto[where] += (of_group * share @ of_group.T).cpu().double().numpy()
             self._cross[where] += (of_group @ (error[own] * share)).cpu().double().numpy()
 

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from bbmr.api import compress
 from bbmr.blocks import BlockGrid
-from bbmr.coding.options import CodedOptions
+from bbmr.coding.options import ENCODER_TUNES, CodedOptions
 from bbmr.downscaling import bicubic_planes
 from bbmr.downscaling.bicubic import upscale
 from bbmr.evaluation.metrics import psnr_rgb, psnr_y
+from bbmr.evaluation.pictures import as_rgb
 from bbmr.evaluation.rivals import Avif, Rival, WebP, nearest_in_size
 from bbmr.fileformat import decode, encode
 from bbmr.options import PLAIN_PIPELINE, Options
@@ -61,16 +62,15 @@ def compare_in_bytes(picture: Picture, options: CodedOptions, progress: Progress
     picture = Picture(picture.colour)
     ours = _contend("bbmr", picture, options, progress)
     assert ours.bytes is not None  # it has a file
-    rivals = WebP(), Avif("psnr" if options.tune == "psnr" else "ssim")
+    rivals = WebP(), Avif(ENCODER_TUNES[options.tune])
     return [*(_rival(codec, picture, ours.bytes, progress) for codec in rivals), ours]
 
 
 def _rival(codec: Rival, picture: Picture, size: int, progress: Progress) -> Contender:
-    channels = picture.colour.shape[2]
-    colour = picture.colour if channels == 3 else picture.colour.repeat(3, 2)
+    colour = as_rgb(picture.colour)
     quality, data = nearest_in_size(codec, colour, size, lambda done: progress(codec.name, done))
     restored = codec.decode(data)
-    if channels == 1:  # three that differ by rounding at most
+    if picture.mode == "L":  # three channels that differ by rounding at most
         restored = restored[:, :, 1:2]
     return Contender(f"{codec.name}, quality {quality}", restored, *_psnr(picture, restored), None, len(data))
 

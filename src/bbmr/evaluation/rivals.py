@@ -29,10 +29,12 @@ class Rival(ABC):
     settings: Sequence[float]
 
     @abstractmethod
-    def encode(self, colour: Samples, setting: float) -> bytes: ...
+    def encode(self, colour: Samples, setting: float) -> bytes:
+        """A whole file.  setting: the codec's quality, 0 to 100; of JPEG XL a distance, of which large ones are small."""
 
     @abstractmethod
-    def decode(self, data: bytes) -> Samples: ...
+    def decode(self, data: bytes) -> Samples:
+        """What such a file holds, in the size of the picture."""
 
 
 class _Pillow(Rival):
@@ -124,9 +126,9 @@ class JpegXLAtFullSize(JpegXL):
 def nearest_in_size(
     codec: Rival, colour: Samples, size: int, report: Callable[[float], None] = lambda part: None
 ) -> tuple[int, bytes]:
-    """The quality, of those from 0 to 100, whose file is nearest to `size` bytes, and the file.
+    """The quality, of those from 0 to 100, whose file is nearest to `size` bytes by their ratio, and the file.
 
-    report: called with the share of the work that is done.
+    codec: one that has qualities.  report: called with the share of the work that is done.
     """
     files: dict[int, bytes] = {}
     low, high = -1, 101  # files grow with the quality: too small, too large
