@@ -30,7 +30,7 @@ class Rival(ABC):
 
     @abstractmethod
     def encode(self, colour: Samples, setting: float) -> bytes:
-        """A whole file.  setting: the codec's quality, 0 to 100; of JPEG XL a distance, of which large ones are small."""
+        """A whole file.  setting: the codec's quality, 0 to 100; of JPEG XL a distance, 0 to 25."""
 
     @abstractmethod
     def decode(self, data: bytes) -> Samples:
