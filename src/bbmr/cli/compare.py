@@ -49,7 +49,7 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Compare with one scale for all: a network for x4 on the whole picture, at the same number of LR pixels; or, at a
-    quality, with WebP and AVIF in as many bytes.
+    quality, with WebP and AVIF in as many bytes, as nearly as these can.
 
     Writes crops side by side where bbmr and plain x4, or AVIF, differ most, and one where that is better, if it is
     anywhere.
@@ -88,7 +88,7 @@ def run(
             ]
             for region, row in zip(regions, rows, strict=True)
         ]
-        titles = ["original", *(contender.name for contender in contenders)]
+        titles = ["original", *(_title(contender) for contender in contenders)]
         write_picture(Picture(side_by_side(titles, rows, captions)), job.target, overwrite)
         record = {
             "input": str(job.source),
@@ -109,6 +109,11 @@ def run(
         return record, _table(job, contenders)
 
     run_batch(sources, [(job.source, job)], work, Reporter(json, quiet), debug)
+
+
+def _title(contender: "Contender") -> str:
+    """Of its column: codecs do not get down to every size."""
+    return contender.name if contender.bytes is None else f"{contender.name}, {human_bytes(contender.bytes)}"
 
 
 def _finite(psnr: float) -> float | None:
