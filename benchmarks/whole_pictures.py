@@ -88,7 +88,7 @@ def measure(
         for factor in factors:
             results["bicubic"][factor].append(compare(enlarge_bicubic(colour, factor), colour))
         for name, network in networks.items():
-            for factor, plane in network.downscaler(colour, network.scales).items():
+            for factor, plane in network.downscaler(colour, tuple(network.scales)).items():
                 results[name][factor].append(compare(restore(colour, plane, factor, network.upscaler), colour))
     return results
 

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,3 +114,64 @@ def test_restored_pictures_are_written(tmp_path: Path) -> None:
 def test_everything_public_is_there() -> None:
     for name in bbmr.__all__:
         assert getattr(bbmr, name) is not None
+
+
+def test_what_contradicts_itself_is_refused() -> None:
+    array = np.zeros((16, 16, 3), np.uint8)
+    choosing = Parts(allocator=lambda *given: given[0].argmax(0))
+    contradicting: list[dict[str, Any]] = [{"budget": "x5"}, {"parts": choosing}]
+    for given in contradicting:
+        with pytest.raises(
+            bbmr.BbmrError, match=r"(no place beside lossless_lr=False|coded with loss; leave them out)"
+        ):
+            bbmr.compress(array, lossless_lr=False, **given)
+    with pytest.raises(bbmr.BbmrError, match="lossless_lr 'yes' is not possible; choose True or False"):
+        bbmr.compress(array, lossless_lr="yes")
+    wrong: list[dict[str, Any]] = [{"quality": True}, {"effort": True}, {"target_bpp": 1e308}]
+    for given in wrong:
+        with pytest.raises(bbmr.BbmrError, match=f"{next(iter(given))} .* not possible"):
+            bbmr.compress(array, **given)
+
+
+@pytest.mark.parametrize("budget", [np.float32(0.0625), np.float64(0.0625), 0.0625])
+def test_a_budget_may_be_any_number(budget: float) -> None:
+    array = np.random.default_rng(2).integers(0, 256, (64, 64, 3), np.uint8)
+    assert bbmr.compress(array, budget=budget).lr_pixels <= 256
+
+
+def test_it_is_said_where_16_bits_are_coded_as_8(tmp_path: Path) -> None:
+    deep = np.random.default_rng(5).integers(0, 65536, (20, 30), np.uint16)
+    with pytest.warns(UserWarning, match=r"^coded with loss as 8 bits a sample, restored with 16$"):
+        bbmr.compress(deep, quality=10)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    with pytest.warns(UserWarning, match=r"deep\.png: coded with loss as 8 bits") as told:
+        bbmr.compress_file(tmp_path / "deep.png", tmp_path / "deep.bbmr", quality=10)
+    assert len(told) == 1
+
+
+def test_wrong_types_are_told_what_is_taken() -> None:
+    array = np.zeros((16, 16, 3), np.uint8)
+    rescaled = bbmr.compress(array, quality=10)
+    for wrong in (Image.fromarray(array), [1, 2], None, 3):
+        with pytest.raises(TypeError, match=rf"a path, an array or a bbmr.Picture, not a {type(wrong).__name__}"):
+            bbmr.compress(wrong)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"RescaledImage or the path of a \.bbmr file, not a"):
+            bbmr.restore(wrong)  # type: ignore[arg-type]
+    for reads in (bbmr.preview, bbmr.check):
+        with pytest.raises(TypeError, match=r"takes the path of a \.bbmr file; bbmr.save writes one, not a Resc"):
+            reads(rescaled)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"parts are a bbmr\.parts\.Parts, not a dict"):
+        bbmr.compress(array, parts={})  # type: ignore[arg-type]
+    with pytest.raises(bbmr.BbmrError, match="no name of a file"):
+        bbmr.restore("a\0b.bbmr")
+    with pytest.raises(bbmr.BbmrError, match="no name of a file"):
+        bbmr.save(rescaled, "a\0b.bbmr")
+
+
+def test_pictures_in_a_notebook() -> None:
+    picture = bbmr.Picture.from_array(np.random.default_rng(1).integers(0, 256, (20, 30, 4), np.uint8))
+    assert repr(picture) == "<Picture 30 x 20, RGBA, 8 bit>"
+    np.testing.assert_array_equal(np.asarray(picture), picture.to_array())
+    rescaled = bbmr.compress(picture, scales=(4,), block=16)
+    assert repr(rescaled) == "<RescaledImage 30 x 20, RGBA, blocks of 16: 4 at x4>"
+    assert set(dir(bbmr)) == set(bbmr.__all__)

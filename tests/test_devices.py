@@ -1,4 +1,6 @@
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
+from operator import attrgetter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from upscaling.tiny_networks import random_map, rescale, textured, tiny_joint, t
 
 from bbmr import api
 from bbmr.coding.options import CodedOptions
-from bbmr.devices import find_device
+from bbmr.devices import find_device, full_float32
 from bbmr.errors import BbmrError
 from bbmr.lr_blocks import LRBlocks
 from bbmr.options import Options
@@ -61,3 +63,42 @@ def test_a_gpu_gives_nearly_the_same(options: Options | CodedOptions) -> None:
     assert on_gpu.recipe.expected_psnr == pytest.approx(on_cpu.recipe.expected_psnr, abs=0.05)
     restored = [api.restore(on_cpu, device=device).colour.astype(int) for device in ("cpu", "cuda")]
     assert np.abs(restored[0] - restored[1]).max() <= 1
+
+
+@pytest.mark.parametrize("setting", ["autocast", "TF32", "bfloat16", "float64"])
+@pytest.mark.parametrize("options", [Options(block=16), CodedOptions(quality=40, speed=10)])
+def test_the_callers_settings_of_torch_change_nothing(options: Options | CodedOptions, setting: str) -> None:
+    picture = Picture(textured(90, 120))
+    expected = api.compress(picture, options=options)
+    restored = api.restore(expected)
+    region = api.restore(expected, region=(10, 20, 40, 50))
+    with ExitStack() as stack:
+        if setting == "autocast":
+            stack.enter_context(torch.autocast("cpu", torch.bfloat16))
+        elif setting == "float64":
+            stack.callback(torch.set_default_dtype, torch.get_default_dtype())
+            torch.set_default_dtype(torch.float64)
+        else:
+            place = attrgetter("cuda.matmul" if setting == "TF32" else "mkldnn.conv")(torch.backends)
+            stack.callback(setattr, place, "fp32_precision", place.fp32_precision)
+            place.fp32_precision = "tf32" if setting == "TF32" else "bf16"
+        assert api.compress(picture, options=options) == expected
+        assert api.restore(expected) == restored
+        assert api.restore(expected, region=(10, 20, 40, 50)) == region
+
+
+def test_precision_is_full_while_any_thread_wants_it() -> None:
+    place: Any = attrgetter("mkldnn.matmul")(torch.backends)
+    before = place.fp32_precision
+    place.fp32_precision = "bf16"
+    try:
+        first, second = full_float32(), full_float32()
+        first.__enter__()
+        assert place.fp32_precision == "ieee"
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert place.fp32_precision == "ieee"
+        second.__exit__(None, None, None)
+        assert place.fp32_precision == "bf16"
+    finally:
+        place.fp32_precision = before

@@ -112,7 +112,9 @@ def test_what_fails_on_the_way_leaves_nothing(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "damaged.bbmr").write_bytes(damaged)
     stages: list[str] = []
     with pytest.raises(bbmr.BbmrError, match=r"damaged\.bbmr: .*checksum of the LR samples"):
-        bbmr.restore_file(tmp_path / "damaged.bbmr", tmp_path / "restored.png", lambda stage, _: stages.append(stage))
+        bbmr.restore_file(
+            tmp_path / "damaged.bbmr", tmp_path / "restored.png", progress=lambda stage, _: stages.append(stage)
+        )
     assert "restore" not in stages  # found before the work, which may take hours
 
     def full(writer: PictureWriter, strip: Picture) -> None:

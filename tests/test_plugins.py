@@ -30,13 +30,17 @@ from bbmr.cli import app
 from bbmr.downscaling import bicubic_planes
 from bbmr.errors import BbmrError
 from bbmr.fileformat import decode, encode
+from bbmr.lr_blocks import LRBlocks
 from bbmr.options import DEFAULT_PIPELINE, PLAIN_PIPELINE, Options
 from bbmr.parts import Parts
 from bbmr.picture import Picture
 from bbmr.pipeline import compress, compress_uniform, measure_distortion, restore
 from bbmr.plugins import load_allocator, load_downscaler, load_part, load_upscaler
 from bbmr.rescaled import RescaledImage
+from bbmr.tiles import Tile
+from bbmr.upscaling import Upscaler
 from bbmr.upscaling.own import OwnUpscaler
+from bbmr.weights import weights_index
 
 PAGE = Path(__file__).parents[1].joinpath("docs", "plug-ins.md").read_text("utf-8")
 EXAMPLES = dict(re.findall(r"```python\n# (\w+)\.py\n(.*?)```", PAGE, re.DOTALL))
@@ -298,11 +302,11 @@ def test_an_object_that_can_be_called_is_a_part() -> None:
         ("empty:f", r"empty\.py has no 'f'; it has: nothing that can be called"),
         ("mine:scales", "'scales' cannot be called; it is a tuple"),
         ("mine:Net", "'Net' is a class; name a function, or an object"),
-        ("broken:f", "broken: ZeroDivisionError while it was imported: division by zero"),
+        ("broken:f", r"broken\.py: ZeroDivisionError while it was imported: division by zero"),
         ("broken.py:f", r"broken\.py: ZeroDivisionError while it was imported"),
-        ("grammar:f", "grammar: SyntaxError while it was imported"),
-        ("needy:f", "needy: ModuleNotFoundError while it was imported: No module named 'not_there_at_all'"),
-        ("leaving:f", "leaving: SystemExit while it was imported: 3"),
+        ("grammar:f", r"grammar\.py: SyntaxError while it was imported"),
+        ("needy:f", r"needy\.py: ModuleNotFoundError while it was imported: No module named 'not_there_at_all'"),
+        ("leaving:f", r"leaving\.py: SystemExit while it was imported: 3"),
         ("sys:exit", "sys:exit: sys is no module in a file of its own"),
         ("nowhere.onnx", r"nowhere\.onnx: there is no such file"),
     ],
@@ -669,3 +673,149 @@ def test_all_three_work_together_on_gray_pictures() -> None:
     rescaled = decode(encode(bbmr.compress(gray, parts=parts, distortion="bicubic", scales=PAPER_SCALES)))
     repeated = (bicubic_planes(gray.colour, (4,))[4] // 2).repeat(4, 0).repeat(4, 1)[:50, :70]
     np.testing.assert_array_equal(bbmr.restore(rescaled, parts=parts).colour, repeated)
+
+
+# What parts may do wrong
+
+
+def test_a_downscaler_may_work_in_place() -> None:
+    def spoiling(colour: NDArray[np.uint8], factors: tuple[int, ...], /) -> dict[int, NDArray[np.uint8]]:
+        planes = bicubic_planes(colour, factors)
+        colour[:] = 0
+        return planes
+
+    picture = Picture(textured(64, 64))
+    before = picture.colour.copy()
+    by_own = compress(picture, MEASURED, parts=Parts(downscaler=spoiling))
+    np.testing.assert_array_equal(picture.colour, before)
+    by_bbmr = compress(picture, MEASURED, parts=Parts(downscaler=bicubic_planes))
+    np.testing.assert_array_equal(by_own.scales, by_bbmr.scales)
+
+
+def test_what_was_edited_counts() -> None:
+    for scale in (2, 4):
+        write("mine.py", f"def f(lr, scale): ...\nf.scales = {scale}")
+        assert load_upscaler("mine:f")[0].scales == (1, scale)
+
+
+def test_an_installed_module_that_was_edited_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(folder / "site")
+    write("site/installed_once.py", "def f(lr, scale): ...")
+    assert load_part("installed_once:f") == load_part("installed_once:f")
+    write("site/installed_once.py", "def f(lr, scale): return None")
+    with pytest.raises(BbmrError, match=r"installed_once\.py was changed after it was imported; start Python anew"):
+        load_part("installed_once:f")
+
+
+def test_files_come_before_modules_of_their_name() -> None:
+    write("json.py", "def choose(*given): ...")
+    part, _ = load_part("json:choose")
+    assert callable(part)
+
+
+def test_modules_of_one_name_in_two_folders_are_refused() -> None:
+    for name in ("a", "b"):
+        write(f"{name}/shared_settings.py", f"STRENGTH = {name!r}")
+        write(f"{name}/sr.py", "from shared_settings import STRENGTH\ndef f(lr, scale): return STRENGTH")
+    assert load_part("a/sr.py:f")[0](None, 2) == "a"  # type: ignore[operator]
+    assert load_part("a/sr.py:f")[0](None, 2) == "a"  # type: ignore[operator]
+    with pytest.raises(BbmrError, match=r"b/shared_settings\.py and .*a/shared_settings\.py have the same name"):
+        load_part("b/sr.py:f")
+
+
+def test_a_scale_may_be_a_number() -> None:
+    write("mine.py", "def f(lr, scale): ...\ndef g(lr, scale): ...\nf.scales = 4\ng.scales = '4'")
+    assert load_upscaler("mine:f")[0].scales == (1, 4)
+    with pytest.raises(BbmrError, match=r"g has '4' as its `scales`; give whole numbers"):
+        load_upscaler("mine:g")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"name": "x" * 256}, "at most 255 bytes"),
+        ({"name": "a\nb"}, "at most 255 bytes"),
+        ({"fingerprint": "xyz"}, "give hexadecimal digits"),
+    ],
+)
+def test_what_no_recipe_can_have_is_refused_before_work(given: dict[str, str], told: str) -> None:
+    with pytest.raises(BbmrError, match=told):
+        OwnUpscaler(repeat, **given)
+
+
+def test_what_can_be_no_part_is_refused() -> None:
+    with pytest.raises(BbmrError, match="the upscaler is a int, which cannot be called"):
+        OwnUpscaler(3)  # type: ignore[arg-type]
+    for kind in ("downscaler", "allocator"):
+        with pytest.raises(BbmrError, match=f"the {kind} is a str, .* bbmr.plugins.load_{kind} finds one"):
+            Parts(**{kind: "mine:f"})  # type: ignore[arg-type]
+
+
+class Tiled(Upscaler):
+    """An upscaler of somebody's own; what it makes is given."""
+
+    scales, sides = (1, 2, 4, 8), (16, 32, 64, 128)
+
+    def __init__(self, make: Callable[[LRBlocks], Iterator[tuple[Tile, Tensor]]]) -> None:
+        self._make = make
+
+    def restored_tiles(self, stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
+        return self._make(stored)
+
+
+def ruled(stored: LRBlocks, value: float = 0.5, rows: int = 0, more: int = 0) -> Iterator[tuple[Tile, Tensor]]:
+    height = stored.grid.height - rows
+    whole = slice(0, height), slice(0, stored.grid.width)
+    yield Tile(whole, whole), torch.full((1, 3, height + more, stored.grid.width), value)
+
+
+def failing(stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
+    yield from ruled(stored)
+    raise RuntimeError("out of memory")
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (failing, r"the upscaler Tiled raised RuntimeError: out of memory"),
+        (lambda stored: ruled(stored, float("nan")), "the upscaler Tiled made NaN or infinity"),
+        (lambda stored: ruled(stored, rows=1), r"the upscaler Tiled restored 4032 of 4096 pixels"),
+        (lambda stored: iter(()), r"the upscaler Tiled restored 0 of 4096 pixels"),
+        (lambda stored: ruled(stored, more=1), r"made \(1, 3, 65, 64\) torch.float32 of a tile; .*\(1, 3, 64, 64\)"),
+        (lambda stored: iter((3,)), r"the upscaler Tiled raised TypeError"),
+    ],
+)
+def test_upscalers_are_looked_at(make: Callable[[LRBlocks], Iterator[tuple[Tile, Tensor]]], told: str) -> None:
+    picture = Picture(textured(64, 64))
+    good = Parts(Tiled(ruled))
+    rescaled = compress_uniform(picture, 4, parts=good)
+    assert np.all(restore(rescaled, parts=good).colour == 128)
+    with pytest.raises(BbmrError, match=told):
+        restore(rescaled, parts=Parts(Tiled(make)))
+
+
+@pytest.mark.parametrize(("name", "value"), [("scales", 4), ("scales", (4, 2)), ("sides", ()), ("sides", (100,))])
+def test_upscalers_say_what_they_restore(name: str, value: object) -> None:
+    upscaler = Tiled(ruled)
+    setattr(upscaler, name, value)
+    with pytest.raises(BbmrError, match=rf"the upscaler Tiled has .* as its `{name}`; that has to be a tuple out of"):
+        Parts(upscaler)
+
+
+def test_functions_of_0_to_255_are_refused() -> None:
+    parts = Parts(OwnUpscaler(lambda lr, scale: 255 * repeat(lr, scale), "bright"))
+    rescaled = compress_uniform(Picture(textured(64, 64)), 4, parts=parts)
+    with pytest.raises(BbmrError, match=r"bright returned samples of \d+ in the mean where white is 1"):
+        restore(rescaled, parts=parts)
+
+
+def test_weights_by_name() -> None:
+    picture = Picture(textured(90, 120))
+    for name, pipeline, scales in (("mosaic-fast", "mosaic-fast", SCALES), ("omnisr-x4", "plain-omnisr", (4,))):
+        upscaler, fingerprint = load_upscaler(name)
+        assert (upscaler.scales, fingerprint) == (scales, weights_index()[name].sha256)
+        rescaled = compress_uniform(picture, 4, pipeline)
+        assert restore(rescaled, parts=Parts(upscaler)) == restore(rescaled)
+    for name in ("downnet-mosaic-fast", "coded-fast", "joint-omnisr"):
+        with pytest.raises(BbmrError, match=f"{name}: only weights of SR networks and of those for mosaics"):
+            load_upscaler(name)

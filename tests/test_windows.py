@@ -1,5 +1,6 @@
 """What is restored of a part is what the whole picture has there."""
 
+from dataclasses import replace
 from hashlib import sha256
 from io import BytesIO
 
@@ -19,9 +20,11 @@ from bbmr.fileformat import FileFormatError, Header, Reader, Writer, encode
 from bbmr.networks import NetworkDescriptor
 from bbmr.networks.fast import CodedFast, Fast
 from bbmr.panels import PanelGrid
+from bbmr.parts import Parts
 from bbmr.picture import Metadata
 from bbmr.pipeline import restore
 from bbmr.rescaled import Recipe, RescaledImage
+from bbmr.upscaling.own import OwnUpscaler
 from bbmr.windows import Windows, preview_of
 
 LOSSLESS, LOSSY, UNBOUNDED = (
@@ -106,6 +109,51 @@ def test_panels_leave_no_trace(height: int, width: int) -> None:
         assert np.abs(apart).max() <= 1
 
 
+def test_what_sees_everything_restores_panels_at_once() -> None:
+    calls: list[tuple[int, ...]] = []
+
+    def repeat(lr: torch.Tensor, scale: int) -> torch.Tensor:
+        calls.append(tuple(lr.shape))
+        return lr.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+
+    parts = Parts(OwnUpscaler(repeat))
+    grid = BlockGrid(900, 1100, 64)
+    rescaled = make_rescaled(grid, np.full((grid.rows, grid.cols), 4, np.uint8), alpha=True, recipe=LOSSLESS)
+    with pytest.warns(UserWarning, match="upscaler of one's own"):
+        whole = restore(rescaled, parts=parts)
+    alone = calls.copy()
+    calls.clear()
+    with pytest.warns(UserWarning, match="upscaler of one's own"):
+        windows = Windows(Reader(BytesIO(in_panels(rescaled, 4, 4))), parts=parts)
+    (strip,) = windows.strips()
+    assert calls == alone
+    np.testing.assert_array_equal(strip.colour, whole.colour)
+    np.testing.assert_array_equal(strip.alpha, whole.alpha)
+    for rows, cols in REGIONS:
+        np.testing.assert_array_equal(windows.region(rows, cols).colour, whole.colour[rows, cols])
+
+
+def test_each_panel_is_filtered_as_its_sender_says() -> None:
+    scales = np.full((4, 4), 2, np.uint8)
+    plain = make_rescaled(BlockGrid(256, 256, 64), scales, recipe=LOSSY, quality=40)
+    halves = [
+        replace(plain, frames={2: replace(plain.frames[2], filter=filter)})
+        for filter in ((40, -30, 20, 10, -20, 30, 64), (-60, 50, -40, 30, 20, -10, -90))
+    ]
+    panels = PanelGrid(BlockGrid(256, 512, 64), 4, 4)
+    file = BytesIO()
+    writer = Writer(file, Header(panels, 3, False, 8, 0), LOSSY, Metadata())
+    for half in halves:
+        writer.add(half)
+    writer.finish(LOSSY)
+    restored = Windows(Reader(file)).region(slice(0, 256), slice(0, 512)).colour
+    near = 160  # more than the network sees
+    left, right = (restore(half).colour.astype(int) for half in halves)
+    assert np.abs(left - right).max() > 2
+    assert np.abs(restored[:, : 256 - near] - left[:, : 256 - near]).max() <= 1
+    assert np.abs(restored[:, 256 + near :] - right[:, near:]).max() <= 1
+
+
 def test_regions_read_little_of_the_file() -> None:
     data = in_panels(picture(None), 4, 4)
 
@@ -143,6 +191,24 @@ def test_previews_are_about_what_shrinking_the_picture_gives(factor: int) -> Non
     assert preview.colour.shape == expected.shape
     assert np.abs(preview.colour - expected).mean() < 1
     assert np.abs(preview.colour - expected)[:-1, :-1].max() < 6
+
+
+@pytest.mark.parametrize("factor", [2, 16])
+def test_previews_have_no_edges_of_their_own(factor: int) -> None:
+    """Where one picture's are put together, at 1024 pixels, another's is of one piece."""
+    whole = make_rescaled(*mixed(64, 1600, 32), recipe=LOSSLESS)
+    cut = slice(800 // 32, 1600 // 32)
+    blocks = {}
+    for k in whole.blocks:
+        own = whole.scales == k
+        position = np.cumsum(own).reshape(own.shape) - 1
+        blocks[k] = whole.blocks[k][position[:, cut][own[:, cut]]]
+    part = RescaledImage(BlockGrid(64, 800, 32), whole.scales[:, cut], blocks, LOSSLESS)
+    previews = [preview_of(Reader(BytesIO(encode(one))), factor).colour.astype(int) for one in (whole, part)]
+    around = slice(960 // factor, 1088 // factor)
+    np.testing.assert_array_equal(
+        previews[0][:, around], previews[1][:, around.start - 800 // factor :][:, : 128 // factor]
+    )
 
 
 def test_what_is_no_region_is_refused() -> None:

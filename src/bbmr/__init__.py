@@ -47,3 +47,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'bbmr' has no attribute {name!r}")
     return getattr(import_module(_HOME.get(name, "bbmr.api")), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

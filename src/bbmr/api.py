@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields, replace
 from io import BytesIO
+from numbers import Real
 from operator import index
 from os import PathLike
 from typing import Any
@@ -17,6 +18,7 @@ from bbmr.coding.options import CODED_SIDES, DEFAULT_QUALITY, TARGETS, CodedOpti
 from bbmr.depth import Samples
 from bbmr.errors import BbmrError
 from bbmr.fileformat import Reader, load, open_file, save
+from bbmr.imageio.errors import warn
 from bbmr.networks import is_coded
 from bbmr.options import PIPELINE_CHOICES, Options
 from bbmr.parts import NO_PARTS, Parts
@@ -33,6 +35,7 @@ AnyOptions = Options | CodedOptions
 
 def compress(
     picture: Picture | Samples | str | PathLike[str],
+    *,
     progress: Progress = silent,
     max_pixels: int = imageio.MAX_PIXELS,
     device: str = "cpu",
@@ -48,26 +51,44 @@ def compress(
     one's own, see docs/plug-ins.md.  Else the fields of `bbmr.coding.options.CodedOptions`, such as quality=40,
     target_size="100kB" or tune="psnr"; or, for LR samples that are stored as they are, lossless_lr=True or those of
     `bbmr.options.Options`, such as budget="x5", block=32 or effort=3.  options: all of them at once, as `options_from`
-    gives them.
+    gives them.  With parts LR samples are stored as they are.
     The picture is one panel, whatever its size; `bbmr.compress_file` cuts large ones.
-    Raises BbmrError for files, options and parts that do not work; ValueError or TypeError for such arrays.
+    Raises BbmrError for files, options and parts that do not work; ValueError or TypeError for such arrays.  Warns
+    where 16 bits a sample are coded as 8, and as `bbmr.imageio.read_picture` does.
     """
+    if not isinstance(parts, Parts):
+        raise TypeError(f"parts are a bbmr.parts.Parts, not a {type(parts).__name__}")
     if parts != NO_PARTS and options is None and not any(given.get(name) is not None for name in TARGETS):
-        given["lossless_lr"] = True
+        given.setdefault("lossless_lr", True)
     chosen = one_of(options, given)
+    if parts != NO_PARTS and isinstance(chosen, CodedOptions):
+        raise BbmrError("parts of one's own have no place where LR samples are coded with loss; leave them out")
     if isinstance(picture, np.ndarray):
         picture = Picture.from_array(picture)
     elif not isinstance(picture, Picture):
-        picture = imageio.read_picture(picture, max_pixels)
-    if isinstance(chosen, CodedOptions):
-        if parts != NO_PARTS:
-            raise BbmrError("parts of one's own have no place where LR samples are coded with loss; leave them out")
-        return sender.compress(picture, chosen, progress, device)
-    return pipeline.compress(picture, chosen, progress, device=device, parts=parts)
+        picture = imageio.read_picture(_path(picture, "a picture is a path, an array or a bbmr.Picture"), max_pixels)
+    if picture.depth > 8 and isinstance(chosen, CodedOptions):
+        warn(coded_as_8_bit(picture.depth))
+    return compress_picture(picture, chosen, progress, device, parts)
+
+
+def compress_picture(
+    picture: Picture, options: AnyOptions, progress: Progress = silent, device: str = "cpu", parts: Parts = NO_PARTS
+) -> RescaledImage:
+    """As `compress`, by options that are known; parts have no place beside CodedOptions.  Does not warn."""
+    if isinstance(options, CodedOptions):
+        return sender.compress(picture, options, progress, device)
+    return pipeline.compress(picture, options, progress, device=device, parts=parts)
+
+
+def coded_as_8_bit(depth: int) -> str:
+    """What is said of a picture of more bits a sample that is coded with loss."""
+    return f"coded with loss as 8 bits a sample, restored with {depth}"
 
 
 def restore(
     rescaled: RescaledImage | str | PathLike[str],
+    *,
     progress: Progress = silent,
     max_pixels: int = fileformat.MAX_PIXELS,
     device: str = "cpu",
@@ -85,7 +106,8 @@ def restore(
         if region is None:
             return pipeline.restore(rescaled, progress, device, parts)
         return _restore(Reader(BytesIO(fileformat.encode(rescaled, max_pixels))), progress, device, parts, region)
-    with open_file(rescaled, max_pixels) as reader:
+    path = _path(rescaled, "what is restored is a bbmr.RescaledImage or the path of a .bbmr file")
+    with open_file(path, max_pixels) as reader:
         return _restore(reader, progress, device, parts, region)
 
 
@@ -106,30 +128,40 @@ def _restore(
 def preview(
     path: str | PathLike[str],
     factor: int = 8,
-    max_pixels: int = fileformat.MAX_PIXELS,
+    *,
     progress: Progress = silent,
+    max_pixels: int = fileformat.MAX_PIXELS,
 ) -> Picture:
     """The picture in a .bbmr file at 1 / factor of its sides, 2, 4, 8 or 16, quickly: without the network.
 
     Its metadata are those of the whole, resolution included.  Raises BbmrError for another factor, and as `restore`.
     """
-    with open_file(path, max_pixels) as reader:
+    with open_file(_path(path, _OF_A_FILE), max_pixels) as reader:
         return replace(preview_of(reader, factor, progress), metadata=reader.metadata)
 
 
-def check(path: str | PathLike[str], thorough: bool = False, max_pixels: int = fileformat.MAX_PIXELS) -> None:
+def check(path: str | PathLike[str], *, thorough: bool = False, max_pixels: int = fileformat.MAX_PIXELS) -> None:
     """Read a whole .bbmr file, of any size, and hold it against its checksums; nothing is restored.
 
     thorough: also decode all LR samples, alpha and metadata, which finds what was written wrongly in the first place,
     and see that the weights are there that restore it; max_pixels: then, as of `restore`.  Raises BbmrError, naming
     what is wrong; warns as `restore` does.
     """
-    with open_file(path, max_pixels=max_pixels if thorough else 1 << 64) as reader:
+    with open_file(_path(path, _OF_A_FILE), max_pixels=max_pixels if thorough else 1 << 64) as reader:
         reader.check()
         if thorough:
             reader.check_samples()
             if reader.recipe.pipeline != catalogue.OWN:  # else it takes an upscaler that is not at hand
                 pipeline.restorer_of(reader.outline, reader.is_lossy)
+
+
+_OF_A_FILE = "this takes the path of a .bbmr file; bbmr.save writes one"
+
+
+def _path(given: object, wanted: str) -> str | PathLike[str]:
+    if not isinstance(given, str | PathLike):
+        raise TypeError(f"{wanted}, not a {type(given).__name__}")
+    return given
 
 
 def one_of(options: AnyOptions | None, given: Mapping[str, Any]) -> AnyOptions:
@@ -154,8 +186,13 @@ def options_from(given: Mapping[str, Any]) -> AnyOptions:
     own = [field.name for field in fields(kind)]
     everything = dict.fromkeys(field.name for one in (CodedOptions, Options) for field in fields(one))
     values = dict(given)
-    if values.pop("lossless_lr", False) and lossy:
+    flag = values.pop("lossless_lr", None)
+    if not isinstance(flag, bool | None):
+        raise BbmrError(f"lossless_lr {flag!r} is not possible; choose True or False")
+    if flag and lossy:
         raise BbmrError(_out_of_place("lossless_lr", lossy[0], with_loss=False))
+    if flag is False and lossless:
+        raise BbmrError(_out_of_place(lossless[0], "lossless_lr=False", with_loss=False))
     for name in values:
         if name not in everything:
             raise BbmrError(f"option {name!r} is unknown; there are: {', '.join((*everything, 'lossless_lr'))}")
@@ -164,14 +201,16 @@ def options_from(given: Mapping[str, Any]) -> AnyOptions:
             raise BbmrError(_out_of_place(name, beside, with_loss=kind is Options))
     if kind is CodedOptions and not lossy:
         values["quality"] = DEFAULT_QUALITY
-    if isinstance(budget := values.get("budget"), str | float):
-        values["budget"] = Budget(budget if isinstance(budget, str) else f"{budget:.9f}")
+    if isinstance(budget := values.get("budget"), str):
+        values["budget"] = Budget(budget)
+    elif isinstance(budget, Real):
+        values["budget"] = Budget(np.format_float_positional(float(budget), 9, trim="-"))
     if isinstance(size := values.get("target_size"), str):
         values["target_size"] = parse_size(size)
     # Whole numbers may be numpy's.  What is no number, the options refuse by name.
     for name in {"block", "effort", "quality", "speed", "target_size"} & set(values):
         with suppress(TypeError):
-            values[name] = index(values[name])
+            values[name] = values[name] if isinstance(values[name], bool) else index(values[name])
     if "scales" in values:
         with suppress(TypeError):
             values["scales"] = tuple(map(index, values["scales"]))

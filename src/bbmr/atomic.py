@@ -42,6 +42,8 @@ def check_free(path: Path, overwrite: bool) -> None:
         return
     except OSError as error:
         raise _refused(path, error) from error
+    except ValueError as error:
+        raise OutputError(f"{str(path)!r}: this is no name of a file ({error}); give another") from error
     if stat.S_ISDIR(mode):
         raise OutputError(f"{path}: this is a folder; give the name of a file")
     if not overwrite:

@@ -27,7 +27,16 @@ from bbmr.options import (
     SR_FAMILIES,
     Options,
 )
-from bbmr.parts import NO_PARTS, Allocator, Parts, checked_planes, checked_rows, fingerprint_of, name_of
+from bbmr.parts import (
+    NO_PARTS,
+    Allocator,
+    CheckedUpscaler,
+    Parts,
+    checked_planes,
+    checked_rows,
+    fingerprint_of,
+    name_of,
+)
 from bbmr.picture import Picture
 from bbmr.rescaled import DIGEST_DIGITS, Recipe
 from bbmr.upscaling import Upscaler
@@ -128,7 +137,7 @@ class Pipeline:
     def upscaler(self) -> Upscaler:
         """The receiver's restorer.  Raises BbmrError where the weights are of networks that it does not take."""
         if self.parts.upscaler is not None:
-            return self.parts.upscaler
+            return CheckedUpscaler(self.parts.upscaler)
         return _load_upscaler(self.restorer, self.networks, self.name, self.device)
 
     def helper_upscaler(self) -> Upscaler:

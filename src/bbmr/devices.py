@@ -2,7 +2,10 @@
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from operator import attrgetter
+from threading import Lock
+from typing import Any
 
 import torch
 
@@ -26,14 +29,56 @@ def find_device(name: str) -> torch.device:
 
 @contextmanager
 def full_float32() -> Iterator[None]:
-    """Products of float32 with all of its digits, also on GPUs that would round them to TF32: too coarse for samples of
-    8 bit.
+    """Products of float32 with all of its digits, also where GPUs would round them to TF32, CPUs to bfloat16, or the
+    caller has autocast on: all too coarse for samples of 8 bit.
+
+    Threads may be in it at once; the precision is the process's, and comes back when the last of them leaves.
     """
-    precision, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("highest")
-    torch.backends.cudnn.allow_tf32 = False
+    _precision.enter()
     try:
-        yield
+        with ExitStack() as stack:
+            for kind in ("cpu", "cuda", "mps"):
+                if torch.is_autocast_enabled(kind):
+                    stack.enter_context(torch.autocast(kind, enabled=False))
+            yield
     finally:
-        torch.set_float32_matmul_precision(precision)
-        torch.backends.cudnn.allow_tf32 = convolutions
+        _precision.leave()
+
+
+class _Precision:
+    """What torch rounds factors of float32 to, full while anybody is in."""
+
+    _PLACES = ("cuda.matmul", "cudnn.conv", "cudnn.rnn", "mkldnn.matmul", "mkldnn.conv", "mkldnn.rnn")
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._before: list[Any] = []
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before = self._exchange(None)
+            self._inside += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._exchange(self._before)
+
+    def _exchange(self, new: list[Any] | None) -> list[Any]:
+        """Set the precisions, full ones where none are given; gives those that were set before."""
+        if not hasattr(torch.backends.cudnn, "conv"):  # before torch 2.9, whose settings refuse to be mixed with these
+            old = [torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32]
+            matmul, torch.backends.cudnn.allow_tf32 = new or ("highest", False)
+            torch.set_float32_matmul_precision(matmul)
+            return old
+        places = [attrgetter(name)(torch.backends) for name in self._PLACES]
+        old = [place.fp32_precision for place in places]
+        for place, precision in zip(places, new or ["ieee"] * len(places), strict=True):
+            place.fp32_precision = precision
+        return old
+
+
+_precision = _Precision()

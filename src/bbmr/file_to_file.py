@@ -31,6 +31,7 @@ from bbmr.windows import PREVIEWS, Windows
 def compress_file(
     source: str | PathLike[str],
     target: str | PathLike[str],
+    *,
     progress: Progress = silent,
     max_pixels: int = imageio.MAX_PIXELS,
     device: str = "cpu",
@@ -46,8 +47,9 @@ def compress_file(
     2^24 pixels, or 32,768 on a side, that are coded to a quality are worked on part by part; PNG, JPEG, TIFF and PNM
     are read so too.
     parents: whether a folder that is missing is made; not for a file that does not come about.  strip: as of
-    `bbmr.read_picture`.  Raises BbmrError, naming the file that it is about; OutputError, one of these, where `target`
-    exists already and `overwrite` is false, is the source, or cannot be written.
+    `bbmr.imageio.read_picture`.  Gives what is in the file, but for samples and metadata.
+    Raises BbmrError, naming the file that it is about; OutputError, one of these, where `target` exists already and
+    `overwrite` is false, is the source, or cannot be written.
     """
     target = Path(target)
     chosen = api.one_of(options, given)
@@ -58,13 +60,13 @@ def compress_file(
         with _naming(source):  # before what may take hours
             check_writable(BlockGrid(picture.height, picture.width, chosen.block), max_file_pixels)
         if picture.depth > 8 and isinstance(chosen, CodedOptions):
-            warn(f"{source}: coded with loss as 8 bits a sample, restored with {picture.depth}")
+            warn(f"{source}: {api.coded_as_8_bit(picture.depth)}")
         if in_panels(chosen, picture.height, picture.width):
             with _folder_of(target, parents), replacing(target, overwrite) as file, _naming(source):
                 compress_large(picture, file, chosen, progress, device, max_file_pixels)
             return load_outline(target, max_file_pixels)
         with _naming(source):
-            rescaled = api.compress(picture.read(), progress, device=device, options=chosen)
+            rescaled = api.compress_picture(picture.read(), chosen, progress, device)
             data = encode(rescaled, max_file_pixels)
     progress("write", 1.0)
     # Last, for another process that has made the folder takes it away again where it fails, while nothing is in it.
@@ -76,6 +78,7 @@ def compress_file(
 def restore_file(
     source: str | PathLike[str],
     target: str | PathLike[str],
+    *,
     progress: Progress = silent,
     max_pixels: int = fileformat.MAX_PIXELS,
     device: str = "cpu",
@@ -106,9 +109,11 @@ def restore_file(
         strips = _restored_strips(source, progress, max_pixels, device, parts)
     else:
         if preview is not None:
-            picture = api.preview(source, preview, max_pixels, progress)
+            picture = api.preview(source, preview, progress=progress, max_pixels=max_pixels)
         else:
-            picture = api.restore(source, progress, max_pixels, device, parts, region)
+            picture = api.restore(
+                source, progress=progress, max_pixels=max_pixels, device=device, parts=parts, region=region
+            )
         strips = iter((picture,))
         progress("write", 1.0)
     size = sheet.height, sheet.width, sheet.mode, sheet.depth

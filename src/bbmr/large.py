@@ -14,7 +14,7 @@ from bbmr.blocks import BlockGrid
 from bbmr.coding import sender
 from bbmr.coding.options import CodedOptions
 from bbmr.fileformat import MAX_PIXELS, Header, Writer
-from bbmr.luma import psnr_y, squared_error
+from bbmr.luma import psnr_of_error, squared_error
 from bbmr.options import Options
 from bbmr.panels import PanelGrid
 from bbmr.picture import Metadata, Picture
@@ -80,7 +80,7 @@ def compress_large(
         writer.add(rescaled)
     assert writer is not None  # there is one panel at least
     # A grey level in all: less is promised where the picture is exact.
-    writer.finish(replace(recipe, expected_psnr=psnr_y(max(error, 1.0), source.height * source.width)))
+    writer.finish(replace(recipe, expected_psnr=psnr_of_error(max(error, 1.0), source.height * source.width)))
 
 
 def _windows(source: Strips, panels: PanelGrid) -> Iterator[tuple[Picture, tuple[slice, slice]]]:

@@ -19,7 +19,7 @@ def luma(image: Tensor) -> Tensor:
     return (BLACK + _WEIGHTS[0] * red + _WEIGHTS[1] * green + _WEIGHTS[2] * blue).unsqueeze(1)
 
 
-def psnr_y(squared_error: float, pixels: int) -> float | None:
+def psnr_of_error(squared_error: float, pixels: int) -> float | None:
     """PSNR-Y in dB of a summed squared luma error, grey levels squared; None where there is no error.
 
     Nothing is added for rounding restored samples to 8 bit where they were not: the original's are whole numbers, so
@@ -30,5 +30,5 @@ def psnr_y(squared_error: float, pixels: int) -> float | None:
 
 
 def squared_error(psnr: float, pixels: int) -> float:
-    """The inverse of `psnr_y`."""
+    """The inverse of `psnr_of_error`."""
     return 255**2 * pixels / 10 ** (psnr / 10)

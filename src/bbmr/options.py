@@ -177,7 +177,7 @@ class Options:
         return tuple(k for k in choice.scales if k == 1 or k in choice.helper_scales)  # scale 1 loses nothing
 
     def _check_block(self) -> None:
-        if not isinstance(self.block, int) or self.block not in BLOCK_SIDES:
+        if not is_a(int, self.block) or self.block not in BLOCK_SIDES:
             raise BbmrError(f"block {self.block!r} is not possible; choose one of {_listed(BLOCK_SIDES)}")
         possible = PIPELINE_CHOICES[self.pipeline].blocks
         if self.block not in possible:
@@ -188,8 +188,7 @@ class Options:
 
     def _check_scales(self) -> None:
         if not isinstance(self.scales, tuple) or any(
-            not isinstance(factor, int) or factor not in SCALES or self.scales.count(factor) > 1
-            for factor in self.scales
+            not is_a(int, factor) or factor not in SCALES or self.scales.count(factor) > 1 for factor in self.scales
         ):
             raise BbmrError(
                 f"scales {self.scales!r} are not possible; choose different ones out of {_listed(SCALES)}, "
@@ -210,6 +209,11 @@ def _listed(numbers: tuple[int, ...]) -> str:
     return ", ".join(map(str, numbers))
 
 
+def is_a(kind: type, value: object) -> bool:
+    """Whether a value is of a kind, and no bool, which is an int to Python."""
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
 def check_weights_name(weights: str, pipeline: str, networks: int) -> None:
     """Raise BbmrError for what does not name the weights of as many networks as the pipeline restores with."""
     if not isinstance(weights, str):
@@ -221,5 +225,5 @@ def check_weights_name(weights: str, pipeline: str, networks: int) -> None:
 
 def check_effort(effort: int) -> None:
     """Raise BbmrError for what is none of EFFORTS."""
-    if not isinstance(effort, int) or effort not in EFFORTS:
+    if not is_a(int, effort) or effort not in EFFORTS:
         raise BbmrError(f"effort {effort!r} is not possible; choose one from {EFFORTS[0]} to {EFFORTS[-1]}")

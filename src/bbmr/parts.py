@@ -6,19 +6,22 @@ list or tuple of the paths of what decides its results besides its source, such 
 folder of the source.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import index
 from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bbmr.blocks import PAPER_SCALES
+from bbmr.blocks import BLOCK_SIDES, PAPER_SCALES, SCALES
 from bbmr.depth import Samples
 from bbmr.downscaling import Downscaler
 from bbmr.errors import BbmrError
+from bbmr.lr_blocks import LRBlocks
+from bbmr.tiles import Tile
 from bbmr.upscaling import Upscaler
 
 
@@ -61,7 +64,8 @@ class Allocator(Protocol):
 class Parts:
     """Parts in place of a pipeline's; None where the pipeline's own does its work.
 
-    Raises BbmrError for an SR function as the upscaler, which `bbmr.upscaling.own.OwnUpscaler` makes of it.
+    Raises BbmrError for what can be no such part: for an SR function as the upscaler too, of which
+    `bbmr.upscaling.own.OwnUpscaler` makes one.
     """
 
     upscaler: Upscaler | None = None
@@ -74,6 +78,21 @@ class Parts:
                 f"the upscaler {name_of(self.upscaler)} is a {type(self.upscaler).__name__}; of an SR function "
                 "bbmr.upscaling.own.OwnUpscaler(function) makes one"
             )
+        for name, choices in (("scales", SCALES), ("sides", BLOCK_SIDES)) if self.upscaler else ():
+            has = getattr(self.upscaler, name, None)
+            if not isinstance(has, tuple) or not has or list(has) != [one for one in sorted(choices) if one in has]:
+                listed = ", ".join(map(str, sorted(choices)))
+                raise BbmrError(
+                    f"the upscaler {name_of(self.upscaler)} has {has!r} as its `{name}`; that has to be a tuple out of "
+                    f"{listed}, in rising order"
+                )
+        for kind in ("downscaler", "allocator"):
+            part = getattr(self, kind)
+            if part is not None and not callable(part):
+                raise BbmrError(
+                    f"the {kind} is a {type(part).__name__}, which cannot be called; bbmr.plugins.load_{kind} finds "
+                    "one by its name"
+                )
 
 
 NO_PARTS: Final = Parts()
@@ -91,8 +110,16 @@ def fingerprint_of(part: object) -> str:
 
 
 def scales_of(function: SRFunction) -> tuple[int, ...]:
-    """The factors that an SR function enlarges by, as it says."""
-    return tuple(getattr(function, "scales", PAPER_SCALES))
+    """The factors that an SR function enlarges by, as it says.  Raises BbmrError where that is no whole number, nor
+    several.
+    """
+    told: Any = getattr(function, "scales", PAPER_SCALES)
+    try:
+        return tuple(map(index, told if isinstance(told, Iterable) else (told,)))
+    except TypeError as error:
+        raise BbmrError(
+            f"{name_of(function)} has {told!r} as its `scales`; give whole numbers, such as (2, 4)"
+        ) from error
 
 
 @contextmanager
@@ -119,7 +146,7 @@ def checked_planes(downscaler: Downscaler, colour: Samples, factors: Iterable[in
     factors = tuple(factors)
     shrinking = tuple(factor for factor in factors if factor > 1)
     with blamed_on(f"the downscaler {name_of(downscaler)}"):
-        made: Any = downscaler(colour, shrinking) if shrinking else {}
+        made: Any = downscaler(colour.copy(), shrinking) if shrinking else {}  # it may work in place
     if not isinstance(made, Mapping):
         raise BbmrError(f"the downscaler {name_of(downscaler)} has to return LR planes by factor, not {_told(made)}")
     for factor in shrinking:
@@ -166,6 +193,53 @@ def checked_rows(
             f"the allocator {name_of(allocator)} chose scales that store {stored} LR pixels; the budget is {budget}"
         )
     return rows
+
+
+class CheckedUpscaler(Upscaler):
+    """An upscaler of somebody's own, whose tiles are looked at: they are of the picture, finite, and cover it.
+
+    Its methods raise BbmrError where they are not, and for whatever the upscaler raises.
+    """
+
+    def __init__(self, upscaler: Upscaler) -> None:
+        self._upscaler = upscaler
+        self._title = f"the upscaler {name_of(upscaler)}"
+        self.scales, self.sides = upscaler.scales, upscaler.sides
+        self.device, self.reach = upscaler.device, upscaler.reach
+
+    def restored_tiles(self, stored: LRBlocks) -> Iterator[tuple[Tile, Tensor]]:
+        """As in `Upscaler`."""
+        grid = stored.grid
+        left = grid.height * grid.width
+        for tile, core in self._checked(self._upscaler.restored_tiles, stored):
+            left -= core.shape[2] * core.shape[3]
+            yield tile, core
+        if left:
+            whole = grid.height * grid.width
+            raise BbmrError(f"{self._title} restored {whole - left} of {whole} pixels")
+
+    def restored_tiles_of(self, stored: LRBlocks, part: tuple[slice, slice]) -> Iterator[tuple[Tile, Tensor]]:
+        """As in `Upscaler`."""
+        return self._checked(self._upscaler.restored_tiles_of, stored, part)
+
+    def _checked(
+        self, tiles: Callable[..., Iterator[tuple[Tile, Tensor]]], stored: LRBlocks, *given: Any
+    ) -> Iterator[tuple[Tile, Tensor]]:
+        with blamed_on(self._title):
+            restored = iter(tiles(stored, *given))
+        while True:
+            with blamed_on(self._title):
+                found: Any = next(restored, None)
+                if found is None:
+                    return
+                tile, core = found
+                rows, cols = tile.core
+                shape = (1, stored.channels, rows.stop - rows.start, cols.stop - cols.start)
+            if not isinstance(core, Tensor) or core.shape != shape or not core.is_floating_point():
+                raise BbmrError(f"{self._title} made {_told(core)} of a tile; it has to be {shape} floating point")
+            if not core.is_meta and not core.isfinite().all():
+                raise BbmrError(f"{self._title} made NaN or infinity")
+            yield tile, core
 
 
 def _told(returned: object) -> str:

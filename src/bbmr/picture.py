@@ -1,8 +1,10 @@
 """A picture as the library sees it: colour samples, alpha, and the metadata that travels with them."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from bbmr.depth import Samples, depth_of, in_8_bit
 
@@ -19,7 +21,7 @@ class Metadata:
     xmp: bytes | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Picture:
     """colour: (H, W, 1) gray or (H, W, 3) RGB, uint8 or uint16; alpha: (H, W) of the same depth, or None for an opaque
     picture.
@@ -51,6 +53,13 @@ class Picture:
         )
 
     __hash__ = None  # type: ignore[assignment]  # arrays can change
+
+    def __repr__(self) -> str:
+        return f"<Picture {self.width} x {self.height}, {self.mode}, {self.depth} bit>"
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """As `to_array`: np.asarray(picture)."""
+        return np.array(self.to_array(), dtype, copy=copy)
 
     @property
     def height(self) -> int:

@@ -25,7 +25,7 @@ from bbmr.depth import Samples
 from bbmr.devices import full_float32
 from bbmr.downscaling import bicubic_planes
 from bbmr.errors import BbmrError
-from bbmr.luma import psnr_y
+from bbmr.luma import psnr_of_error
 from bbmr.options import CODED_CHOICES, DEFAULT_PIPELINE, PIPELINE_CHOICES, Options, check_effort
 from bbmr.parts import NO_PARTS, Parts
 from bbmr.picture import Picture
@@ -35,6 +35,7 @@ from bbmr.rescaled import Outline, Recipe, RescaledImage
 from bbmr.upscaling import Upscaler
 
 
+@full_float32()
 def compress(
     picture: Picture,
     options: Options | None = None,
@@ -70,13 +71,14 @@ def compress(
     expected = None
     if pipeline.promises(options.distortion):
         foreseen = float(np.take_along_axis(errors.reshape(len(scales), -1), rows[None], 0).sum())
-        expected = psnr_y(foreseen, picture.height * picture.width)
+        expected = psnr_of_error(foreseen, picture.height * picture.width)
     chosen = np.array(scales, np.uint8)[rows].reshape(grid.rows, grid.cols)
     chosen_by = options.objective if pipeline.allocator is None else OWN
     recipe = Recipe(pipeline.name, pipeline.weights, pipeline.weights_digest, chosen_by, expected)
     return _refine(_store(picture, grid, chosen, planes, recipe), picture, pipeline, options.effort, progress)
 
 
+@full_float32()
 def compress_uniform(
     picture: Picture,
     factor: int,
@@ -115,6 +117,7 @@ def _compress_uniform(
     return _refine(_store(picture, grid, scales, planes, recipe), picture, pipeline, effort, progress)
 
 
+@full_float32()
 def measure_distortion(
     picture: Picture,
     planes: Mapping[int, Samples],
@@ -140,10 +143,10 @@ def measure_distortion(
     if distortion == "bicubic":
         return bicubic_errors(picture.colour, wanted, grid, progress)
     upscaler = pipeline.helper_upscaler() if distortion == "helper" else pipeline.upscaler()
-    with full_float32():
-        return network_errors(picture.colour, wanted, grid, upscaler, progress)
+    return network_errors(picture.colour, wanted, grid, upscaler, progress)
 
 
+@full_float32()
 def restore(
     rescaled: RescaledImage, progress: Progress = silent, device: str = "cpu", parts: Parts = NO_PARTS
 ) -> Picture:
@@ -155,8 +158,7 @@ def restore(
     blocks or scales that it does not restore, and where weights or upscaler are missing or do not suit.
     """
     upscaler = restorer_of(rescaled, bool(rescaled.frames), device, parts)
-    with full_float32():
-        colour = upscaler.restore(rescaled, progress)
+    colour = upscaler.restore(rescaled, progress)
     return Picture(colour, rescaled.alpha, rescaled.metadata)
 
 
@@ -225,7 +227,7 @@ def _refine(
     if not STEPS[effort]:
         return rescaled
     # Gradients, also where the caller has turned them off.
-    with full_float32(), torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
         refined = refine(rescaled, picture.colour, pipeline.upscaler(), STEPS[effort], progress)
-    recipe = replace(rescaled.recipe, expected_psnr=psnr_y(refined.luma_error, picture.height * picture.width))
+    recipe = replace(rescaled.recipe, expected_psnr=psnr_of_error(refined.luma_error, picture.height * picture.width))
     return replace(refined.rescaled, recipe=recipe)

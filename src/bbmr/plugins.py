@@ -1,5 +1,5 @@
 """Parts of one's own by text, as the command line takes them: `module:callable`, `folder/file.py:callable` or, for
-upscalers, an ONNX file.
+upscalers, an ONNX file or the name of weights.
 
 Runs the user's own code, with all that it may do.
 """
@@ -13,26 +13,32 @@ from importlib.util import module_from_spec, spec_from_file_location
 from os import PathLike
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import Final, cast
 
 from bbmr.downscaling import Downscaler
 from bbmr.errors import BbmrError
-from bbmr.parts import Allocator, SRFunction
+from bbmr.parts import Allocator, CheckedUpscaler, SRFunction
 from bbmr.upscaling import Upscaler
+from bbmr.upscaling.mosaic import MosaicUpscaler
 from bbmr.upscaling.onnx import OnnxFunction
 from bbmr.upscaling.own import OwnUpscaler
+from bbmr.upscaling.plain import PlainUpscaler
+from bbmr.weights import load_weights, weights_index
+from bbmr.weights.index import LR
 
 
 def load_part(text: str) -> tuple[object, str]:
     """The callable that a text names, and its fingerprint, 64 hexadecimal digits.
 
-    text: `module:callable`, where the module is looked for in the current folder first; `folder/file.py:callable`,
+    text: `module:callable`, where a file of that name in the current folder comes first; `folder/file.py:callable`,
     where the file can import the modules beside it; or the path of an ONNX model, which becomes an `OnnxFunction`.
+    A file is run each time, so that what was edited counts; modules that are installed are imported once.
     The fingerprint is the SHA-256 of the module's source file followed by the callable's name and by the SHA-256 (32
     bytes) of each of the callable's `files`, see `bbmr.parts`; or of the ONNX file followed by the SHA-256 of each file
     with its external data.  It knows nothing of other files that these use.
-    Raises BbmrError for text of another form, for modules that are missing or fail, for a name that is missing there or
-    cannot be called, for `files` that are not there, and as `OnnxFunction` does.
+    Raises BbmrError for text of another form, for modules that are missing or fail, whose file has changed since they
+    were imported, or that may import a module of another part's folder in place of their own, for a name that is
+    missing there or cannot be called, for `files` that are not there, and as `OnnxFunction` does.
     """
     if _is_onnx(text):
         function = OnnxFunction(text)
@@ -52,17 +58,43 @@ def load_part(text: str) -> tuple[object, str]:
         raise BbmrError(f"{text}: {name!r} cannot be called; it is a {type(part).__name__}")
     if isinstance(part, type):
         raise BbmrError(f"{text}: {name!r} is a class; name a function, or an object of the class that can be called")
-    return part, _fingerprint(Path(source).read_bytes() + name.encode(), _files_of(part, Path(source).parent, text))
+    code = Path(source).read_bytes()
+    if _imported.setdefault(module.__name__, code) != code:
+        raise BbmrError(f"{text}: {source} was changed after it was imported; start Python anew")
+    return part, _fingerprint(code + name.encode(), _files_of(part, Path(source).parent, text))
 
 
 def load_upscaler(text: str) -> tuple[Upscaler, str]:
-    """An upscaler over the `SRFunction` or the ONNX model that a text names, and its fingerprint.
+    """An upscaler over the `SRFunction`, the ONNX model or the weights that a text names, and its fingerprint.
 
-    Raises BbmrError as `load_part` and `OwnUpscaler`.
+    Weights, shipped or imported, are those of an SR network, which restores pictures of one scale, or of one for
+    mosaics; they work on bicubic LR planes, on the CPU.  Raises BbmrError for others, and as `load_part` and
+    `OwnUpscaler`.
     """
+    if text in weights_index():
+        upscaler = WeightsUpscaler(text)
+        return upscaler, upscaler.fingerprint
     function, fingerprint = load_part(text)
     # The file format records the name; folders are the sender's business.
     return OwnUpscaler(cast(SRFunction, function), Path(text).name, fingerprint), fingerprint
+
+
+class WeightsUpscaler(CheckedUpscaler):
+    """What a network with the weights of a name restores.  As `load_upscaler`."""
+
+    _KINDS: Final = {"mosaic": MosaicUpscaler, "sr": PlainUpscaler}
+
+    def __init__(self, name: str) -> None:
+        descriptor, entry = load_weights(name), weights_index()[name]
+        if descriptor.kind not in self._KINDS or name + LR in weights_index():
+            raise BbmrError(
+                f"{name}: only weights of SR networks and of those for mosaics, on bicubic LR planes, can take the "
+                "place of an upscaler; `bbmr compress --weights` takes others"
+            )
+        super().__init__(self._KINDS[descriptor.kind](descriptor))
+        self.name, self.fingerprint = name, entry.sha256
+        if entry.scale is not None:
+            self.scales = (entry.scale,)
 
 
 def load_downscaler(text: str) -> tuple[Downscaler, str]:
@@ -110,8 +142,14 @@ def _refuse_onnx(text: str) -> None:
         raise BbmrError(f"{text}: an ONNX file can only be an upscaler; give module:callable")
 
 
+_imported: dict[str, bytes] = {}
+"""The sources of modules as they are at work, by name."""
+
+
 def _load_module(name: str) -> ModuleType:
     folder = Path.cwd()
+    if (file := folder / f"{name}.py").is_file():  # whatever else is called so
+        return _load_file(file)
     _look_in(folder)
     invalidate_caches()  # the file may have been written a moment ago
     with _importing(name):
@@ -137,15 +175,28 @@ def _load_file(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[name] = module_from_spec(spec)  # where dataclasses and pickles look for it
+    _imported.pop(name, None)
     with _importing(str(path)):
         spec.loader.exec_module(module)
     return module
 
 
 def _look_in(folder: Path) -> None:
-    """Let modules in a folder be imported, for as long as Python runs: functions import too."""
+    """Let modules in a folder be imported, for as long as Python runs: functions import too.
+
+    Raises BbmrError where one has the name of a module that was imported from another such folder, for then the part
+    would get that.
+    """
+    for file in folder.glob("*.py"):
+        other = getattr(sys.modules.get(file.stem), "__file__", None)
+        if other is not None and Path(other).parent in _looked_in - {folder}:
+            raise BbmrError(f"{file} and {other} have the same name, which Python knows one module by; rename one")
+    _looked_in.add(folder)
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
+
+
+_looked_in: set[Path] = set()
 
 
 @contextmanager

@@ -13,6 +13,9 @@ from bbmr.picture import Metadata, mode_of, same_plane
 DIGEST_DIGITS = 16
 """64 bits tell weights from others; the other 24 bytes of a SHA-256 would be 0.2 % of many files."""
 
+NAME_LIMIT = 255
+"""Bytes of UTF-8 that each of a recipe's names may have."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -91,7 +94,7 @@ class Outline(_Mapped):
     depth: int = 8
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RescaledImage(_Mapped):
     """A picture whose blocks are stored at scales of their own.
 
@@ -158,6 +161,12 @@ class RescaledImage(_Mapped):
         )
 
     __hash__ = None  # type: ignore[assignment]  # arrays can change
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} at x{factor}" for factor, count in self.blocks_per_scale.items())
+        return (
+            f"<RescaledImage {self.grid.width} x {self.grid.height}, {self.mode}, blocks of {self.grid.side}: {counts}>"
+        )
 
     @property
     def channels(self) -> int:

@@ -32,6 +32,8 @@ _KEPT = 12
 """Panels whose LR samples are kept: those around one, of pictures up to three panels wide."""
 PREVIEWS = (2, 4, 8, 16)
 """What a preview may be shrunk by."""
+Part = tuple[slice, slice]
+"""Rows and columns, in pixels of the picture."""
 _PREVIEW_TILE, _PREVIEW_HALO = 1024, 64  # pixels
 
 
@@ -62,12 +64,24 @@ class Windows:
         touched = list(self._panels.touching(*grid.covered((rows, cols))))
         for done, number in enumerate(touched):
             progress("restore", done / len(touched))
-            self._paste(number, rows, cols, colour, alpha)
+            panel_rows, panel_cols = self._panels.pixels(number)
+            own = _common(rows, panel_rows), _common(cols, panel_cols)
+            if self._upscaler.reach is not None:
+                self._paste(number, own, (rows, cols), colour)
+            elif not done:  # what sees the whole picture restores it once, not once for each panel
+                self._paste(number, (rows, cols), (rows, cols), colour)
+            if alpha is not None:
+                plane = self._panel(number).alpha
+                assert plane is not None  # the header says so of all panels
+                here = _within(own[0], rows), _within(own[1], cols)
+                alpha[here] = plane[_within(own[0], panel_rows), _within(own[1], panel_cols)]
         return Picture(colour, alpha)
 
     def strips(self, progress: Progress = silent) -> Iterator[Picture]:
-        """The whole picture from top to bottom, a row of panels at a time; as `region`."""
-        height = self._panels.height * self.grid.side
+        """The whole picture from top to bottom, a row of panels at a time, or at once where the restorer sees all of
+        it; as `region`.
+        """
+        height = self.grid.height if self._upscaler.reach is None else self._panels.height * self.grid.side
         for top in range(0, self.grid.height, height):
             bottom = min(top + height, self.grid.height)
 
@@ -76,20 +90,12 @@ class Windows:
 
             yield self.region(slice(top, bottom), slice(0, self.grid.width), report)
 
-    def _paste(self, number: int, rows: slice, cols: slice, colour: Samples, alpha: Samples | None) -> None:
-        """What a panel has of a region."""
-        panel_rows, panel_cols = self._panels.pixels(number)
-        own_rows, own_cols = _common(rows, panel_rows), _common(cols, panel_cols)
-        for tile_rows, tile_cols, samples in self._restored(number, own_rows, own_cols):
-            common_rows, common_cols = _common(tile_rows, own_rows), _common(tile_cols, own_cols)
-            colour[_within(common_rows, rows), _within(common_cols, cols)] = samples[
-                _within(common_rows, tile_rows), _within(common_cols, tile_cols)
-            ]
-        if alpha is not None:
-            plane = self._panel(number).alpha
-            assert plane is not None  # the header says so of all panels
-            here = _within(own_rows, rows), _within(own_cols, cols)
-            alpha[here] = plane[_within(own_rows, panel_rows), _within(own_cols, panel_cols)]
+    def _paste(self, number: int, own: Part, region: Part, colour: Samples) -> None:
+        """Restore a part of a region, a panel's own.  colour: of the region."""
+        for tile_rows, tile_cols, samples in self._restored(number, *own):
+            rows, cols = _common(tile_rows, own[0]), _common(tile_cols, own[1])
+            there = _within(rows, tile_rows), _within(cols, tile_cols)
+            colour[_within(rows, region[0]), _within(cols, region[1])] = samples[there]
 
     @torch.inference_mode()
     def _restored(self, number: int, rows: slice, cols: slice) -> Iterator[tuple[slice, slice, Samples]]:
@@ -120,7 +126,8 @@ class Windows:
         qualities: dict[int, int] = {}
         for factor, count in zip(*np.unique(scales, return_counts=True), strict=True):
             position[scales == factor] = np.arange(count)
-            samples[int(factor)] = torch.empty(count, self._reader.header.channels, side // factor, side // factor)
+            shape = count, self._reader.header.channels, side // factor, side // factor
+            samples[int(factor)] = torch.empty(shape, dtype=torch.float32)
         for other in self._panels.touching(rows, cols):
             panel = LRBlocks.of(self._panel(other))
             panel_rows, panel_cols = self._panels.blocks(other)
@@ -146,6 +153,7 @@ class Windows:
         return self._kept[number]
 
 
+@full_float32()
 @torch.inference_mode()
 def preview_of(reader: Reader, factor: int, progress: Progress = silent) -> Picture:
     """The picture shrunk by a factor of PREVIEWS, by its mosaic and no network: (ceil(H/k), ceil(W/k)) pixels, without

@@ -1,17 +1,20 @@
 """How many files at the same time."""
 
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from bbmr.cli import capacity
-from bbmr.cli.capacity import WORKER_MEMORY, cores, default_jobs, free_memory, threads_each
+from bbmr.cli.capacity import WORKER_MEMORY, default_jobs, free_memory, threads_each
+from bbmr.cores import cores
 
 
 @pytest.fixture
 def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(capacity, "_CGROUP", tmp_path)
+    for module in (capacity, sys.modules[cores.__module__]):
+        monkeypatch.setattr(module, "CGROUP", tmp_path)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
     return tmp_path
 

@@ -43,3 +43,16 @@ def test_gray_stays() -> None:
     gray, plane = colours()[:, :, :1], np.repeat(colours()[:, :, :1], 3, 2)
     assert fade(gray, 10) is gray
     np.testing.assert_array_equal(fade(plane, 10), plane)
+
+
+def test_the_law_of_the_format() -> None:
+    """docs/format.md: grey + 100 / p (x - grey), rounded to the nearest, in numbers that no rounding decides."""
+    for first in range(0, 256, 5):
+        plane = np.array([[[first, 100, 100], [100, first, 7], [3, 250, first]]], np.uint8)
+        grey = plane.astype(int) @ np.array([299, 587, 114])
+        for percent in (50, 80, 93):
+            exact = (100_000 * plane.astype(int) - (100 - percent) * grey[:, :, None]) / (1000 * percent)
+            apart = np.abs(exact - np.floor(exact) - 0.5)
+            clear = (apart > 1e-3) | (exact < 0) | (exact > 255)
+            expected = np.floor(exact + 0.5).clip(0, 255)
+            np.testing.assert_array_equal(revive(plane, percent)[clear], expected[clear])

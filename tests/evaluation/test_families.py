@@ -108,10 +108,12 @@ def test_parts_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     first, second = find_families(["mosaic-fast", "downnet-mosaic-fast"], Own(downscaler="family_parts:shrink"))[0][-2:]
     assert (first.title, second.title) == ("Down-Net + fast", "fast, LR by family_parts:shrink")
     (family,) = find_families(["mosaic-fast"], Own(allocator="family_parts:middle"))[0]
-    assert [row.name for row in family.methods()][-1] == "BBMR: family_parts:middle"
+    by_own = family.methods()[-2:]
+    assert [row.name for row in by_own] == ["BBMR: family_parts:middle", "mosaic, blocks of 16: family_parts:middle"]
     picture = Picture(textured(256, 256))
-    rescaled, _ = Bench(picture).restored(family.methods()[-1].system)
-    assert set(rescaled.blocks) == {4}
+    for row, side in zip(by_own, (128, 16), strict=True):
+        rescaled, _ = Bench(picture).restored(row.system)
+        assert (set(rescaled.blocks), rescaled.grid.side) == ({4}, side)
     for row in first.methods()[:1] + own.methods() + own.sides() + second.methods():
         assert Bench(picture).measure(row.system).lr_share <= 1 / 16
 
@@ -149,3 +151,15 @@ def test_digests_of_all_that_decides() -> None:
     fingerprints = {row.system.fingerprint for row in peers()}
     assert len(fingerprints) == 2
     assert all(fingerprints)
+
+
+def test_weights_make_a_family_by_their_name() -> None:
+    *_, family = find_families(["mosaic-fast"], Own(upscaler="mosaic-fast"))[0]
+    bench = Bench(Picture(textured(200, 200)))
+    for row in family.methods():
+        shipped = replace(row.system, own=Own())
+        found, expected = bench.measure(row.system), bench.measure(shipped)
+        if row.system.options and row.system.options.distortion == "network":
+            assert (found.psnr_y, found.lr_share) == (expected.psnr_y, expected.lr_share)
+    *_, plain = find_families(["mosaic-fast"], Own(upscaler="omnisr-x4"))[0]
+    assert [row.name for row in plain.methods()] == ["whole picture at x4"]

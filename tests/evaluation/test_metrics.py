@@ -227,3 +227,15 @@ def test_block_edge_ratio_at_its_limits() -> None:
         block_edge_ratio(original, original, 16, band=8)
     with pytest.raises(ValueError, match="block side 20"):
         block_edge_ratio(original, original, 20)
+
+
+def test_a_border_is_not_negative() -> None:
+    picture = np.zeros((20, 20, 3), np.uint8)
+    for meter in (psnr_y, ssim_y):
+        with pytest.raises(ValueError, match="a border of -1 pixels"):
+            meter(picture, picture, -1)
+
+
+def test_decibels_of_what_is_no_number() -> None:
+    assert decibels(1.0) == math.inf
+    assert math.isnan(decibels(math.nan))

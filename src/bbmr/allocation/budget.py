@@ -19,6 +19,8 @@ class Budget:
     text: str = "x4"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise BbmrError(f"budget {self.text!r} is not text; give it as 'x4' or '1/16'")
         self._parse()
 
     def pixels(self, height: int, width: int) -> int:

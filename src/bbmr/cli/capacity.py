@@ -1,22 +1,12 @@
 """How much of this machine a run over many files may take."""
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
+from bbmr.cores import CGROUP, cores
+
 WORKER_MEMORY = 5 << 28
 """Bytes that one process is taken to need: it was 1.2 GiB for a picture of 24 megapixels, 0.4 for one of 0.5."""
-
-_CGROUP = Path("/sys/fs/cgroup")  # of a container, its own
-
-
-def cores() -> int:
-    """Cores that this process may use: those it is bound to, and no more than its container is given the time of."""
-    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with suppress(OSError, ValueError):  # "max 100000" where there is no limit
-        quota, period = map(int, (_CGROUP / "cpu.max").read_text().split())
-        bound = min(bound, -(-quota // period))
-    return max(1, bound)
 
 
 def free_memory() -> int | None:
@@ -27,7 +17,7 @@ def free_memory() -> int | None:
         (line,) = (line for line in lines if line.startswith("MemAvailable:"))
         found.append(int(line.split()[1]) * 1024)
     with suppress(OSError, ValueError):
-        limit, used = (int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+        limit, used = (int((CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
         found.append(limit - used)
     return min(found, default=None)
 

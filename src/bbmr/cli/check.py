@@ -45,7 +45,7 @@ def run(
 
     def work(path: Path, progress: Progress) -> tuple[dict[str, Any], str]:
         progress("check", 0.0)
-        check(path, thorough, max_pixels or MAX_PIXELS)
+        check(path, thorough=thorough, max_pixels=max_pixels or MAX_PIXELS)
         size = path.stat().st_size
         return {"file": str(path), "bytes": size, "whole": True}, f"{path}: whole, {human_bytes(size)}"
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bbmr.cli.capacity import cores
 from bbmr.cli.console import FAILED, Reporter, UsageError, complain, guarded, version_text
 from bbmr.cli.files import find_sources
 from bbmr.cli.options import Debug, Device, Json, MaxPixels, Quiet
+from bbmr.cores import cores
 from bbmr.errors import BbmrError
 from bbmr.evaluation.choices import DEFAULT_PIPELINES, HARD_ABOVE, SIMPLE_BELOW, TABLES
 from bbmr.extras import require
@@ -36,6 +36,7 @@ EXAMPLES = "\n\n".join(
         "bbmr evaluate photos -o report --tables 2,5 --limit 3",
         "bbmr evaluate photos -o report --upscaler my_sr:enlarge      rows of your own network",
         "bbmr evaluate photos -o report --upscaler model.onnx",
+        "bbmr evaluate photos -o report --upscaler mine              weights that you trained and imported",
         "bbmr evaluate photos -o report --crop photo.jpg:640,200,256,256",
     )
 )
@@ -63,7 +64,10 @@ def run(
         str, typer.Option(metavar="N,...", help="A table more: LR samples refined with these efforts.")
     ] = "",
     upscaler: Annotated[
-        str, typer.Option(metavar="MODULE:NAME", help="A super-resolution function of your own, or an ONNX file.")
+        str,
+        typer.Option(
+            metavar="MODULE:NAME", help="A super-resolution function of your own, an ONNX file, or weights by name."
+        ),
     ] = "",
     downscaler: Annotated[
         str, typer.Option(metavar="MODULE:NAME", help="What makes the LR planes, in place of bicubic.")

@@ -52,7 +52,7 @@ def run(
             reader.check()
             held, turned = reader.outline, orientation(reader.metadata)
         if over is None:
-            picture = restore(job.source, progress, limit).in_8_bit()
+            picture = restore(job.source, progress=progress, max_pixels=limit).in_8_bit()
         else:
             picture = read_picture(over, max_pixels or imageio.MAX_PIXELS).in_8_bit()
             if (picture.height, picture.width) != (held.grid.height, held.grid.width):

@@ -106,9 +106,9 @@ class _Restoring(Making):
         picture = restore_file(
             job.source,
             job.target,
-            progress,
-            self.max_pixels,
-            self.device,
+            progress=progress,
+            max_pixels=self.max_pixels,
+            device=self.device,
             region=self.region,
             preview=self.preview,
             overwrite=self.overwrite,

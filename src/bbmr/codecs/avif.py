@@ -98,7 +98,9 @@ def decode(data: bytes | memoryview, shape: tuple[int, int, int]) -> NDArray[np.
     if not _is_small_enough(height, width):
         raise CodecError(f"{width} x {height} samples are more than a frame may have, {MAX_SIDE} a side, 2^28 in all")
     try:
-        with no_pillow_limit(), Image.open(BytesIO(_in_boxes(data, header)), formats=["AVIF"]) as file:
+        with no_pillow_limit():  # which threads wait for one another at
+            file = Image.open(BytesIO(_in_boxes(data, header)), formats=["AVIF"])
+        with file:
             plane = np.array(file.convert("RGB"))
     except (KeyError, OSError, RuntimeError, SyntaxError, ValueError) as error:
         raise CodecError(f"broken AV1 frame, or a Pillow without AVIF ({error})") from error

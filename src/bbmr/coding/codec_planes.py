@@ -35,6 +35,10 @@ class CodecPlanes:
         self._threads = ThreadPoolExecutor(torch.get_num_threads())
         self._whole: dict[tuple[int, int, int], Future[bytes]] = {}
 
+    def close(self) -> None:
+        """Begin nothing any more: what waits for a thread is not coded."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
     def begin(self, wanted: Sequence[tuple[int, int, int]]) -> None:
         """Begin to code whole planes, (scale, quality, speed) each, in threads: the encoder leaves Python to others."""
         for known in wanted:

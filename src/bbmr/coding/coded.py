@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bbmr.coding.ladder import Rung
-from bbmr.luma import psnr_y
+from bbmr.luma import psnr_of_error
 from bbmr.rescaled import RescaledImage
 
 
@@ -39,5 +39,5 @@ class Coded:
 
 def psnr_of(error: float, pixels: int) -> float:
     """PSNR-Y in dB of a summed squared luma error; infinite where there is none."""
-    psnr = psnr_y(error, pixels)
+    psnr = psnr_of_error(error, pixels)
     return math.inf if psnr is None else psnr

@@ -1,6 +1,5 @@
 """What can be chosen when a picture is compressed with loss.  Light to import, as `bbmr.options`."""
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Literal
 
 from bbmr.blocks import SCALES
 from bbmr.errors import BbmrError
-from bbmr.options import CODED_CHOICES, CODED_PIPELINE, TUNES, check_weights_name
+from bbmr.options import CODED_CHOICES, CODED_PIPELINE, TUNES, check_weights_name, is_a
 
 CODED_SIDES = CODED_CHOICES[CODED_PIPELINE].blocks  # and of the others
 DEFAULT_QUALITY = 60
@@ -20,6 +19,8 @@ ENCODER_TUNES: Mapping[str, Literal["psnr", "ssim"]] = {"visual": "ssim", "psnr"
 """What libaom is tuned for, by what is minimised."""
 CHROMAS = ("4:2:0", "4:4:4")
 TARGETS = ("quality", "target_size", "target_bpp", "target_psnr")
+_MOST = 1000
+"""Bits per pixel, and decibels, that can be asked for: far beyond what there is."""
 _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
 
 
@@ -53,14 +54,14 @@ class CodedOptions:
         if len(given) != 1:
             found = f"{' and '.join(given)} were given" if given else "none was given"
             raise BbmrError(f"give exactly one of {', '.join(TARGETS)}; {found}")
-        if self.quality is not None and (not _is(int, self.quality) or not 0 <= self.quality <= 100):
+        if self.quality is not None and (not is_a(int, self.quality) or not 0 <= self.quality <= 100):
             raise BbmrError(f"quality {self.quality!r} is not possible; choose a whole number from 0 to 100")
-        if self.target_size is not None and (not _is(int, self.target_size) or self.target_size <= 0):
+        if self.target_size is not None and (not is_a(int, self.target_size) or self.target_size <= 0):
             raise BbmrError(f"target_size {self.target_size!r} is not possible; give whole bytes, 1 or more")
         for name in TARGETS[2:]:
             value = getattr(self, name)
-            if value is not None and (not _is(Real, value) or not 0 < value < math.inf):
-                raise BbmrError(f"{name} {value!r} is not possible; give a number above 0")
+            if value is not None and (not is_a(Real, value) or not 0 < value <= _MOST):
+                raise BbmrError(f"{name} {value!r} is not possible; give a number above 0, {_MOST} at most")
         for name, choices in (
             ("block", CODED_SIDES),
             ("tune", TUNES),
@@ -68,21 +69,16 @@ class CodedOptions:
             ("pipeline", tuple(CODED_CHOICES)),
         ):
             value = getattr(self, name)
-            if value not in choices or not _is(type(choices[0]), value):
+            if value not in choices or not is_a(type(choices[0]), value):
                 listed = ", ".join(map(str, choices))
                 raise BbmrError(f"{name} {value!r} is not possible; choose one of {listed}")
         check_weights_name(self.weights, self.pipeline, CODED_CHOICES[self.pipeline].networks)
-        if not _is(int, self.speed) or self.speed not in SPEEDS:
+        if not is_a(int, self.speed) or self.speed not in SPEEDS:
             raise BbmrError(f"speed {self.speed!r} is not possible; choose one from {SPEEDS[0]} to {SPEEDS[-1]}")
         scales = self.scales if isinstance(self.scales, tuple) else ()
-        if not scales or any(not _is(int, k) or k not in SCALES or scales.count(k) > 1 for k in scales):
+        if not scales or any(not is_a(int, k) or k not in SCALES or scales.count(k) > 1 for k in scales):
             listed = ", ".join(map(str, SCALES))
             raise BbmrError(f"scales {self.scales!r} are not possible; choose different ones out of {listed}")
-
-
-def _is(kind: type, value: object) -> bool:
-    """Whether a value is of a kind, and no bool, which is an int to Python."""
-    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def parse_size(text: str) -> int:

@@ -5,6 +5,7 @@ LR planes of all scales -> coded whole, at the qualities of a rung -> bits and e
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -33,7 +34,7 @@ from bbmr.devices import full_float32
 from bbmr.downscaling import bicubic_planes, planes_of_part
 from bbmr.fileformat import padded, size_besides, size_with
 from bbmr.lr_blocks import LRBlocks
-from bbmr.luma import psnr_y
+from bbmr.luma import psnr_of_error
 from bbmr.networks.fast import HIGHEST_TRAINED
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
@@ -70,6 +71,7 @@ _REMEMBERED = 4
 """Codings that are kept: a search often comes back to the last mixtures and the last single scales."""
 
 
+@full_float32()
 def compress(
     picture: Picture,
     options: CodedOptions,
@@ -83,16 +85,20 @@ def compress(
     that is not all of it; the rest is seen by the downscaler alone.  They begin at multiples of 16 pixels.  Raises
     BbmrError where the target is out of reach, weights are missing or do not suit, or the device cannot be used.
     """
-    sender = Sender(picture, options, pipeline_for(options, device), progress, core)
+    with closing(Sender(picture, options, pipeline_for(options, device), progress, core)) as sender:
+        return _reached(sender, options).rescaled
+
+
+def _reached(sender: "Sender", options: CodedOptions) -> Coded:
     if options.quality is not None:
-        return sender.at(Rung(options.quality)).rescaled
+        return sender.at(Rung(options.quality))
     if options.target_psnr is not None:
-        return reach_psnr(sender, options.target_psnr).rescaled
+        return reach_psnr(sender, options.target_psnr)
     size = options.target_size
     if options.target_bpp is not None:
-        size = max(1, int(options.target_bpp * picture.width * picture.height / 8))
+        size = max(1, int(options.target_bpp * sender.picture.width * sender.picture.height / 8))
     assert size is not None
-    return reach_size(sender, size).rescaled
+    return reach_size(sender, size)
 
 
 def pipeline_for(options: CodedOptions, device: str = "cpu") -> Pipeline:
@@ -133,6 +139,10 @@ class Sender:
         self._learned = LearnedBits()
         self._coded: dict[tuple[int, bytes], Coded] = {}
         self._variance = luma_variance(picture.colour, self.grid) if self.tune == "visual" else None
+
+    def close(self) -> None:
+        """What has been begun in threads is not waited for."""
+        self._planes.close()
 
     def at(self, rung: Rung, alone: bool = True) -> Coded:
         """The picture at a rung, with the scales that blocks are foreseen to be best at.
@@ -320,7 +330,9 @@ class Sender:
     def code(self, scales: NDArray[np.uint8], rung: Rung) -> Coded:
         """The picture with these scales, (rows, cols), as it is stored, and what that loses."""
         known = rung.quality, scales.tobytes()
-        if known not in self._coded:
+        if known in self._coded:
+            self._coded[known] = self._coded.pop(known)  # a search often comes back to the last
+        else:
             while len(self._coded) >= _REMEMBERED:  # each has the LR samples of the whole picture
                 self._coded.pop(next(iter(self._coded)))
             with full_float32(), torch.inference_mode():  # as the receiver
@@ -353,7 +365,7 @@ class Sender:
         restored = self._upscaler.finished(parts, replace(stored, filters=fitted))
         in_samples = rounded(restored, picture.depth)
         errors = restored_errors(picture.colour, self.grid, in_samples, lambda done: self._progress("code", done))
-        psnr = psnr_y(float(errors.sum()), picture.height * picture.width)
+        psnr = psnr_of_error(float(errors.sum()), picture.height * picture.width)
         rescaled = replace(rescaled, recipe=replace(recipe, expected_psnr=psnr))
         return Coded(rung, rescaled, size_with(rescaled, self.besides), errors)
 

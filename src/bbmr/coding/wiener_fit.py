@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from bbmr.blocks import SCALES
+from bbmr.depth import Samples
 from bbmr.luma import BLACK_TO_WHITE
 from bbmr.rescaled import WIENER_CLASSES, WIENER_TAPS, WienerFilter
 from bbmr.samples import to_tensor
@@ -29,10 +30,11 @@ class WienerFit:
         shape = len(SCALES), WIENER_CLASSES[-1]
         self._auto, self._cross = np.zeros((*shape, WIENER_TAPS, WIENER_TAPS)), np.zeros((*shape, WIENER_TAPS))
 
-    def add(self, part: Restored, colour: NDArray[np.uint8], weights: NDArray[np.float64]) -> None:
+    def add(self, part: Restored, colour: Samples, weights: NDArray[np.float64]) -> None:
         """Take in a tile.
 
-        colour: (h, w, C), what its core should be.  weights: (rows, cols), what a squared error counts in its blocks.
+        colour: (h, w, C) uint8 or uint16, what its core should be.  weights: (rows, cols), what a squared error
+        counts in its blocks.
         """
         lumas, core = grey(part.restored), part.core
         inputs = regressors(lumas, grey(part.mosaic))[0, :, *core] * BLACK_TO_WHITE

@@ -18,7 +18,7 @@ _HALO = 32  # the stencil of factor 16 reaches 24 pixels beyond the 16 it stands
 class Downscaler(Protocol):
     """Makes the LR samples that may be stored."""
 
-    def __call__(self, colour: Samples, factors: Iterable[int]) -> dict[int, Samples]:
+    def __call__(self, colour: Samples, factors: tuple[int, ...], /) -> Mapping[int, Samples]:
         """(H, W, C) uint8 or uint16 -> for each factor the LR plane of the whole picture, (ceil(H/k), ceil(W/k), C) of
         the same depth.
         """

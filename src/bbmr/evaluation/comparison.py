@@ -76,9 +76,9 @@ def _rival(codec: Rival, picture: Picture, size: int, progress: Progress) -> Con
 
 
 def _contend(name: str, picture: Picture, options: Options | CodedOptions, progress: Progress) -> Contender:
-    rescaled = compress(picture, progress, _NO_LIMIT, options=options)
+    rescaled = compress(picture, progress=progress, max_pixels=_NO_LIMIT, options=options)
     data = encode(rescaled, _NO_LIMIT)
-    restored = restore(decode(data, _NO_LIMIT), progress).colour
+    restored = restore(decode(data, _NO_LIMIT), progress=progress).colour
     return Contender(name, restored, *_psnr(picture, restored), rescaled.lr_pixels, len(data))
 
 

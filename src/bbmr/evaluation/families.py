@@ -82,6 +82,9 @@ class Family:
         if self.own.allocator and self.blockwise:
             system = replace(self.paper(self.blockwise, "optimal"), own=self.own)
             rows.append(Row(f"BBMR: {self.own.allocator}", system, over))
+        if self.own.allocator and self.mosaic:
+            system = replace(self.small_blocks(), own=self.own)
+            rows.append(Row(f"mosaic, blocks of {min(BLOCK_SIDES)}: {self.own.allocator}", system, over))
         return rows
 
     def steps(self) -> list[Row]:

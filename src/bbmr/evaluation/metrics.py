@@ -97,8 +97,8 @@ def ms_ssim_y(restored: NDArray[np.uint8], original: NDArray[np.uint8]) -> float
 
 
 def decibels(similarity: float) -> float:
-    """MS-SSIM (or SSIM) in dB, -10 log10(1 - x): differences near 1 become visible.  Infinite for 1."""
-    return -10 * math.log10(1 - similarity) if similarity < 1 else math.inf
+    """MS-SSIM (or SSIM) in dB, -10 log10(1 - x): differences near 1 become visible.  Infinite for 1, NaN for NaN."""
+    return math.inf if similarity >= 1 else -10 * math.log10(1 - similarity)
 
 
 def block_edge_ratio(restored: NDArray[np.uint8], original: NDArray[np.uint8], side: int, band: int = BORDER) -> float:
@@ -150,6 +150,8 @@ def _luma_planes(restored: NDArray[np.uint8], original: NDArray[np.uint8]) -> tu
 
 def _cropped(plane: Tensor, border: int, smallest: int) -> Tensor:
     """Cut `border` off at each side if at least `smallest` x `smallest` remain."""
+    if border < 0:
+        raise ValueError(f"a border of {border} pixels cannot be cut off; give 0 or more")
     if min(plane.shape) < 2 * border + smallest:
         return plane
     return plane[border : plane.shape[0] - border, border : plane.shape[1] - border]

@@ -1,6 +1,5 @@
 """A whole evaluation: all pictures of all sets, by several processes, going on where a run before it was stopped."""
 
-import os
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -15,6 +14,7 @@ import torch
 
 from bbmr import worker_process
 from bbmr.atomic import OutputError
+from bbmr.cores import cores
 from bbmr.errors import BbmrError
 from bbmr.evaluation.measurement import Bench, BlockErrors, Measurement, Naturalness
 from bbmr.evaluation.no_reference.ma import MaModel
@@ -52,7 +52,7 @@ class Settings:
     def threads(self) -> int:
         """Of each process: all that torch takes for one alone, a share of the cores for one of several."""
         alone = torch.get_num_threads()
-        return alone if self.jobs <= 1 else min(alone, max(1, (os.cpu_count() or 1) // self.jobs))
+        return alone if self.jobs <= 1 else min(alone, max(1, cores() // self.jobs))
 
     @property
     def conditions(self) -> str:

@@ -83,7 +83,10 @@ def naming(path: str | PathLike[str]) -> Iterator[None]:
 
 def _open(path: str | PathLike[str]) -> BinaryIO:
     path = Path(path)
-    mode = path.stat().st_mode
+    try:
+        mode = path.stat().st_mode
+    except ValueError as error:
+        raise FileFormatError(f"this is no name of a file ({error}); give another") from error
     if stat.S_ISDIR(mode):
         raise FileFormatError("this is a folder; give a .bbmr file")
     if not stat.S_ISREG(mode):  # reading a pipe or a device may never end

@@ -5,9 +5,9 @@ import re
 import struct
 
 from bbmr.fileformat.errors import FileFormatError
-from bbmr.rescaled import Recipe
+from bbmr.rescaled import NAME_LIMIT, Recipe
 
-LIMIT = 4 * 256 + 8
+LIMIT = 4 * (1 + NAME_LIMIT) + 8
 _PSNR = struct.Struct("<d")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # a terminal would obey them
 
@@ -25,8 +25,8 @@ def encode(recipe: Recipe) -> bytes:
     if _CONTROL.search(recipe.pipeline + recipe.weights + recipe.tune):
         raise ValueError(f"a name in the recipe has control characters: {recipe}")
     fields = [name.encode() for name in (recipe.pipeline, recipe.weights, recipe.tune)] + [digest]
-    if max(map(len, fields)) > 255:
-        raise ValueError(f"a name in the recipe is longer than 255 bytes: {recipe}")
+    if max(map(len, fields)) > NAME_LIMIT:
+        raise ValueError(f"a name in the recipe is longer than {NAME_LIMIT} bytes: {recipe}")
     psnr = b"" if recipe.expected_psnr is None else _PSNR.pack(recipe.expected_psnr)
     return b"".join(bytes([len(field)]) + field for field in fields) + psnr
 

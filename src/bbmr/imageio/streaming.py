@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import pyvips
@@ -18,6 +19,8 @@ pyvips.cache_set_max(0)
 Loader = Callable[[pyvips.Source], pyvips.Image]
 _FETCHED = 64
 """Rows: libvips keeps a multiple of what is asked for at once."""
+_ERRORS = Lock()
+"""Held while libvips works and is asked what went wrong: its list of errors is one for all threads."""
 FORMATS = {8: "uchar", 16: "ushort"}
 """libvips' name for samples of so many bits."""
 
@@ -32,10 +35,10 @@ def streamed(path: Path, load: Loader, size: tuple[int, int, int, int]) -> Strip
 
     def strips(height: int) -> Iterator[Samples]:
         with _opened(path) as source:
-            image = load(source)
-            _check(image, size)
-            region = pyvips.Region.new(image)
-            pyvips.vips_lib.vips_error_clear()
+            with _ERRORS:
+                image = load(source)
+                _check(image, size)
+                region = pyvips.Region.new(image)
             for top in range(0, image.height, height):
                 yield _fetched(region, top, min(height, image.height - top), size)
 
@@ -55,8 +58,10 @@ def _fetched(region: pyvips.Region, top: int, count: int, size: tuple[int, int, 
     strip = np.empty((count, width, channels), dtype_of(depth))
     for start in range(0, count, _FETCHED):
         part = strip[start : start + _FETCHED]
-        data = region.fetch(0, top + start, width, len(part))
-        _raise_what_was_swallowed()
+        with _ERRORS:
+            pyvips.vips_lib.vips_error_clear()
+            data = region.fetch(0, top + start, width, len(part))
+            _raise_what_was_swallowed()
         part[:] = np.frombuffer(data, strip.dtype).reshape(part.shape)
     return strip
 

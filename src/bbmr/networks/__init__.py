@@ -89,6 +89,7 @@ def build_network(name: str, state: State | None = None) -> NetworkDescriptor:
     descriptor = _BUILDERS[name](name, state)
     if state is not None:
         descriptor.network.load_state_dict(state)
+    descriptor.network.float()  # whatever the caller's default is
     return descriptor
 
 

@@ -6,7 +6,6 @@ from the seed and the step: a run that goes on draws what the unbroken one would
 distinct parts and no more, their frames can be kept, and later rounds only decode.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from torch import Tensor
 from bbmr.blocks import CELL, SCALES
 from bbmr.codecs import avif
 from bbmr.codecs.avif import QUALITIES
+from bbmr.cores import cores
 from bbmr.devices import full_float32
 from bbmr.downscaling import bicubic_planes
 from bbmr.training.frame_store import Frames, FrameStore
@@ -70,8 +70,8 @@ class CodedPool:
         self.size = max(coding.pool, batch)
         self._photos, self._shares, self._coding, self._seed, self._store = photos, shares, coding, seed, store
         self._side = max(side, coding.part)
-        self._ahead = 2 * (os.cpu_count() or 1)
-        self._threads = ThreadPoolExecutor(os.cpu_count())
+        self._ahead = 2 * cores()
+        self._threads = ThreadPoolExecutor(cores())
         self._parts: dict[int, Future[CodedPart]] = {}
 
     def at(self, step: int, places: Sequence[int]) -> list[CodedPart]:

@@ -81,7 +81,7 @@ def store(plane: Tensor) -> Tensor:
 
 def _lr_planes(network: nn.Module, batch: Batch) -> dict[int, Tensor]:
     """Of the scales that the batch has, in float32 whatever the precision of the step."""
-    with torch.autocast(batch.hr.device.type, enabled=False), full_float32():
+    with full_float32():
         planes = _parts(network).lr_planes(batch.hr)
     return {factor: plane for factor, plane in planes.items() if factor in batch.planes}
 

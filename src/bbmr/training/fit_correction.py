@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from rich.progress import track
 
 import bbmr.weights
@@ -22,7 +21,7 @@ from bbmr.catalogue import Pipeline, find_sender
 from bbmr.downscaling import bicubic_planes
 from bbmr.errors import BbmrError
 from bbmr.options import DEFAULT_PIPELINE, PIPELINE_CHOICES
-from bbmr.training.data import find_photos
+from bbmr.training.data import find_photos, load_photo
 from bbmr.weights import weights_index
 
 _CROP = 512
@@ -49,7 +48,11 @@ def main() -> None:
     samples: dict[int, list[tuple[NDArray[np.float64], NDArray[np.float64]]]] = {side: [] for side in BLOCK_SIDES}
     chosen = np.linspace(0, len(paths) - 1, min(arguments.photos or len(paths), len(paths))).round().astype(int)
     for path in track([paths[index] for index in chosen], "Photographs"):
-        for side, sample in _observe(_centre(path), pipeline).items():
+        try:
+            colour = _centre(path)
+        except BbmrError as error:
+            sys.exit(f"error: {error}")
+        for side, sample in _observe(colour, pipeline).items():
             samples[side].append(sample)
     corrections = {
         side: fit(*(np.concatenate(part, axis=1) for part in zip(*parts, strict=True)))
@@ -63,10 +66,9 @@ def main() -> None:
 
 def _centre(path: Path) -> NDArray[np.uint8]:
     """The middle of a photograph, (H, W, 3), at most 512 x 512: variety counts for more than area."""
-    with Image.open(path) as image:
-        left, top = (max(0, (length - _CROP) // 2) for length in image.size)
-        size = (min(image.width, left + _CROP), min(image.height, top + _CROP))
-        return np.array(image.convert("RGB").crop((left, top, *size)))
+    pixels = load_photo(path, weighed=False).pixels
+    rows, cols = (slice(max(0, (length - _CROP) // 2), (length + _CROP) // 2) for length in pixels.shape[1:])
+    return np.ascontiguousarray(pixels[:, rows, cols].permute(1, 2, 0).numpy())
 
 
 def _observe(

@@ -8,7 +8,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from bbmr.atomic import replacing
+from bbmr.atomic import OutputError, replacing
 
 Frames = Mapping[int, bytes]
 """The frames of a part, by scale."""
@@ -31,9 +31,12 @@ class FrameStore:
         path = self._folder / f"{number}.safetensors"
         try:
             return {int(factor): data.tobytes() for factor, data in load_file(path).items()}
-        except (OSError, SafetensorError):
+        except (OSError, SafetensorError, ValueError):
             frames = make()
-        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{self._folder}: this folder cannot be made ({error.strerror})") from error
         with replacing(path, overwrite=True) as file:
             file.write(save({str(factor): np.frombuffer(data, np.uint8) for factor, data in frames.items()}))
         return frames

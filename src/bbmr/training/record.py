@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 from tqdm import tqdm
 
+from bbmr.atomic import replacing
 from bbmr.errors import BbmrError
 from bbmr.training.data import BatchSource, Photo
 from bbmr.training.module import TrainingModule
@@ -149,7 +150,8 @@ class Record(Callback):
             shown = first_crops(self.batch, recipe.validation.pictures)
             save_pictures(module.averaged, module.task, shown, folder / f"step-{step:07d}.png")
         weights = {key: tensor.contiguous() for key, tensor in module.averaged.state_dict().items()}
-        save_file(weights, self.out / AVERAGE)
+        with replacing(self.out / AVERAGE, overwrite=True) as file:
+            file.write(save(weights))
 
 
 def _ours(module: LightningModule) -> TrainingModule:
@@ -179,4 +181,5 @@ def _drop_later_lines(log: Path, step: int) -> None:
         return
     numbers = [line.split(",")[0] if line.endswith("\n") else "" for line in lines]
     kept = [line for line, number in zip(lines, numbers, strict=True) if number.isdecimal() and int(number) <= step]
-    log.write_text(header + "".join(kept), newline="")
+    with replacing(log, overwrite=True) as file:
+        file.write((header + "".join(kept)).encode())

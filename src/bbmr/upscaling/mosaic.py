@@ -196,7 +196,7 @@ class CodedUpscaler(MosaicUpscaler):
         """(1, scales) in [0, 1]; 0 for scales that do not occur, and at full size no more than networks know."""
         own = [stored.qualities.get(factor, 0) for factor in SCALES]
         own[SCALES.index(1)] = min(own[SCALES.index(1)], HIGHEST_TRAINED)
-        return torch.tensor([own], device=stored.device) / QUALITIES[-1]
+        return torch.tensor([own], dtype=torch.float32, device=stored.device) / QUALITIES[-1]
 
     def _filtered(self, part: Restored, stored: LRBlocks) -> Tensor:
         return wiener.filtered(part.restored, part.mosaic, part.pixel_levels, stored.filters)

@@ -5,6 +5,7 @@ place of the others what the mosaic has there, so that the function sees a whole
 of that scale are taken.
 """
 
+import re
 from collections.abc import Iterator
 
 import torch
@@ -14,6 +15,7 @@ from bbmr.blocks import BLOCK_SIDES, SCALES, up_to_cell
 from bbmr.errors import BbmrError
 from bbmr.lr_blocks import LRBlocks
 from bbmr.parts import SRFunction, blamed_on, name_of, scales_of
+from bbmr.rescaled import NAME_LIMIT
 from bbmr.tiles import Tile, tiles
 from bbmr.upscaling import Upscaler, like_stored, plain
 from bbmr.upscaling.mosaic import build_mosaics, levels_of, per_sample
@@ -25,12 +27,17 @@ only coarser ones do, whose tiles would have too many pixels.
 """
 
 
+_TOO_BRIGHT = 2.0
+"""A mean that no picture comes near; functions that give samples from 0 to 255 do."""
+
+
 class OwnUpscaler(Upscaler):
     """Restores blocks at the scales of an SR function, and at scale 1, where samples come back exactly.
 
     function: see `SRFunction`.  It is given the LR plane of a tile, gray pictures as three equal channels.  name: what
     messages and recipes call it.  fingerprint: SHA-256 in hexadecimal of what it is, for recipes; empty if unknown.
-    Raises BbmrError for a function that has other scales than 2, 4, 8 and 16.
+    Raises BbmrError for a function that has other scales than 2, 4, 8 and 16, and for a name or a fingerprint that a
+    recipe cannot have.
     """
 
     sides = BLOCK_SIDES
@@ -38,6 +45,12 @@ class OwnUpscaler(Upscaler):
     def __init__(self, function: SRFunction, name: str = "", fingerprint: str = "") -> None:
         self._function = function
         self.name, self.fingerprint = name or name_of(function), fingerprint
+        if not callable(function):
+            raise BbmrError(f"the upscaler is a {type(function).__name__}, which cannot be called; give a function")
+        if not self.name.isprintable() or len(self.name.encode()) > NAME_LIMIT:
+            raise BbmrError(f"the upscaler's name {self.name!r} is none: give at most {NAME_LIMIT} bytes of text")
+        if re.fullmatch("([0-9a-f]{2})*", fingerprint) is None:
+            raise BbmrError(f"the fingerprint {fingerprint!r} of {self.name} is none: give hexadecimal digits")
         scales = scales_of(function)
         if not scales or not set(scales) <= set(SCALES[1:]):
             raise BbmrError(
@@ -95,7 +108,7 @@ class OwnUpscaler(Upscaler):
         if (problem := _problem(restored, shape)) is not None:
             raise BbmrError(
                 f"{self.name} returned {problem} for an LR picture {tuple(plane.shape)} at scale {factor}; it has to "
-                f"return a tensor {shape} of finite floating point numbers"
+                f"return a tensor {shape} of finite floating point numbers, nominally from 0 to 1"
             )
         if wanted and not restored.requires_grad:
             raise self._no_gradients("what it returns has none")
@@ -112,4 +125,6 @@ def _problem(restored: object, shape: tuple[int, ...]) -> str | None:
         return f"a tensor {tuple(restored.shape)} of {restored.dtype}"
     if not restored.isfinite().all():
         return "NaN or infinity"
+    if (mean := float(restored.detach().mean())) > _TOO_BRIGHT:
+        return f"samples of {mean:.0f} in the mean where white is 1"
     return None

@@ -95,6 +95,7 @@ def _checked(path: Path, state: Any) -> dict[str, Tensor]:
             or tensor.layout != torch.strided
             or tensor.device.type != "cpu"
             or tensor.is_complex()
+            or tensor.is_quantized
         ):
             raise BbmrError(f"{path}: {key!r} is no array of real numbers; give the weights alone")
     if sum(tensor.numel() for tensor in state.values()) > LARGEST_FILE // 4:
