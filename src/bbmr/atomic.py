@@ -39,6 +39,8 @@ def check_free(path: Path, overwrite: bool) -> None:
     except (FileNotFoundError, NotADirectoryError) as error:
         if not path.parent.is_dir():
             raise OutputError(f"{path}: there is no folder {path.parent}; make it first") from error
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise OutputError(f"{path}: cannot be written, for its folder takes no files; check rights") from error
         return
     except OSError as error:
         raise _refused(path, error) from error

@@ -100,7 +100,7 @@ def restore_file(
         raise BbmrError("a region has no place beside a preview; leave one out")
     with open_file(source, max_pixels) as reader:
         header, in_strips = reader.header, len(reader.panels) > 1
-        sheet = Sheet(*_restored_size(header.grid, region, preview), header.mode, header.depth, reader.metadata)
+        sheet = Sheet(*restored_size(header.grid, region, preview), header.mode, header.depth, reader.metadata)
     target = Path(target)
     imageio.check_holdable(target, sheet)  # before what may take hours
     _check_target(source, target, overwrite, parents)
@@ -136,7 +136,7 @@ def _restored_strips(
         yield from Windows(reader, device, parts).strips(progress)
 
 
-def _restored_size(grid: BlockGrid, region: tuple[int, int, int, int] | None, preview: int | None) -> tuple[int, int]:
+def restored_size(grid: BlockGrid, region: tuple[int, int, int, int] | None, preview: int | None) -> tuple[int, int]:
     """Height and width of what is restored; of the picture where what is asked for is not possible."""
     if preview in PREVIEWS:
         return grid.lr_size(preview)

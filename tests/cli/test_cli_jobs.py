@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -119,15 +120,36 @@ def test_what_is_there_but_not_whole_is_named_and_stays(photos: Path) -> None:
     assert "already" not in out
     assert "3 of 4 failed" in err
     for name, reason in (("a", "cut off"), ("b", "damaged"), ("c", "the file is empty")):
-        assert f"error: out/{name}.bbmr: is there already, but not whole: {reason}" in err
+        assert f"error: out/{name}.bbmr: is there already, but: {reason}" in err
     assert {name: data for name, data in contents("out").items() if name != "d.bbmr"} == before
 
     Path("back").mkdir()
     Path("back/d.png").touch()
     _, err = bbmr("restore", "out/d.bbmr", "-o", "back", "--resume", code=1)
-    assert err == "error: back/d.png: is there already, but not whole: the file is empty; remove it first\n"
-    Path("back/d.png").write_bytes(b"something")
+    assert err.startswith("error: back/d.png: is there already, but: ")
+    for path, told in ((Path("back/d.png"), "something else"), (paint(Path("other.png"), side=30), "30 x 30")):
+        shutil.copy(path, "back/d.png") if told != "something else" else path.write_bytes(b"something")
+        _, err = bbmr("restore", "out/d.bbmr", "-o", "back", "--resume", code=1)
+        assert told == "something else" or "it has 30 x 30 pixels, and would have 60 x 60; remove it first" in err
+    bbmr("restore", "out/d.bbmr", "-o", "back", "--overwrite")
     assert bbmr("restore", "out/d.bbmr", "-o", "back", "--resume") == ("1 was there already\n", "")
+    _, err = bbmr("restore", "out/d.bbmr", "-o", "back", "--resume", "--preview", "4", code=1)
+    assert "would have 15 x 15" in err
+
+
+def test_what_is_there_of_another_picture_is_named_and_stays(photos: Path) -> None:
+    bbmr("compress", photos, "-o", "out", *QUICK)
+    paint(Path("elsewhere/a.png"), side=90)
+    before = contents("out")
+    _, err = bbmr("compress", "elsewhere", "-o", "out", "--resume", *QUICK, code=1)
+    assert "out/a.bbmr: is there already, but: it is of another picture, of 260 x 260 pixels; this has 90 x 90" in err
+    paint(photos / "b.png", seed=7)
+    later = time.time() + 5
+    os.utime(photos / "b.png", (later, later))
+    out, err = bbmr("compress", photos, "-o", "out", "--resume", *QUICK, code=1)
+    assert "out/b.bbmr: is there already, but older than in/b.png; remove it, or replace it" in err
+    assert out == "2 were there already\n"
+    assert contents("out") == before
 
 
 def test_drafts_of_killed_runs_are_cleared(photos: Path) -> None:

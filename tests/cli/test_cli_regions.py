@@ -67,8 +67,9 @@ def test_check_names_what_is_damaged(packed: Path) -> None:
     Path("folder/bad.bbmr").write_bytes(data)
     Path("folder/good.bbmr").write_bytes(packed.read_bytes())
     out, err = bbmr("check", "folder", "--json", code=1)
-    bad, good = sorted(json.loads(out), key=lambda record: "whole" in record)
-    assert good == {"file": str(Path("folder/good.bbmr")), "bytes": packed.stat().st_size, "whole": True}
+    bad, good = sorted(json.loads(out), key=lambda record: bool(record["whole"]))
+    assert (bad["input"], bad["whole"]) == (str(Path("folder/bad.bbmr")), False)
+    assert good == {"input": str(Path("folder/good.bbmr")), "bytes": packed.stat().st_size, "whole": True}
     assert "checksum" in bad["error"]
     assert "bad.bbmr: damaged" in " ".join(err.split())
 

@@ -194,7 +194,7 @@ def test_info_json(packed: Path) -> None:
     assert all(0 <= quality <= 100 for quality in facts["qualities"].values())
     assert sum(facts["sections"].values()) == facts["bytes"]
     out, _ = bbmr("info", ".", "--json")
-    assert [entry["file"] for entry in json.loads(out)] == ["photo.bbmr"]
+    assert [entry["input"] for entry in json.loads(out)] == ["photo.bbmr"]
 
 
 def test_info_table(packed: Path) -> None:
@@ -304,7 +304,7 @@ def test_two_pictures_of_one_result_are_refused_before_any_work(photo: Path) -> 
         (("compress", "photo.png", "--quality", "101"), "quality"),
         (("compress", "photo.png", "--quality", "10", "--target-bpp", "1"), "exactly one of"),
         (("compress", "photo.png", "--quality", "10", "--budget", "x8"), "budget has no place beside quality"),
-        (("compress", "photo.png", "--quality", "10", "--lossless-lr"), "lossless_lr has no place beside quality"),
+        (("compress", "photo.png", "--quality", "10", "--lossless-lr"), "--lossless-lr has no place beside quality"),
         (("compress", "photo.png", "--quality", "10", "--block", "16"), "choose one of 128, 64"),
         (("compress", "photo.png", "--target-size", "small"), "give bytes such as 20000, 100kB"),
         (("compress", "photo.png", "--chroma", "4:2:2"), "choose one of 4:2:0, 4:4:4"),
@@ -571,3 +571,52 @@ def test_a_reader_that_leaves_early_sees_no_trace(packed: Path) -> None:
     os.close(writer)
     assert b"Traceback" not in done.stderr
     assert done.returncode != 0
+
+
+def test_errors_are_json_where_that_is_asked_for(photo: Path) -> None:
+    for arguments, code in ((("--quality", "10", "--budget", "x5"), 2), (("--weights", "nosuch"), 1)):
+        out, err = bbmr("compress", photo, *arguments, "--json", code=code)
+        assert err == f"error: {json.loads(out)['error']}\n"
+
+
+def test_names_do_not_rule_the_terminal(photo: Path) -> None:
+    name = Path("a\x1b[31mb\nc.png")
+    photo.rename(name)
+    out, _ = bbmr("compress", name)
+    assert out.startswith("a\\x1b[31mb\\nc.bbmr: 52 x 40")
+    assert out.count("\n") == 1
+    _, err = bbmr("compress", name, code=1)
+    assert "\x1b" not in err
+
+
+def test_exact_pictures_are_told_so(photo: Path) -> None:
+    bbmr("compress", photo, "--lossless-lr", "--scales", "1", "--budget", "x1")
+    out, _ = bbmr("info", "photo.bbmr")
+    assert "exact" in out
+
+
+def test_other_formats_for_folders(packed: Path) -> None:
+    for given, suffix in (("jpg", ".jpg"), (".TIF", ".tif")):
+        bbmr("restore", ".", "--format", given)
+        with Image.open(packed.with_suffix(suffix)) as image:
+            assert image.size == PHOTO[::-1]
+    _, err = bbmr("restore", packed, "--format", "doc", code=2)
+    assert ".png, .jpg" in err
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-"])
+def test_a_stream_that_is_closed_says_nothing_elsewhere(packed: Path, closed: str) -> None:
+    Path("bad.bbmr").write_bytes(b"no such file")
+    found = subprocess.run(
+        f'"{sys.executable}" -m bbmr check {packed} bad.bbmr --json {closed}',
+        shell=True,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 1
+    if closed == "2>&-":
+        assert [record["whole"] for record in json.loads(found.stdout)] == [True, False]
+    else:
+        assert found.stdout == ""
+        assert "bad.bbmr" in found.stderr

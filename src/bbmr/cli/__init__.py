@@ -52,6 +52,9 @@ def main() -> None:
     """
     # Threads that spin while they wait make torch several times slower wherever another program wants a core too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started this; what is meant for one must not go to the other
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # until the end
     if isinstance(sys.stdout, TextIOWrapper):
         # File names may hold what it has no characters for; stderr does so anyway.
         sys.stdout.reconfigure(errors="backslashreplace")

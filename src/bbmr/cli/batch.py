@@ -24,12 +24,14 @@ def run_batch(
     known: Mapping[int, Outcome] | None = None,
     jobs: int = 1,
     resumable: bool = False,
+    of_failed: Record | None = None,
 ) -> None:
     """Do `work` on every item; print what it returns; raise typer.Exit(1) at the end if anything failed.
 
     items: each with the input file that it stands for.  known: what is to be said of some, by index, without any work.
     jobs: how many are worked on at the same time, by a process each; 1: by this one.  resumable: whether the verb has
-    --resume.  Where the disk is full, no more files are begun.
+    --resume.  of_failed: what the records of those that failed have besides.  Where the disk is full, no more files are
+    begun.
     """
     outcomes = dict(known or {})
     todo = [index for index in range(len(items)) if index not in outcomes]
@@ -50,12 +52,13 @@ def run_batch(
                         complain(trace.rstrip())
                 heed()
     except KeyboardInterrupt as error:
+        report.document(_records(sources, [path for path, _ in items], outcomes, "not done", of_failed))
         if not sources.several:
             raise
         failed = sum(isinstance(outcome, Failed) for outcome in outcomes.values())
         text = f"{len(outcomes) - failed} of {len(items)} done" + (f", {failed} failed" if failed else "")
         raise type(error)(f"{text}; go on with --resume" if resumable else text) from error
-    _sum_up(sources, [path for path, _ in items], outcomes, report, resumable)
+    _sum_up(sources, [path for path, _ in items], outcomes, report, resumable, of_failed)
 
 
 def _outcomes(
@@ -94,32 +97,40 @@ def _here(
         yield index, attempt(path, item, work, stages_of(index, told))
 
 
-def _sum_up(
-    sources: Sources, paths: Sequence[Path], outcomes: Mapping[int, Outcome], report: Reporter, resumable: bool
-) -> None:
-    """Everything about the whole: the JSON document, what was kept, and what failed."""
-    failures = list(sources.problems)
-    records: list[Record] = [{"error": problem} for problem in failures]
-    kept = left = 0
+def _records(
+    sources: Sources, paths: Sequence[Path], outcomes: Mapping[int, Outcome], missing: str, of_failed: Record | None
+) -> list[Record] | Record:
+    """What --json tells: of one input its record, else a list.  missing: what is said of those without an outcome."""
+    records: list[Record] = [{"error": problem} for problem in sources.problems]
     for index, path in enumerate(paths):
         match outcomes.get(index):
-            case Done(record):
+            case Done(record) | Kept(record):
                 records.append(record)
-            case Kept(record):
-                kept += 1
-                records.append(record)
-            case Failed(message, reason):
-                failures.append(message)
-                records.append({"input": str(path), "error": reason})
+            case Failed(reason=reason):
+                records.append({"input": str(path), **(of_failed or {}), "error": reason})
             case None:
-                left += 1
-                records.append({"input": str(path), "error": "not begun, for want of space"})
+                records.append({"input": str(path), "error": missing})
+    return records if sources.several else records[0]
+
+
+def _sum_up(
+    sources: Sources,
+    paths: Sequence[Path],
+    outcomes: Mapping[int, Outcome],
+    report: Reporter,
+    resumable: bool,
+    of_failed: Record | None,
+) -> None:
+    """Everything about the whole: the JSON document, what was kept, and what failed."""
+    failures = [*sources.problems, *(one.message for _, one in sorted(outcomes.items()) if isinstance(one, Failed))]
+    kept = sum(isinstance(outcome, Kept) for outcome in outcomes.values())
+    left = len(paths) - len(outcomes)
     if kept:
         report.line(f"{kept} {'was' if kept == 1 else 'were'} there already")
-    report.document(records if sources.several else records[0])
+    report.document(_records(sources, paths, outcomes, "not begun, for want of space", of_failed))
     if failures:
         if sources.several and paths:
-            complain(f"{len(failures)} of {len(records)} failed:")
+            complain(f"{len(failures)} of {len(sources.problems) + len(paths)} failed:")
         for failure in failures:
             complain(f"error: {failure}")
         if left:

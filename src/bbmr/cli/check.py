@@ -47,7 +47,8 @@ def run(
         progress("check", 0.0)
         check(path, thorough=thorough, max_pixels=max_pixels or MAX_PIXELS)
         size = path.stat().st_size
-        return {"file": str(path), "bytes": size, "whole": True}, f"{path}: whole, {human_bytes(size)}"
+        return {"input": str(path), "bytes": size, "whole": True}, f"{path}: whole, {human_bytes(size)}"
 
     sources = find_sources(inputs, (".bbmr",))
-    run_batch(sources, [(source.path, source.path) for source in sources.files], work, Reporter(json, quiet), debug)
+    items = [(source.path, source.path) for source in sources.files]
+    run_batch(sources, items, work, Reporter(json, quiet), debug, of_failed={"whole": False})

@@ -48,11 +48,10 @@ def run(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Compare with one scale for all: a network for x4 on the whole picture, at the same number of LR pixels; or, at a
-    quality, with WebP and AVIF in as many bytes, as nearly as these can.
+    """Compare with a network for x4 all over, in as many LR pixels; at a quality with WebP and AVIF, in as many bytes.
 
-    Writes crops side by side where bbmr and plain x4, or AVIF, differ most, and one where that is better, if it is
-    anywhere.
+    Codecs come as near to these bytes as they can.  Writes crops side by side where bbmr and plain x4, or
+    AVIF, differ most, and one where that is better, if it is anywhere.
     """
     sources, job = plan_beside(file, out, ".compare.png")
 

@@ -1,9 +1,9 @@
 """bbmr compress: pictures -> .bbmr files."""
 
+import re
 import time
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -205,7 +205,7 @@ def run(
     planned = plan(sources, out, ".bbmr")
     for job in planned:
         if job.target.suffix != ".bbmr":
-            raise UsageError(f"{job.target}: the name of a compressed picture ends in .bbmr")
+            raise UsageError(f"{job.target}: the name of a compressed picture ends in .bbmr, that of a folder in /")
 
     from bbmr.api import check_options, is_lossless, options_from
 
@@ -232,7 +232,7 @@ def run(
     try:
         options = options_from({name: chosen[name] for name in given})
     except BbmrError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(re.sub(r"\b[a-z]+(_[a-z]+)+\b", _as_option, str(error))) from error
     if isinstance(options, Options) and not lossless_lr:
         deciding = ", ".join(f"--{name} {context.params[name]}" for name in given if is_lossless(name, chosen[name]))
         text = f"{deciding}: LR samples are stored as they are, as with --lossless-lr, and not coded with loss"
@@ -281,10 +281,20 @@ class _Compressing(Making):
         )
         return record, line
 
-    def check_whole(self, path: Path) -> None:
-        from bbmr.api import check
+    def check_made(self, job: Job) -> None:
+        from bbmr.fileformat import FileFormatError, load_outline
+        from bbmr.imageio import open_picture
 
-        check(path)
+        held = load_outline(job.target, 1 << 64)
+        with open_picture(job.source, self.max_pixels) as picture:
+            made, found = ((one.width, one.height) for one in (picture, held.grid))
+        if made != found:
+            raise FileFormatError("it is of another picture, of {} x {} pixels; this has {} x {}".format(*found, *made))
+
+
+def _as_option(name: re.Match[str]) -> str:
+    """What Python calls target_size, as it is given here."""
+    return f"--{name[0].replace('_', '-')}"
 
 
 def _parse_scales(text: str) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 import sys
 import traceback
 import warnings
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
 P = ParamSpec("P")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
@@ -40,7 +42,7 @@ class Reporter:
         """One line about a result."""
         if not (self.json or self.quiet):
             with self._without_bars():
-                typer.echo(text)
+                typer.echo(printable(text).replace("\n", "\\n"))
 
     def table(self, table: Any) -> None:
         """A rich renderable about a result."""
@@ -69,10 +71,10 @@ class Reporter:
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
         # stdout stays as it is: it may go into another program.
         with Bars(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bars:
-            task = bars.add_task(escape(title), total=1.0)
+            task = bars.add_task(escape(printable(title)), total=1.0)
 
             def show(stage: str, done: float) -> None:
-                bars.update(task, completed=done, description=escape(f"{title}: {stage}"))
+                bars.update(task, completed=done, description=escape(printable(f"{title}: {stage}")))
 
             yield show
 
@@ -128,7 +130,12 @@ def version_text() -> str:
 
 def complain(text: str) -> None:
     """One line to stderr, whatever --quiet says."""
-    print(text, file=sys.stderr)  # typer.echo would go past what keeps a bar and this line apart
+    print(printable(text), file=sys.stderr)  # typer.echo would go past what keeps a bar and this line apart
+
+
+def printable(text: str) -> str:
+    """Text, which may hold names of files, without characters that a terminal obeys; lines stay."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def unexpected(error: BaseException) -> str:
@@ -141,17 +148,23 @@ def guarded(verb: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(verb)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        def tell(error: BbmrError) -> None:
+            """To whoever reads JSON: of one file, or of the run as a whole."""
+            Reporter(bool(kwargs.get("json"))).document({"error": str(error)})
+
         with _warnings_as_notes(quiet=bool(kwargs.get("quiet"))):
             try:
                 verb(*args, **kwargs)
             except (typer.Exit, BrokenPipeError):  # a reader that left early (`| head`) is typer's business
                 raise
             except UsageError as error:
+                tell(error)
                 complain(f"error: {error}")
                 raise typer.Exit(WRONG_USAGE) from error
             except BbmrError as error:
                 if kwargs.get("debug") and error.__cause__ is not None:
                     traceback.print_exc()  # what it was made of: of a plug-in, say
+                tell(error)
                 complain(f"error: {error}")
                 raise typer.Exit(FAILED) from error
             except KeyboardInterrupt as error:

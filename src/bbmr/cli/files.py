@@ -53,8 +53,9 @@ class Job:
 def find_sources(arguments: Sequence[str], suffixes: Collection[str]) -> Sources:
     """Expand files, quoted patterns (`**` for any depth) and folders (searched for `suffixes`, at any depth).
 
-    A file named twice counts once.  A name that does not exist stays: reading it tells what is wrong.  Folders that are
-    linked to below a folder are not searched, with a UserWarning.  Raises UsageError for an empty name.
+    A file named twice counts once, by its own name rather than by a link's, with a UserWarning.  A name that does not
+    exist stays: reading it tells what is wrong.  Folders that are linked to below a folder are not searched, with a
+    UserWarning.  Raises UsageError for an empty name.
     """
     files: dict[str, Source] = {}
     problems: list[str] = []
@@ -81,8 +82,20 @@ def find_sources(arguments: Sequence[str], suffixes: Collection[str]) -> Sources
         else:
             found = [Source(path, Path(path.name))]
         for source in found:
-            files.setdefault(os.path.realpath(source.path), source)
+            _take(source, files)
     return Sources(tuple(files.values()), tuple(problems), several)
+
+
+def _take(source: Source, files: dict[str, Source]) -> None:
+    """Add a source to those by their real names, unless it is there."""
+    real = os.path.realpath(source.path)
+    known = files.setdefault(real, source)
+    links = [os.path.islink(one.path) for one in (known, source)]
+    if known == source or not any(links):
+        return
+    link, other = (known, source) if links[0] else (source, known)
+    files[real] = other
+    warnings.warn(f"{link.path}: a link to what {other.path} is too; it counts once", stacklevel=1)
 
 
 def plan(sources: Sources, out: str | None, suffix: str) -> list[Job]:
@@ -159,6 +172,7 @@ def _search(folder: Path, suffixes: Collection[str]) -> tuple[list[Path], list[s
         path = Path(error.filename)
         problems.append(f"{path}: this folder cannot be read ({error.strerror}); what is in it is left out")
 
+    others: Counter[str] = Counter()
     for parent, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for path in (Path(parent, name) for name in folders):
@@ -166,8 +180,15 @@ def _search(folder: Path, suffixes: Collection[str]) -> tuple[list[Path], list[s
                 text = f"{path}: a link to a folder, which is not followed; name it too if it is wanted"
                 warnings.warn(text, stacklevel=1)
         for path in (Path(parent, name) for name in sorted(names)):
-            if not path.name.startswith(".") and path.suffix.lower() in suffixes:
+            if path.name.startswith("."):
+                continue
+            if path.suffix.lower() in suffixes:
                 found.append(path)
+            elif path.suffix != ".bbmr":  # what lies beside the pictures that it was made of
+                others[path.suffix.lower() or "without a suffix"] += 1
+    if others and len(suffixes) > 1:
+        told = ", ".join(f"{suffix} {count}" for suffix, count in sorted(others.items()))
+        warnings.warn(f"{folder}: left out, of no kind that is read: {told}", stacklevel=1)
     return found, problems
 
 

@@ -1,5 +1,6 @@
 """bbmr info: what is in a .bbmr file."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,10 +42,18 @@ def run(
             reader.check()
             facts = describe(reader.outline, reader.qualities, path.stat().st_size)
             facts["sections"] = reader.sizes()
-        return {"file": str(path), **facts}, _table(path, facts)
+        return {"input": str(path), **facts}, _table(path, facts)
 
     sources = find_sources(inputs, (".bbmr",))
     run_batch(sources, [(source.path, source.path) for source in sources.files], work, Reporter(json, quiet), debug)
+
+
+def _psnr_text(facts: Mapping[str, Any]) -> str:
+    """Of what is coded with loss it was measured; else, unless samples were refined, it is an estimate."""
+    psnr, coded = facts["expected_psnr"], bool(facts["qualities"])
+    if psnr is not None:
+        return f"{psnr:.2f} dB" + ("" if coded else ", about")
+    return "exact" if not coded and set(facts["scales"]) == {"1"} else "unknown"
 
 
 def _table(path: Path, facts: dict[str, Any]) -> "Table":
@@ -52,13 +61,12 @@ def _table(path: Path, facts: dict[str, Any]) -> "Table":
     from rich.table import Table
 
     table = Table("", "", title=escape(str(path)), show_header=False, title_justify="left")
-    psnr = facts["expected_psnr"]
     table.add_row("picture", f"{facts['width']} x {facts['height']} {facts['mode']}, {facts['depth']} bits a sample")
     table.add_row("file", f"{human_bytes(facts['bytes'])}, {facts['bpp']:.3f} bits per pixel")
     if facts["quality"] is not None:
         table.add_row("quality", str(facts["quality"]))
     table.add_row("LR pixels", f"{facts['lr_pixels']} = {facts['lr_share']:.2%} of the picture's")
-    table.add_row("expected PSNR-Y", "unknown" if psnr is None else f"{psnr:.2f} dB")
+    table.add_row("expected PSNR-Y", _psnr_text(facts))
     table.add_row("pipeline", escape(facts["pipeline"]))
     table.add_row("scales chosen by", escape(facts["tune"]))
     table.add_row("weights", escape(facts["weights"]))

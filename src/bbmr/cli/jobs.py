@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from bbmr.atomic import OutputError, clear_drafts, is_same
 from bbmr.cli.batch import run_batch
@@ -30,8 +29,8 @@ class Making(ABC):
         """The record for --json, and a line for people."""
 
     @abstractmethod
-    def check_whole(self, path: Path) -> None:
-        """Raise BbmrError for a target that is there already but was not made as it is by a run that ended well."""
+    def check_made(self, job: Job) -> None:
+        """Raise BbmrError for a target that is there already but is not whole, or not what the job makes."""
 
 
 def run_jobs(
@@ -46,8 +45,8 @@ def run_jobs(
     """Do all jobs; what it prints and raises is as in `run_batch`.
 
     at_a_time: how many; None: as many as suit machine and device.  resume: targets that are there already, and whole,
-    are kept.  Drafts that killed runs left of the targets are cleared.  Raises UsageError for `resume` beside
-    `making.overwrite`.
+    are kept, unless they are of something else than their sources, as far as sizes and times tell.  Drafts that killed
+    runs left of the targets are cleared.  Raises UsageError for `resume` beside `making.overwrite`.
     """
     if resume and making.overwrite:
         raise UsageError("--resume keeps what is there already, and --overwrite replaces it; leave one out")
@@ -81,10 +80,14 @@ def _known(job: Job, making: Making, resume: bool) -> Outcome | None:
                 "run that was stopped (--resume)"
             )
         try:
-            making.check_whole(job.target)
+            making.check_made(job)
         except BbmrError as error:
             reason = str(error).removeprefix(f"{job.target}: ")
-            raise OutputError(f"{job.target}: is there already, but not whole: {reason}; remove it first") from error
+            raise OutputError(f"{job.target}: is there already, but: {reason}; remove it first") from error
+        if job.source.stat().st_mtime > job.target.stat().st_mtime:
+            raise OutputError(
+                f"{job.target}: is there already, but older than {job.source}; remove it, or replace it (--overwrite)"
+            )
         size = job.target.stat().st_size
     except BbmrError as error:
         return Failed(str(error), str(error))

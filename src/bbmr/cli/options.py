@@ -11,8 +11,8 @@ Resume = Annotated[
     bool,
     typer.Option(
         "--resume",
-        help="Go on with a run that was stopped: outputs that are there, and whole, stay. What options they were made "
-        "with is not looked at: give those of the first run.",
+        help="Go on with a run that was stopped: outputs that are there, of the size of their input and newer, stay. "
+        "What else they were made with is not looked at: give the options of the first run.",
     ),
 ]
 Jobs = Annotated[

@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -23,6 +22,7 @@ EXAMPLES = "\n\n".join(
         "bbmr restore photo.bbmr -o restored.png",
         "bbmr restore photo.bbmr -o restored.jpg --quality 90",
         "bbmr restore 'out/*.bbmr' -o restored/       writes PNG files",
+        "bbmr restore out -o restored --format jpg    or others",
         "bbmr restore out -o restored --resume        goes on with a run that was stopped",
         "bbmr restore photo.bbmr --region 1000,500,512,512 -o part.png",
         "bbmr restore photo.bbmr --preview 8 -o small.png",
@@ -39,9 +39,15 @@ def run(
             "--out",
             "-o",
             help="File (PNG, JPEG, TIFF, WebP, AVIF or JPEG XL by its suffix) for one picture, else folder.",
-            show_default="beside the input, .png",
+            show_default="beside the input",
         ),
     ] = None,
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="png|jpg|tif|webp|avif|jxl", help="Of pictures whose names --out does not give."
+        ),
+    ] = "png",
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and AVIF; the others keep every sample.")] = 95,
     region: Annotated[
         str | None,
@@ -67,7 +73,7 @@ def run(
     from bbmr.imageio import check_writable
 
     sources = find_sources(inputs, (".bbmr",))
-    planned = plan(sources, out, ".png")
+    planned = plan(sources, out, f".{kind.lower().removeprefix('.')}")
     for job in planned:
         try:
             check_writable(job.target)
@@ -129,9 +135,18 @@ class _Restoring(Making):
         line = f"{job.target}: {picture.width} x {picture.height}, {human_bytes(size)}, {seconds:.1f} s"
         return record, line
 
-    def check_whole(self, path: Path) -> None:
-        if not path.stat().st_size:
-            raise OutputError(f"{path}: the file is empty")
+    def check_made(self, job: Job) -> None:
+        from bbmr.file_to_file import restored_size
+        from bbmr.fileformat import open_file
+        from bbmr.imageio import MAX_PIXELS, open_picture
+
+        with open_file(job.source, self.max_pixels) as reader:
+            height, width = restored_size(reader.header.grid, self.region, self.preview)
+        with open_picture(job.target, max(MAX_PIXELS, height * width)) as picture:
+            if (picture.height, picture.width) != (height, width):
+                raise OutputError(
+                    f"it has {picture.width} x {picture.height} pixels, and would have {width} x {height}"
+                )
 
 
 def _parse_region(text: str) -> tuple[int, int, int, int]:
