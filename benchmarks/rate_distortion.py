@@ -447,9 +447,13 @@ def run(
     say("\n\n".join(parts))
 
 
+_SAME = 0.005
+"""Decibels that the rounding of other processors may account for."""
+
+
 def check_known(points: Sequence[Point], paths: Mapping[str, Path], codecs: Sequence[Rival]) -> None:
     """Measure one point of each of our codecs anew, whichever.  paths: of pictures by digest.  Raises SystemExit where
-    it takes other bits than are known.
+    it takes other bits than are known, or is restored otherwise.
     """
     for codec in codecs:
         known = [point for point in points if point.codec == codec.name and point.digest in paths]
@@ -457,10 +461,11 @@ def check_known(points: Sequence[Point], paths: Mapping[str, Path], codecs: Sequ
             continue
         old = random.choice(known)
         new = measure(old.set, paths[old.digest], old.digest, codec, old.setting)
-        if new.bpp != old.bpp:
+        if new.bpp != old.bpp or abs(new.psnr_y - old.psnr_y) > _SAME or abs(new.psnr_rgb - old.psnr_rgb) > _SAME:
             raise SystemExit(
-                f"{codec.name} takes {new.bpp:.5f} bpp of {old.picture} at {old.setting:g}, and took {old.bpp:.5f} "
-                "when it was measured: raise FILES in benchmarks/rate_distortion.py, so that all is measured again"
+                f"{codec.name} makes {new.bpp:.5f} bpp, {new.psnr_y:.3f} dB of {old.picture} at {old.setting:g}, and "
+                f"made {old.bpp:.5f} bpp, {old.psnr_y:.3f} dB when it was measured: raise FILES in "
+                "benchmarks/rate_distortion.py, so that all is measured again"
             )
 
 

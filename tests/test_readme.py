@@ -1,4 +1,4 @@
-"""The commands and the Python of the README work as they stand there."""
+"""The commands and the Python of the README, and the Python of docs/python.md, work as they stand there."""
 
 import re
 import shlex
@@ -44,3 +44,13 @@ def test_python(photo: Path) -> None:
     assert array.shape == (280, 320, 3)
     with Image.open("restored.png") as written:
         np.testing.assert_array_equal(np.array(written), array)
+
+
+def test_python_page(photo: Path) -> None:
+    page = Path(__file__).parents[1].joinpath("docs", "python.md").read_text("utf-8")
+    names: dict[str, object] = {}
+    for snippet in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(snippet, names)
+    for name, size in (("part.png", (96, 64)), ("map.png", None)):
+        with Image.open(name) as image:
+            assert size in (image.size, None)

@@ -33,6 +33,7 @@ from rate_distortion import (  # noqa: E402
     complete,
     curve,
     mean_points,
+    measure,
     saved,
     table_against,
     table_of_parts,
@@ -195,11 +196,13 @@ class Made(Own):
 def test_a_run_does_not_go_on_where_files_have_become_others(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(textured(200, 240)).save(path)
-    point = replace(POINT, codec=OWN, digest="known", bpp=8 * 600 / (200 * 240))
+    found = measure("test", path, "known", Made(600), POINT.setting)
+    point = replace(found, codec=OWN, bpp=8 * 600 / (200 * 240))
     check_known([point], {"known": path}, [Made(600), Jpeg()])
     check_known([point], {"another": path}, [Made(601)])
-    with pytest.raises(SystemExit, match=r"took 0\.10000 .* raise FILES"):
-        check_known([point], {"known": path}, [Made(601)])
+    for other, made in ((point, Made(601)), (replace(point, psnr_y=point.psnr_y + 0.01), Made(600))):
+        with pytest.raises(SystemExit, match=r"made 0\.10000 .* raise FILES"):
+            check_known([other], {"known": path}, [made])
 
 
 @pytest.mark.parametrize("codec", [Own("psnr"), Own("visual"), Own("psnr", (4,), alone(4))])
