@@ -105,15 +105,16 @@ def restore(
     if isinstance(rescaled, RescaledImage):
         if region is None:
             return pipeline.restore(rescaled, progress, device, parts)
-        return _restore(Reader(BytesIO(fileformat.encode(rescaled, max_pixels))), progress, device, parts, region)
+        return restore_open(Reader(BytesIO(fileformat.encode(rescaled, max_pixels))), progress, device, parts, region)
     path = _path(rescaled, "what is restored is a bbmr.RescaledImage or the path of a .bbmr file")
     with open_file(path, max_pixels) as reader:
-        return _restore(reader, progress, device, parts, region)
+        return restore_open(reader, progress, device, parts, region)
 
 
-def _restore(
+def restore_open(
     reader: Reader, progress: Progress, device: str, parts: Parts, region: tuple[int, int, int, int] | None
 ) -> Picture:
+    """As `restore`, of a file that is open."""
     if region is None and len(reader.panels) == 1:
         return pipeline.restore(reader.rescaled(), progress, device, parts)
     whole = 0, 0, reader.header.grid.width, reader.header.grid.height

@@ -6,6 +6,7 @@ What fits is worked on whole; of what is in several panels (`bbmr.panels`), stri
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from operator import index
 from os import PathLike
 from pathlib import Path
@@ -25,7 +26,7 @@ from bbmr.parts import NO_PARTS, Parts
 from bbmr.picture import Picture
 from bbmr.progress import Progress, silent
 from bbmr.rescaled import Outline
-from bbmr.windows import PREVIEWS, Windows
+from bbmr.windows import PREVIEWS, Windows, preview_of
 
 
 def compress_file(
@@ -88,32 +89,34 @@ def restore_file(
     overwrite: bool = False,
     parents: bool = False,
     quality: int = 95,
+    salvage: bool = False,
 ) -> Sheet:
     """Restore the picture in a .bbmr file into a picture's file, which is there whole in the end, or not at all.
 
     region, preview: as of `bbmr.restore` and `bbmr.preview`, one of them at most; max_pixels, device, parts too.
-    parents: as of `compress_file`; overwrite, quality: as of `bbmr.write_picture`.  Whole pictures in several panels
-    are restored strip by strip; PNG, TIFF and JPEG are written so too.  Gives what the picture is; raises BbmrError,
-    naming the file that it is about.
+    salvage: leave out metadata that are damaged, with a warning.  parents: as of `compress_file`; overwrite, quality:
+    as of `bbmr.write_picture`.  Whole pictures in several panels are restored strip by strip; PNG, TIFF and JPEG are
+    written so too.  Gives what the picture is; raises BbmrError, naming the file that it is about.
     """
     if region is not None and preview is not None:
         raise BbmrError("a region has no place beside a preview; leave one out")
-    with open_file(source, max_pixels) as reader:
+    with open_file(source, max_pixels, salvage) as reader:
         header, in_strips = reader.header, len(reader.panels) > 1
         sheet = Sheet(*restored_size(header.grid, region, preview), header.mode, header.depth, reader.metadata)
+        for name in reader.lost:
+            warn(f"{source}: its {name} is damaged, and left out")
     target = Path(target)
     imageio.check_holdable(target, sheet)  # before what may take hours
     _check_target(source, target, overwrite, parents)
     strips: Iterator[Picture]
     if in_strips and region is None and preview is None:
-        strips = _restored_strips(source, progress, max_pixels, device, parts)
+        strips = _restored_strips(source, progress, max_pixels, device, parts, salvage)
     else:
-        if preview is not None:
-            picture = api.preview(source, preview, progress=progress, max_pixels=max_pixels)
-        else:
-            picture = api.restore(
-                source, progress=progress, max_pixels=max_pixels, device=device, parts=parts, region=region
-            )
+        with open_file(source, max_pixels, salvage) as reader:
+            if preview is not None:
+                picture = replace(preview_of(reader, preview, progress), metadata=reader.metadata)
+            else:
+                picture = api.restore_open(reader, progress, device, parts, region)
         strips = iter((picture,))
         progress("write", 1.0)
     size = sheet.height, sheet.width, sheet.mode, sheet.depth
@@ -128,10 +131,10 @@ def restore_file(
 
 
 def _restored_strips(
-    source: str | PathLike[str], progress: Progress, max_pixels: int, device: str, parts: Parts
+    source: str | PathLike[str], progress: Progress, max_pixels: int, device: str, parts: Parts, salvage: bool
 ) -> Iterator[Picture]:
     """What goes wrong with them where they are used is not the file's fault."""
-    with open_file(source, max_pixels) as reader:
+    with open_file(source, max_pixels, salvage) as reader:
         reader.check()  # damage at its end would be found at the end of hours
         yield from Windows(reader, device, parts).strips(progress)
 

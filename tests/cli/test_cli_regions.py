@@ -11,6 +11,7 @@ from fileformat import fuzz
 from PIL import Image
 
 import bbmr as library
+from bbmr.picture import Metadata
 
 
 @pytest.fixture(name="packed")
@@ -72,6 +73,27 @@ def test_check_names_what_is_damaged(packed: Path) -> None:
     assert good == {"input": str(Path("folder/good.bbmr")), "bytes": packed.stat().st_size, "whole": True}
     assert "checksum" in bad["error"]
     assert "bad.bbmr: damaged" in " ".join(err.split())
+
+
+@pytest.mark.parametrize("part", [(), ("--preview", "2"), ("--region", "0,0,20,30")])
+def test_pictures_with_damaged_metadata_are_salvaged(packed: Path, part: tuple[str, ...]) -> None:
+    rescaled = replace(library.load(packed), metadata=Metadata(exif=b"Exif\0\0" + bytes(range(256))))
+    library.save(rescaled, packed, overwrite=True)
+    bbmr("restore", packed, "-o", "whole.png", *part)
+    data = bytearray(packed.read_bytes())
+    data[-5] ^= 1  # EXIF data come last
+    packed.write_bytes(data)
+    _, err = bbmr("restore", packed, "-o", "salvaged.png", *part, code=1)
+    assert "checksum of the EXIF" in " ".join(err.split())
+    _, err = bbmr("restore", packed, "-o", "salvaged.png", "--salvage", *part)
+    assert "its EXIF is damaged, and left out" in " ".join(err.split())
+    assert np.array_equal(pixels("whole.png"), pixels("salvaged.png"))
+    with Image.open("salvaged.png") as salvaged:
+        assert not salvaged.getexif()
+    data[-500] ^= 1  # LR samples
+    packed.write_bytes(data)
+    bbmr("restore", packed, "-o", "damaged.png", "--salvage", *part, code=1)
+    assert not Path("damaged.png").exists()
 
 
 def test_samples_are_decoded_where_asked_for(packed: Path) -> None:

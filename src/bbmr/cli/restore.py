@@ -60,6 +60,10 @@ def run(
         int | None,
         typer.Option(metavar="2|4|8|16", help="So many times smaller, without the network: in a fraction of the time."),
     ] = None,
+    salvage: Annotated[
+        bool,
+        typer.Option("--salvage", help="Leave out a colour profile, EXIF data or XMP that is damaged, with a note."),
+    ] = False,
     device: Device = "cpu",
     max_pixels: MaxPixels = None,
     jobs: Jobs = None,
@@ -91,18 +95,21 @@ def run(
     if preview is not None and preview not in PREVIEWS:
         raise UsageError(f"--preview {preview}: a preview is {', '.join(map(str, PREVIEWS))} times smaller")
     find_device(device)  # one that is not there is one error, not one for each picture
-    making = _Restoring(device, overwrite, quality, max_pixels or MAX_PIXELS, part, preview)
+    making = _Restoring(device, overwrite, quality, max_pixels or MAX_PIXELS, part, preview, salvage)
     run_jobs(sources, planned, making, Reporter(json, quiet), debug, jobs, resume)
 
 
 @dataclass(frozen=True)
 class _Restoring(Making):
-    """quality: of formats that have one.  max_pixels: of whole blocks.  region, preview: as of the library."""
+    """quality: of formats that have one.  max_pixels: of whole blocks.  region, preview, salvage: as of
+    `bbmr.restore_file`.
+    """
 
     quality: int
     max_pixels: int
     region: tuple[int, int, int, int] | None
     preview: int | None
+    salvage: bool
 
     def __call__(self, job: Job, progress: Progress) -> tuple[dict[str, Any], str]:
         from bbmr.file_to_file import restore_file
@@ -120,6 +127,7 @@ class _Restoring(Making):
             overwrite=self.overwrite,
             parents=job.in_folder,
             quality=self.quality,
+            salvage=self.salvage,
         )
         seconds = time.perf_counter() - start
         size = job.target.stat().st_size

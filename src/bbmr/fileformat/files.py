@@ -59,13 +59,14 @@ def sections(path: str | PathLike[str]) -> dict[str, int]:
 
 
 @contextmanager
-def open_file(path: str | PathLike[str], max_pixels: int = MAX_PIXELS) -> Iterator[Reader]:
+def open_file(path: str | PathLike[str], max_pixels: int = MAX_PIXELS, salvage: bool = False) -> Iterator[Reader]:
     """A .bbmr file of any size, whose sections are read when they are asked for.
 
-    max_pixels: of whole blocks, in all.  Raises FileFormatError as `load` does; so does what the reader gives.
+    max_pixels: of whole blocks, in all.  salvage: as of `Reader`.  Raises FileFormatError as `load` does; so does what
+    the reader gives.
     """
     with naming(path), _open(path) as file:
-        yield Reader(file, max_pixels)
+        yield Reader(file, max_pixels, salvage)
 
 
 @contextmanager

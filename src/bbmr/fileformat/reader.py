@@ -38,9 +38,13 @@ class Reader:
     All methods and properties raise FileFormatError, naming what is wrong.
     """
 
-    def __init__(self, file: BinaryIO, max_pixels: int = MAX_PIXELS) -> None:
-        """file: can be sought in, and stands at its beginning.  max_pixels: of whole blocks, in all."""
-        self._file = file
+    def __init__(self, file: BinaryIO, max_pixels: int = MAX_PIXELS, salvage: bool = False) -> None:
+        """file: can be sought in, and stands at its beginning.  max_pixels: of whole blocks, in all.  salvage: leave
+        out metadata that are damaged, rather than raise.
+        """
+        self._file, self._salvage = file, salvage
+        self.lost: list[str] = []
+        """What was left out of `metadata`."""
         length = file.seek(0, os.SEEK_END)
         file.seek(0)
         self._index = _read_index(file, length, max_pixels)
@@ -71,8 +75,13 @@ class Reader:
         found = {}
         for name, kind in METADATA_KINDS.items():
             if kind in self._index.whole:
-                with _naming(kind):
-                    found[name] = inflate(self._section(self._index.whole, kind), METADATA_LIMIT)
+                try:
+                    with _naming(kind):
+                        found[name] = inflate(self._section(self._index.whole, kind), METADATA_LIMIT)
+                except FileFormatError:
+                    if not self._salvage:
+                        raise
+                    self.lost.append(kind.label)
         return Metadata(**found)
 
     @property
@@ -131,6 +140,8 @@ class Reader:
         """Read every section, hold it against its checksum, and decode recipe and maps of scales."""
         qualities: dict[Kind, int] = {}
         for entry in self._index.entries():
+            if self._salvage and entry.kind in METADATA_KINDS.values():
+                continue
             section = container.read_section(self._file, entry)
             if entry.codec == Codec.AV1 and section.payload:
                 quality = section.payload[0]
