@@ -16,11 +16,13 @@ from upscaling.tiny_networks import ship, textured
 from bbmr.blocks import SCALES
 from bbmr.codecs import avif
 from bbmr.codecs.avif import Chroma, Tune
+from bbmr.codecs.colour import fade
 from bbmr.coding import quick_look
 from bbmr.coding import sender as sender_module
 from bbmr.coding.ladder import Rung
 from bbmr.coding.options import CodedOptions
 from bbmr.coding.sender import Sender, compress, pipeline_for
+from bbmr.downscaling import bicubic_planes
 from bbmr.errors import BbmrError
 from bbmr.fileformat import decode, encode
 from bbmr.luma import luma
@@ -449,3 +451,15 @@ def test_any_size_comes_back(size: tuple[int, int]) -> None:
 def test_options_that_do_not_work_are_named(changes: dict[str, object], word: str) -> None:
     with pytest.raises(BbmrError, match=word):
         replace(OPTIONS, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+@pytest.mark.parametrize(("tune", "of_encoder"), [("psnr", "psnr"), ("visual", "ssim")])
+def test_frames_are_what_the_encoder_makes_of_the_plane(factor: int, tune: str, of_encoder: Tune) -> None:
+    """With the directional filter at scale 1 alone."""
+    picture = Picture(textured(128, 192))
+    frame = compress(picture, CodedOptions(quality=50, tune=tune, scales=(factor,))).frames[factor]
+    plane = fade(bicubic_planes(picture.colour, (factor,))[factor], frame.colour)
+    for cdef in (True, False):
+        data = avif.encode(plane, frame.quality, "4:2:0", of_encoder, 4, cdef)
+        assert (data == frame.data) == (cdef == (factor == 1))

@@ -405,3 +405,24 @@ def test_recipes_that_would_not_be_read_are_not_written(field: str, value: Any, 
 def test_digests_that_would_not_come_back_are_refused(digest: str) -> None:
     with pytest.raises(ValueError, match=r"weights_digest|longer"):
         encode(make_rescaled(*mixed(16, 16), recipe=replace(RECIPE, weights_digest=digest)))
+
+
+@pytest.mark.parametrize(
+    ("grid", "panel", "possible"),
+    [
+        (BlockGrid(600, 600, 16), (16, 16), True),  # 256 pixels a side
+        (BlockGrid(600, 600, 16), (15, 16), False),
+        (BlockGrid(600, 600, 16), (16, 15), False),
+        (BlockGrid(8192, 8192, 128), (32, 32), True),  # 2^24 pixels
+        (BlockGrid(8192, 8192, 128), (33, 32), False),
+        (BlockGrid(8192, 8192, 128), (32, 33), False),
+    ],
+)
+def test_panels_are_neither_too_small_nor_too_large(grid: BlockGrid, panel: tuple[int, int], possible: bool) -> None:
+    header = Header(PanelGrid(grid, *panel), 3, False, 8, 1 << 20)
+    head = header.to_bytes()
+    if possible:
+        assert container.read_header(head, 1 << 20) == header
+    else:
+        with pytest.raises(FileFormatError, match="too small or too large"):
+            container.read_header(head, 1 << 20)
