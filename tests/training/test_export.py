@@ -14,10 +14,13 @@ from bbmr.training.checkpoints import read_start
 from bbmr.training.export import export
 from bbmr.training.recipe import Maps, Recipe, recipe_from, to_yaml
 from bbmr.training.run import train
+from bbmr.weights.imported import import_weights
 from bbmr.weights.index import read_index
 
 
-def test_export_keeps_weights_and_what_prolongs_the_run(photos: Path, tmp_path: Path) -> None:
+def test_export_keeps_weights_and_what_prolongs_the_run(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out, package, checkpoints = tmp_path / "run", tmp_path / "package", tmp_path / "checkpoints"
     package.mkdir()
     other = {"file": "other.safetensors", "network": "fast", "sha256": "0"}
@@ -44,6 +47,10 @@ def test_export_keeps_weights_and_what_prolongs_the_run(photos: Path, tmp_path: 
     assert mine["steps"] == logged["step"] == 5
     assert mine["psnr_y"] == {view: logged[view] for view in ("maps", "x2", "x4", "x8")}
     assert mine["psnr_y_bicubic"] == {view: logged[f"{view}_bicubic"] for view in ("maps", "x2", "x4", "x8")}
+    monkeypatch.setenv("BBMR_WEIGHTS", str(tmp_path / "own"))
+    imported = import_weights(out / "ema.safetensors", "mine").entry
+    assert (imported.scale, imported.steps) == (None, 5)
+    assert (imported.psnr_y, imported.psnr_y_bicubic) == (mine["psnr_y"], mine["psnr_y_bicubic"])
     build_network("fast", load_file(weights))
     for key, tensor in load_file(out / "ema.safetensors").items():
         assert load_file(weights)[key].dtype == torch.float16

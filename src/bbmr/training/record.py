@@ -23,15 +23,9 @@ from bbmr.errors import BbmrError
 from bbmr.training.data import BatchSource, Photo
 from bbmr.training.module import TrainingModule
 from bbmr.training.objective import rate_factor
+from bbmr.training.run_folder import AVERAGE, BEFORE_DECAY, LAST, LOG
 from bbmr.training.validation import first_crops, measure, save_pictures
 
-RECIPE, LOG, LAST, BEFORE_DECAY, AVERAGE = (
-    "recipe.yaml",
-    "log.csv",
-    "last.ckpt",
-    "before-decay.ckpt",
-    "ema.safetensors",
-)
 _SAVE_AFTER = 600  # seconds
 _VALIDATION_SEED = 1  # the same crops in every run, so that figures compare
 

@@ -23,7 +23,8 @@ from bbmr.training.half_precision import bfloat16_is_slow
 from bbmr.training.initial import read_initial
 from bbmr.training.module import TrainingModule
 from bbmr.training.recipe import Recipe, differences, recipe_values, to_yaml
-from bbmr.training.record import LAST, RECIPE, Record
+from bbmr.training.record import Record
+from bbmr.training.run_folder import LAST, RECIPE
 from bbmr.training.tasks import find_task
 
 

@@ -5,8 +5,10 @@ import math
 import re
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -61,8 +63,9 @@ def import_weights(checkpoint: Path, name: str, network: str | None = None) -> I
     of their own, `name`, if a network is called that.  The keys are those of the network, for Omni-SR those of its
     authors' release.  Weights are stored in half precision unless that moves an output by more than HALF_BOUND.
 
-    Of a run with Down-Nets these are stored too, folded, under `name` with LR behind it; filters that were exported
-    come back under a name of that form.
+    Of the averaged weights in a run's folder the index also has what its recipe and log tell.  Of a run with Down-Nets
+    these are stored too, folded, under `name` with LR behind it; filters that were exported come back under a name of
+    that form.
 
     Raises BbmrError for a name that is taken, that stands for weights of another kind or scale, or that is no name, and
     for a file that is no checkpoint of the network; nothing is stored then.
@@ -80,7 +83,8 @@ def import_weights(checkpoint: Path, name: str, network: str | None = None) -> I
         moved = _moved_by_half(checkpoint, descriptor, state)
         half = moved <= HALF_BOUND
         stored = in_half(state, descriptor.kind) if half else state
-        parts[name] = _entry(name, descriptor.name, descriptor.scale, stored)
+        entry, data = _entry(name, descriptor.name, descriptor.scale, stored)
+        parts[name] = _with_facts(entry, checkpoint), data
         if filters:
             parts[name + LR] = _entry(name + LR, DOWNNET, descriptor.scale, filters)
     _store(parts)
@@ -103,6 +107,18 @@ def _apart(path: Path, state: dict[str, Tensor]) -> tuple[dict[str, Tensor], dic
 def _entry(name: str, network: str, scale: int | None, state: Mapping[str, Tensor]) -> tuple[WeightsEntry, bytes]:
     data = save(dict(state))
     return WeightsEntry(f"{name}.safetensors", network, sha256(data).hexdigest(), scale), data
+
+
+def _with_facts(entry: WeightsEntry, checkpoint: Path) -> WeightsEntry:
+    """With what the folder of a run tells, where the checkpoint lies in one and what reads recipes is installed."""
+    if find_spec("yaml") is None:
+        return entry
+    folder = import_module("bbmr.training.run_folder")
+    if checkpoint.name != folder.AVERAGE or not (checkpoint.parent / folder.RECIPE).is_file():
+        return entry
+    facts = folder.facts_of(checkpoint.parent)
+    scale = entry.scale or facts.scale
+    return replace(entry, scale=scale, steps=facts.steps, psnr_y=facts.psnr_y, psnr_y_bicubic=facts.psnr_y_bicubic)
 
 
 def _store(parts: Mapping[str, tuple[WeightsEntry, bytes]]) -> None:
