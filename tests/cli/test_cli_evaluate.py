@@ -4,10 +4,12 @@ import csv
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from typer.testing import CliRunner, Result
 from upscaling.tiny_networks import textured
 
 from bbmr.cli import app
+from bbmr.evaluation import run
 from bbmr.evaluation.measurement import Bench
 
 
@@ -270,3 +273,15 @@ def test_a_part_that_fails_is_named(photos: Path) -> None:
     assert done.stderr.strip() == "error: the upscaler faulty:enlarge raised ValueError: my bug"
     done = evaluate("photos", "-o", "report", "--tables", "2", "--upscaler", "faulty:enlarge", "--debug")
     assert "raise ValueError('my bug')" in done.stderr
+
+
+def test_sigterm_ends_with_143(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = run.evaluate
+
+    def stopped(*given: Any) -> run.Outcome:
+        sets, tasks, settings, _, *others = given
+        return measured(sets, tasks, settings, lambda news: signal.raise_signal(signal.SIGTERM), *others)
+
+    monkeypatch.setattr(run, "evaluate", stopped)
+    done = evaluate("photos", "-o", "report", "--pipelines", "mosaic-fast", "--tables", "5")
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (143, "terminated")

@@ -22,6 +22,7 @@ from waiting import until
 
 from bbmr.atomic import OutputError
 from bbmr.errors import BbmrError
+from bbmr.evaluation import run
 from bbmr.evaluation.families import peers
 from bbmr.evaluation.measurement import Bench, BlockErrors, Measurement
 from bbmr.evaluation.metrics import psnr_rgb
@@ -136,7 +137,7 @@ def test_nothing_is_kept_where_the_cache_cannot_be_written(photos: Path, tmp_pat
 
 def test_seconds_come_with_their_conditions(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 6)
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(run, "cores", lambda: 8)
     settings = Settings(tmp_path / "cache")
     conditions = [replace(settings, jobs=jobs).conditions for jobs in (1, 2, 4, 99)]
     assert conditions == [

@@ -19,6 +19,7 @@ from bbmr.cores import cores
 from bbmr.errors import BbmrError
 from bbmr.evaluation.choices import DEFAULT_PIPELINES, HARD_ABOVE, SIMPLE_BELOW, TABLES
 from bbmr.extras import require
+from bbmr.interrupts import Terminated
 from bbmr.options import EFFORTS, PIPELINE_NAMES
 from bbmr.progress import Progress
 
@@ -165,7 +166,7 @@ def run(
 
     reporter = Reporter(json, quiet)
     with reporter.progress("evaluate") as progress:
-        outcome = evaluate(sets, tasks, settings, _Watcher(progress, reporter))
+        outcome = evaluate(sets, tasks, settings, _Watcher(progress, reporter), Terminated)
         illustrator = Illustrator(
             results / "figures", device, settings.max_pixels, lambda title: progress(f"draw {title}", 1.0)
         )

@@ -20,7 +20,7 @@ from bbmr.evaluation.measurement import Bench, BlockErrors, Measurement, Natural
 from bbmr.evaluation.no_reference.ma import MaModel
 from bbmr.evaluation.results import Cache, PictureResults, Result, Task, Value, writing_to
 from bbmr.imageio import MAX_PIXELS, PictureError, read_picture
-from bbmr.interrupts import Terminated, sigterm_interrupts
+from bbmr.interrupts import sigterm_interrupts
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,12 @@ def evaluate(
     tasks: Sequence[Task],
     settings: Settings,
     told: Callable[[News], None] = lambda news: None,
+    terminated: type[KeyboardInterrupt] = KeyboardInterrupt,
 ) -> Outcome:
     """Measure everything on every picture; those that cannot be read are named in the outcome and left out.
 
-    SIGTERM ends it as Ctrl-C does, with Terminated, a KeyboardInterrupt.  Raises BbmrError where nothing can be kept in
-    the cache, where another evaluation writes to it, and where a worker process dies.
+    SIGTERM ends it as Ctrl-C does, with `terminated`.  Raises BbmrError where nothing can be kept in the cache, where
+    another evaluation writes to it, and where a worker process dies.
     """
     paths = list(dict.fromkeys(path for group in sets.values() for path in group))
     settings = replace(settings, jobs=max(1, min(settings.jobs, len(paths))))
@@ -95,7 +96,7 @@ def evaluate(
 
     found: dict[Path, PictureResults | str] = {}
     with (
-        sigterm_interrupts(Terminated),
+        sigterm_interrupts(terminated),
         writing_to(settings.cache),
         closing(_in_parallel(jobs, settings, count)) as results,
     ):
