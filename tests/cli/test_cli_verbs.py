@@ -306,6 +306,7 @@ def test_two_pictures_of_one_result_are_refused_before_any_work(photo: Path) -> 
         (("compress", "photo.png", "--quality", "10", "--budget", "x8"), "budget has no place beside quality"),
         (("compress", "photo.png", "--quality", "10", "--lossless-lr"), "--lossless-lr has no place beside quality"),
         (("compress", "photo.png", "--quality", "10", "--block", "16"), "choose one of 128, 64"),
+        (("compress", "photo.png", "--weights", "my_own+my_other"), "my_own+my_other"),
         (("compress", "photo.png", "--target-size", "small"), "give bytes such as 20000, 100kB"),
         (("compress", "photo.png", "--chroma", "4:2:2"), "choose one of 4:2:0, 4:4:4"),
         (("compress", "photo.png", "--chroma", "4:4:4", "--budget", "x8"), "chroma has no place beside budget"),

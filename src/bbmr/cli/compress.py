@@ -232,7 +232,8 @@ def run(
     try:
         options = options_from({name: chosen[name] for name in given})
     except BbmrError as error:
-        raise UsageError(re.sub(r"\b[a-z]+(_[a-z]+)+\b", _as_option, str(error))) from error
+        names = "|".join(name for name in chosen if "_" in name)
+        raise UsageError(re.sub(rf"\b({names})\b", _as_option, str(error))) from error
     if isinstance(options, Options) and not lossless_lr:
         deciding = ", ".join(f"--{name} {context.params[name]}" for name in given if is_lossless(name, chosen[name]))
         text = f"{deciding}: LR samples are stored as they are, as with --lossless-lr, and not coded with loss"
