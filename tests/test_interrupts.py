@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bbmr.interrupts import Terminated, interrupts_kept, sigint_held, sigterm_interrupts
+from bbmr.interrupts import Terminated, interrupts_delayed, interrupts_kept, sigint_held, sigterm_interrupts
 
 
 class Unlucky:
@@ -85,3 +85,18 @@ def test_processes_that_are_started_meanwhile_leave_it_alone() -> None:
     with sigint_held():
         done = subprocess.run([sys.executable, "-c", interrupted], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr, done.returncode) == ("on\n", "", 0)
+
+
+def test_one_that_is_delayed_comes_afterwards() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    done: list[str] = []
+
+    def work() -> None:
+        with interrupts_delayed():
+            signal.raise_signal(signal.SIGINT)
+            done.append("all")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["all"]
+    assert signal.getsignal(signal.SIGINT) == before

@@ -67,6 +67,28 @@ def interrupts_kept() -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
+def interrupts_delayed() -> Iterator[None]:
+    """Ctrl-C and SIGTERM count after this, not during it, which has to be short: what they raise in a function that a
+    library of C calls goes nowhere, and its work fails.  In the main thread alone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    known = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in known.items() if callable(handler)}
+    for number in before:
+        signal.signal(number, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
+
+
+@contextmanager
 def sigint_held() -> Iterator[None]:
     """Ctrl-C counts after this, not during it; processes that are started here leave it alone until they say what they
     do with it.

@@ -78,14 +78,9 @@ class Parts:
                 f"the upscaler {name_of(self.upscaler)} is a {type(self.upscaler).__name__}; of an SR function "
                 "bbmr.upscaling.own.OwnUpscaler(function) makes one"
             )
-        for name, choices in (("scales", SCALES), ("sides", BLOCK_SIDES)) if self.upscaler else ():
-            has = getattr(self.upscaler, name, None)
-            if not isinstance(has, tuple) or not has or list(has) != [one for one in sorted(choices) if one in has]:
-                listed = ", ".join(map(str, sorted(choices)))
-                raise BbmrError(
-                    f"the upscaler {name_of(self.upscaler)} has {has!r} as its `{name}`; that has to be a tuple out of "
-                    f"{listed}, in rising order"
-                )
+        if self.upscaler is not None:
+            _check_attribute(self.upscaler, "scales", SCALES)
+            _check_attribute(self.upscaler, "sides", BLOCK_SIDES)
         for kind in ("downscaler", "allocator"):
             part = getattr(self, kind)
             if part is not None and not callable(part):
@@ -93,6 +88,16 @@ class Parts:
                     f"the {kind} is a {type(part).__name__}, which cannot be called; bbmr.plugins.load_{kind} finds "
                     "one by its name"
                 )
+
+
+def _check_attribute(upscaler: Upscaler, name: str, choices: Iterable[int]) -> None:
+    """Raise BbmrError unless it is some of the choices, in rising order."""
+    has, possible = getattr(upscaler, name, None), sorted(choices)
+    if not isinstance(has, tuple) or not has or list(has) != [one for one in possible if one in has]:
+        raise BbmrError(
+            f"the upscaler {name_of(upscaler)} has {has!r} as its `{name}`; that has to be a tuple out of "
+            f"{', '.join(map(str, possible))}, in rising order"
+        )
 
 
 NO_PARTS: Final = Parts()
@@ -110,8 +115,8 @@ def fingerprint_of(part: object) -> str:
 
 
 def scales_of(function: SRFunction) -> tuple[int, ...]:
-    """The factors that an SR function enlarges by, as it says.  Raises BbmrError where that is no whole number, nor
-    several.
+    """The factors that an SR function enlarges by, as it says: several whole numbers, or one.  Raises BbmrError for
+    anything else.
     """
     told: Any = getattr(function, "scales", PAPER_SCALES)
     try:

@@ -68,7 +68,7 @@ class Windows:
             own = _common(rows, panel_rows), _common(cols, panel_cols)
             if self._upscaler.reach is not None:
                 self._paste(number, own, (rows, cols), colour)
-            elif not done:  # what sees the whole picture restores it once, not once for each panel
+            elif not done:  # what sees the whole picture restores it once; no such restorer heeds a panel's filters
                 self._paste(number, (rows, cols), (rows, cols), colour)
             if alpha is not None:
                 plane = self._panel(number).alpha

@@ -1,10 +1,13 @@
 """Pictures in strips: what comes out of a reader, what goes into a writer, and what memory that takes."""
 
+import io
+import signal
 import subprocess
 import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -238,3 +241,30 @@ def test_warnings_of_a_reader_come_when_it_is_opened(tmp_path: Path) -> None:
         reader = open_picture(tmp_path / "a.png")
     with reader:
         list(reader.strips(50))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
+def test_ctrl_c_in_the_midst_of_reading_is_heard(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """libvips asks Python for bytes, and what that raises would go nowhere."""
+    path = tmp_path / f"a{suffix}"
+    write_picture(picture("RGB"), path)
+    opened = Path.open
+
+    class Interrupting(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            signal.raise_signal(signal.SIGINT)
+            return super().read(size)
+
+    def interrupting(self: Path, mode: str = "r", buffering: int = -1) -> Any:
+        return opened(self, mode, buffering) if buffering else Interrupting(self, mode)
+
+    monkeypatch.setattr(Path, "open", interrupting)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            read_picture(path)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capfd.readouterr().err == ""

@@ -12,6 +12,7 @@ from bbmr.depth import Samples, dtype_of
 from bbmr.imageio.errors import PictureError
 from bbmr.imageio.metadata import profile_space
 from bbmr.imageio.source import Strips
+from bbmr.interrupts import interrupts_delayed
 
 # What is read once needs no cache, and a file that was replaced must not come out of one.
 pyvips.cache_set_max(0)
@@ -20,7 +21,7 @@ Loader = Callable[[pyvips.Source], pyvips.Image]
 _FETCHED = 64
 """Rows: libvips keeps a multiple of what is asked for at once."""
 _ERRORS = Lock()
-"""Held while libvips works and is asked what went wrong: its list of errors is one for all threads."""
+"""libvips' list of them, one for all threads."""
 FORMATS = {8: "uchar", 16: "ushort"}
 """libvips' name for samples of so many bits."""
 
@@ -35,7 +36,7 @@ def streamed(path: Path, load: Loader, size: tuple[int, int, int, int]) -> Strip
 
     def strips(height: int) -> Iterator[Samples]:
         with _opened(path) as source:
-            with _ERRORS:
+            with _alone():
                 image = load(source)
                 _check(image, size)
                 region = pyvips.Region.new(image)
@@ -43,6 +44,13 @@ def streamed(path: Path, load: Loader, size: tuple[int, int, int, int]) -> Strip
                 yield _fetched(region, top, min(height, image.height - top), size)
 
     return strips
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """While libvips works, and is asked what went wrong: interrupts would get lost in what it calls of ours."""
+    with _ERRORS, interrupts_delayed():
+        yield
 
 
 def _check(image: pyvips.Image, size: tuple[int, int, int, int]) -> None:
@@ -58,7 +66,7 @@ def _fetched(region: pyvips.Region, top: int, count: int, size: tuple[int, int, 
     strip = np.empty((count, width, channels), dtype_of(depth))
     for start in range(0, count, _FETCHED):
         part = strip[start : start + _FETCHED]
-        with _ERRORS:
+        with _alone():
             pyvips.vips_lib.vips_error_clear()
             data = region.fetch(0, top + start, width, len(part))
             _raise_what_was_swallowed()
